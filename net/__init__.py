@@ -1,0 +1,7 @@
+"""CMMDL and its blocks, and how to get one: `build`, `load`, `Fuser`."""
+
+from net.cmmdl import CMMDL
+from net.fuser import Fuser
+from net.weights import METHODS, WeightsError, build, load
+
+__all__ = ["CMMDL", "METHODS", "Fuser", "WeightsError", "build", "load"]

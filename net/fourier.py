@@ -1,0 +1,41 @@
+"""Fourier transforms of the network: always in float32 or better, with one value for an angle on the branch cut."""
+
+import torch
+from torch import Tensor
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """`x` itself in float32 or float64, else `x` as float32: half precision has no transform and no norm to trust."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def rfft2(x: Tensor) -> Tensor:
+    """(B, C, H, W) real -> (B, C, H, W // 2 + 1) complex, normalisation "backward"."""
+    return torch.fft.rfft2(at_least_float32(x).contiguous())
+
+
+def irfft2(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, C, H, W // 2 + 1) complex -> (B, C, H, W) real with (H, W) = `size`, odd widths too."""
+    return torch.fft.irfft2(spectrum, s=size)
+
+
+def circular_convolution(a: Tensor, b: Tensor) -> Tensor:
+    """Convolution of two (B, C, H, W) tensors channel by channel, wrapped around at the borders of the image."""
+    return irfft2(rfft2(a) * rfft2(b), a.shape[-2:])
+
+
+def phase(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
+    """Angles of `rfft2(x)`, in [-pi, pi], where x had (H, W) = `size`.
+
+    At the bins that are real for every real image (DC, and Nyquist where the size is even) only round-off decides
+    whether a negative value has the angle +pi or -pi, so libraries and devices differ there. Here it is always +pi.
+    """
+    angle = torch.angle(spectrum)
+    real = torch.zeros(angle.shape[-2:], dtype=torch.bool, device=angle.device)
+    height, width = size
+    rows = (0,) if height % 2 else (0, height // 2)
+    columns = (0,) if width % 2 else (0, width // 2)
+    for row in rows:
+        for column in columns:
+            real[row, column] = True
+    return torch.where(real, angle.abs(), angle)

@@ -1,0 +1,165 @@
+"""A network as a person uses it: two 8-bit images in, one 8-bit image out."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from net.color import rgb_to_ycbcr, ycbcr_to_rgb
+
+PRECISIONS = ("fp32", "bf16")
+PERCENTILES = (0.1, 99.9)  # of an image of more than 8 bits, which become black and white
+
+
+class Fuser:
+    """Fuses images of one pair at a time.
+
+    Args:
+        model: a network with `forward(vis, ir)` on (B, 1, H, W) luminance in [0, 1]; it is moved to the device and
+            set to eval mode.
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or any torch device.
+        precision: "fp32" or "bf16" (autocast; transforms stay in float32).
+        stretch: spread each result over the full range 0..255, as the release does. False keeps the network's range,
+            which does not flicker from frame to frame.
+        tile: fuse in tiles of this many pixels on a side that overlap and blend, for images that do not fit in
+            memory; 0 fuses the whole image at once. Attention and spectra then see a tile instead of the image, so
+            the result differs from the untiled one.
+
+    Raises:
+        ValueError: for a device that is not there, or an unknown precision.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        device: str | torch.device = "auto",
+        precision: Literal["fp32", "bf16"] = "fp32",
+        stretch: bool = True,
+        tile: int = 0,
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
+        if tile and tile < 32:
+            raise ValueError(f"tile is {tile}; expected 0 (whole images) or at least 32 pixels")
+        self.device = pick_device(device)
+        self.model = model.to(self.device).eval()
+        self.precision, self.stretch, self.tile = precision, stretch, tile
+
+    def __call__(self, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:
+        """Fuse a pair.
+
+        Args:
+            vis: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, uint8, uint16 or float; its colour is kept.
+            ir: the same forms; colour is reduced to luminance.
+
+        Returns:
+            uint8, (H, W) for a grey visible image, else (H, W, 3) RGB. Alpha is dropped.
+
+        Raises:
+            ValueError: unequal sizes or other forms, with what was found.
+        """
+        vis, ir = to_unit(vis, "visible"), to_unit(ir, "infrared")
+        return to_uint8(self.colour(self.luminance(vis, ir), vis), self.stretch)
+
+    @torch.inference_mode()
+    def luminance(self, vis: Tensor, ir: Tensor) -> Tensor:
+        """Fused luminance (1, 1, H, W) in (0, 1), on the CPU, of two images as `to_unit` gives them."""
+        if vis.shape[-2:] != ir.shape[-2:]:
+            raise ValueError(
+                f"infrared {ir.shape[-1]}x{ir.shape[-2]}, visible {vis.shape[-1]}x{vis.shape[-2]}; "
+                "a pair must have one size"
+            )
+        vis, ir = (luma(image).to(self.device) for image in (vis, ir))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            fused = tiled(self.model, vis, ir, self.tile) if self.tile else self.model(vis, ir)
+        return fused.float().cpu()
+
+    @staticmethod
+    def colour(fused: Tensor, vis: Tensor) -> Tensor:
+        """Fused luminance with the chroma of `vis`, (1, 3, H, W), or as it is where `vis` is grey."""
+        if vis.shape[1] == 1:
+            return fused
+        _, cb, cr = rgb_to_ycbcr(vis)
+        return ycbcr_to_rgb(fused, cb, cr)
+
+
+def pick_device(device: str | torch.device) -> torch.device:
+    """"auto" as CUDA where there is one, else the CPU; a CUDA device that is not there is refused."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is cuda, but torch sees no CUDA device here; expected cpu or auto")
+    return device
+
+
+def to_unit(image: np.ndarray, role: str) -> Tensor:
+    """An image as float32 in [0, 1], (1, C, H, W) with C = 1 or 3; alpha is dropped.
+
+    8-bit values are divided by 255. Images of more bits have no agreed white (thermal counts, 12-bit sensors), so
+    their 0.1 and 99.9 percentiles, over all channels together, become 0 and 1.
+
+    Args:
+        image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8, uint16 or floating point.
+        role: what error messages call the image.
+    """
+    if not isinstance(image, np.ndarray) or image.size == 0:
+        raise ValueError(f"the {role} image is {type(image).__name__} without pixels; expected a numpy array")
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.ndim != 3 or image.shape[2] not in (1, 3, 4):
+        raise ValueError(f"the {role} image has shape {image.shape}; expected (H, W), (H, W, 3) or (H, W, 4)")
+    image = image[..., :3]
+    if image.dtype == np.uint8:
+        unit = image.astype(np.float32) / 255
+    elif image.dtype == np.uint16 or np.issubdtype(image.dtype, np.floating):
+        if not np.isfinite(image).all():
+            raise ValueError(f"the {role} image holds NaN or infinite values; expected finite ones")
+        low, high = np.percentile(image, PERCENTILES)
+        unit = ((image - low) / max(high - low, 1e-12)).clip(0, 1).astype(np.float32)
+    else:
+        raise ValueError(f"the {role} image has dtype {image.dtype}; expected uint8, uint16 or floating point")
+    return torch.from_numpy(unit).permute(2, 0, 1)[None].contiguous()
+
+
+def luma(image: Tensor) -> Tensor:
+    """(1, 1 or 3, H, W) -> luminance (1, 1, H, W)."""
+    return image if image.shape[1] == 1 else rgb_to_ycbcr(image)[0]
+
+
+def to_uint8(image: Tensor, stretch: bool) -> np.ndarray:
+    """(1, C, H, W) in [0, 1] -> uint8 (H, W) or (H, W, 3).
+
+    Stretched, minimum and maximum over all channels become 0 and 255 and the rest is truncated, as the release saves;
+    a constant image stays as it is. Otherwise values are rounded.
+    """
+    pixels = image[0].permute(1, 2, 0).numpy().squeeze(-1) if image.shape[1] == 1 else image[0].permute(1, 2, 0).numpy()
+    low, high = pixels.min(), pixels.max()
+    if stretch and high > low:
+        return ((pixels - low) / (high - low) * 255).astype(np.uint8)
+    return (pixels * 255).round().astype(np.uint8)
+
+
+def tiled(model: nn.Module, vis: Tensor, ir: Tensor, tile: int) -> Tensor:
+    """The model on square tiles that overlap by a quarter, blended with weights that fall linearly to each border."""
+    height, width = vis.shape[-2:]
+    ramp = torch.arange(1, tile + 1, dtype=torch.float32, device=vis.device)
+    ramp = torch.minimum(ramp, ramp.flip(0)).clamp_max(tile // 4)
+    total, weights = torch.zeros_like(vis), torch.zeros_like(vis)
+    for top in starts(height, tile):
+        for left in starts(width, tile):
+            area = (..., slice(top, top + tile), slice(left, left + tile))
+            weight = (ramp[:, None] * ramp[None, :])[: height - top, : width - left]
+            total[area] += model(vis[area], ir[area]).float() * weight
+            weights[area] += weight
+    return total / weights
+
+
+def starts(length: int, tile: int) -> list[int]:
+    """First pixels of tiles that cover `length`, at most three quarters of a tile apart, all of full size."""
+    if length <= tile:
+        return [0]
+    count = -(-(length - tile) // (tile * 3 // 4)) + 1
+    return [round(i * (length - tile) / (count - 1)) for i in range(count)]

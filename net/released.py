@@ -1,0 +1,91 @@
+"""The key names of CMMDL's published checkpoint, and ours.
+
+The release saved one `state_dict` whose names describe its classes; ours describe the paper's blocks. `from_released`
+renames, drops the tensors that the release's forward pass never reads, and touches nothing else.
+"""
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+_ATTENTION = r"(share_(?:Encoder\.share_encoder|Decoder\.share_decoder)\.\d+)\.attn\."
+_BOTTLENECK = r"(MDLB\.SDomain_(?:VIS|IR)\.GCBInv\.\d+\.theta_(?:phi|rho|eta))\."
+
+UNUSED = tuple(
+    re.compile(pattern)
+    for pattern in (
+        _ATTENTION + r"(?:q1X1_1|q1X1_2)\.weight",
+        _ATTENTION + r"norm_VI\.body\.(?:weight|bias)",
+        _BOTTLENECK + r"Sobel\.conv[xy]\.weight",
+        _BOTTLENECK + r"Identity\.weight",
+    )
+)
+
+# Applied in this order, each to the result of the one before.
+RENAMED = (
+    ("share_Encoder.patch_embed.proj", "encoder.embed"),
+    ("share_Encoder.share_encoder", "encoder.blocks"),
+    ("share_Decoder.share_decoder", "decoder.blocks"),
+    ("share_Decoder.output", "decoder.head"),
+    (".attn.qkv_conv", ".sfca.qkvu_dw"),
+    (".attn.qkv", ".sfca.qkvu"),
+    (".attn.kv_conv", ".sfca.kv_f_dw"),
+    (".attn.kv", ".sfca.kv_f"),
+    (".attn.project_out_f", ".sfca.project_f"),
+    (".attn.project_out", ".sfca.project_s"),
+    (".attn.norm_IR.body", ".sfca.norm_f"),
+    (".attn.", ".sfca."),
+    (".ffn.", ".gdfn."),
+    ("MDLB.SDomain_VIS.GCBInv", "sdlb_vis.couplings"),
+    ("MDLB.SDomain_IR.GCBInv", "sdlb_ir.couplings"),
+    (".theta_", "."),
+    (".Conv_1", ".expand"),
+    (".Conv_2", ".dwconv"),
+    (".Conv_3", ".project"),
+    ("MDLB.FDomain.", "fdlb."),
+    ("fdlb.pre1", "fdlb.pre_vis"),
+    ("fdlb.pre2", "fdlb.pre_ir"),
+    ("fdlb.pha_fuse", "fdlb.phase_fused"),
+    ("fdlb.amp_VIS", "fdlb.amp_vis"),
+    ("fdlb.amp_IR", "fdlb.amp_ir"),
+    ("fdlb.pha_VIS", "fdlb.pha_vis"),
+    ("fdlb.pha_IR", "fdlb.pha_ir"),
+    ("fdlb.post_VIS", "fdlb.post_vis"),
+    ("fdlb.post_IR", "fdlb.post_ir"),
+    ("MDLB.FSI.", "hdfab."),
+    ("hdfab.SA.conv1", "hdfab.spatial"),
+    ("hdfab.CA_", "hdfab.channel_"),
+    ("hdfab.pre", "hdfab.cbr_"),
+    (".bnop.", ".1."),
+    *((f"hdfab.DSRM.block{k}.", f"hdfab.dense.{k - 1}.") for k in range(1, 5)),
+)
+
+
+def is_released(keys: Mapping[str, Tensor]) -> bool:
+    """Whether the names are those of the published CMMDL checkpoint (without any prefix)."""
+    return any(key.startswith("share_Encoder.") for key in keys)
+
+
+def rename(key: str) -> str:
+    """Our name of a parameter that the release calls `key`."""
+    for old, new in RENAMED:
+        key = key.replace(old, new)
+    if key.startswith("hdfab.cbr_"):
+        return key.replace(".conv.", ".0.")
+    if key.startswith("hdfab.dense."):
+        # The release nests convolution and first normalisation: "0.conv", "0.bn", then "1" is the second one.
+        return re.sub(r"^(hdfab\.dense\.\d)\.(0\.conv|0\.bn|1)\.", _flatten_stage, key)
+    return key
+
+
+def _flatten_stage(match: re.Match) -> str:
+    return f"{match[1]}.{('0.conv', '0.bn', '1').index(match[2])}."
+
+
+def from_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The published state dict under our names, without the tensors that its forward pass never uses.
+
+    Names that are not the release's pass through unchanged, so that a strict load can report them.
+    """
+    return {rename(key): value for key, value in state.items() if not any(p.fullmatch(key) for p in UNUSED)}

@@ -1,0 +1,55 @@
+"""The transformer block's common parts: channel LayerNorm, gated feed-forward, and the block around an attention.
+
+After Restormer (Zamir et al., CVPR 2022), as CMMDL uses it. All tensors are (B, C, H, W) and best kept in
+`torch.channels_last`: each pixel's channels then lie side by side, which is what 1x1 convolutions, depth-wise
+convolutions and the normalisation over channels read.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ChannelLayerNorm(nn.LayerNorm):
+    """LayerNorm over the channels of each pixel, (B, C, H, W) -> (B, C, H, W); biased variance, eps 1e-5."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class GDFN(nn.Module):
+    """Gated depth-wise feed-forward network: `W_out (gelu(a) * b)` with `[a, b] = DW3x3(W_in x)`.
+
+    Args:
+        dim: channels in and out.
+        expansion: hidden channels of each half over `dim`.
+    """
+
+    def __init__(self, dim: int, expansion: int = 2) -> None:
+        super().__init__()
+        hidden = expansion * dim
+        self.project_in = nn.Conv2d(dim, 2 * hidden, 1, bias=False)
+        self.dwconv = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=False)
+        self.project_out = nn.Conv2d(hidden, dim, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = self.dwconv(self.project_in(x)).chunk(2, dim=1)
+        return self.project_out(F.gelu(a) * b)
+
+
+class TransformerBlock(nn.Module):
+    """`x + attention(norm1(x))`, then `x + GDFN(norm2(x))`; (B, C, H, W) in and out.
+
+    The attention is registered under the name given, so that a checkpoint's keys say which one it is.
+    """
+
+    def __init__(self, dim: int, attention: nn.Module, name: str) -> None:
+        super().__init__()
+        self.norm1 = ChannelLayerNorm(dim)
+        self.add_module(name, attention)
+        self.norm2 = ChannelLayerNorm(dim)
+        self.gdfn = GDFN(dim)
+        self._attention = name
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + getattr(self, self._attention)(self.norm1(x))
+        return x + self.gdfn(self.norm2(x))

@@ -1,0 +1,89 @@
+"""SDLB: spatial-domain learning block, three coupling layers on one modality's features."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+COUPLINGS = ("released", "affine")
+
+
+class Bottleneck(nn.Module):
+    """`branch(z) + z`; the branch: 1x1, ReLU6, depth-wise 3x3 (reflected border), ReLU6, 1x1, twice as wide inside.
+
+    Starts close to the identity: its three convolutions are drawn Xavier normal and scaled by 0.1.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(dim, 2 * dim, 1, bias=False)
+        self.dwconv = nn.Conv2d(2 * dim, 2 * dim, 3, padding=1, padding_mode="reflect", groups=2 * dim, bias=False)
+        self.project = nn.Conv2d(2 * dim, dim, 1, bias=False)
+        for convolution in (self.expand, self.dwconv, self.project):
+            nn.init.xavier_normal_(convolution.weight, gain=0.1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.project(F.relu6(self.dwconv(F.relu6(self.expand(z))))) + z
+
+
+class Coupling(nn.Module):
+    """Splits the channels into halves z1, z2 and lets each change the other; (B, C, H, W) in and out.
+
+        y1 = z1 + phi(z1)                                    released
+        y1 = z1 + phi(z2)                                    affine, which can be inverted
+        y2 = z2 * exp(s) + eta(y1),   s = 0.8 (2 sigmoid(rho(y1)) - 1)
+    """
+
+    def __init__(self, dim: int, coupling: str = "released") -> None:
+        super().__init__()
+        if coupling not in COUPLINGS:
+            raise ValueError(f"coupling is {coupling!r}; expected one of {', '.join(COUPLINGS)}")
+        self.affine = coupling == "affine"
+        self.phi = Bottleneck(dim // 2)
+        self.rho = Bottleneck(dim // 2)
+        self.eta = Bottleneck(dim // 2)
+
+    def log_scale(self, y1: Tensor) -> Tensor:
+        return 0.8 * torch.tanh(0.5 * self.rho(y1))  # 2 sigmoid(x) - 1 = tanh(x / 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z1, z2 = x.chunk(2, dim=1)
+        y1 = z1 + self.phi(z2 if self.affine else z1)
+        y2 = z2 * torch.exp(self.log_scale(y1)) + self.eta(y1)
+        return torch.cat([y1, y2], dim=1)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """The x with `forward(x) = y`.
+
+        Raises:
+            ValueError: for the released coupling, whose y1 = 2 z1 + branch(z1) has no closed-form inverse.
+        """
+        if not self.affine:
+            raise ValueError('the released coupling has no inverse; build the block with coupling="affine"')
+        y1, y2 = y.chunk(2, dim=1)
+        z2 = (y2 - self.eta(y1)) * torch.exp(-self.log_scale(y1))
+        return torch.cat([y1 - self.phi(z2), z2], dim=1)
+
+
+class SDLB(nn.Module):
+    """Three couplings in sequence; (B, C, H, W) in and out, C even.
+
+    Args:
+        dim: channels.
+        coupling: "released" (the published weights' form, the default) or "affine" (the classic coupling, with an
+            exact `inverse`).
+    """
+
+    def __init__(self, dim: int, *, coupling: str = "released") -> None:
+        super().__init__()
+        self.couplings = nn.ModuleList(Coupling(dim, coupling) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for coupling in self.couplings:
+            x = coupling(x)
+        return x
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """The x with `forward(x) = y`; see `Coupling.inverse`."""
+        for coupling in reversed(self.couplings):
+            y = coupling.inverse(y)
+        return y

@@ -1,0 +1,78 @@
+"""SFCA: spatial-frequency cascaded attention (CMMDL, the attention of every transformer block)."""
+
+import torch
+from torch import Tensor, nn
+
+from net.fourier import at_least_float32, circular_convolution
+from net.restormer import ChannelLayerNorm
+
+
+class SFCA(nn.Module):
+    """A spatial stage, then a frequency stage that reads the spatial stage's output; (B, C, H, W) in and out.
+
+    `[q, k, v, u] = DW3x3(W x)`.
+
+    Spatial: transposed attention between the channels of each head,
+    `A = softmax(temperature * q^T k)` with q and k normalised over the pixels, `s = W_s (A v)`.
+
+    Frequency: `[k_f, v_f] = DW3x3(W_f s)`, a circular convolution over the whole image
+    `c = LN(irfft2(rfft2(u) * rfft2(k_f)))`, `f = W_p (c * v_f)`; the output is `f + s`.
+
+    Args:
+        dim: channels in and out, a multiple of `heads`.
+        heads: groups of channels that attend within themselves.
+        frequency: False leaves the frequency stage out (an ablation); the output is then `s`.
+    """
+
+    def __init__(self, dim: int, heads: int, *, frequency: bool = True) -> None:
+        super().__init__()
+        self.dim, self.heads, self.frequency = dim, heads, frequency
+        streams = 4 if frequency else 3
+        head = torch.arange(dim) // (dim // heads)
+        self.register_buffer("other_head", head[:, None] != head[None, :], persistent=False)  # (C, C)
+        self.temperature = nn.Parameter(torch.ones(1, heads, 1, 1))
+        self.qkvu = nn.Conv2d(dim, streams * dim, 1, bias=False)
+        self.qkvu_dw = nn.Conv2d(streams * dim, streams * dim, 3, padding=1, groups=streams * dim, bias=False)
+        self.project_s = nn.Conv2d(dim, dim, 1, bias=False)
+        if frequency:
+            self.kv_f = nn.Conv2d(dim, 2 * dim, 1, bias=False)
+            self.kv_f_dw = nn.Conv2d(2 * dim, 2 * dim, 3, padding=1, groups=2 * dim, bias=False)
+            self.norm_f = ChannelLayerNorm(dim)
+            self.project_f = nn.Conv2d(dim, dim, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        streams = self.qkvu_dw(self.qkvu(x)).split(self.dim, dim=1)
+        q, k, v = streams[:3]
+        # `W_s (A v)` is one matrix product: the small matrix `W_s A` replaces a pass over the image.
+        mix = self.project_s.weight.flatten(1) @ self._channel_attention(q, k)  # (B, C, C)
+        s = mix_channels(mix, v)
+        if not self.frequency:
+            return s
+        # Likewise `W_f s = (W_f W_s A) v`.
+        kv = mix_channels(self.kv_f.weight.flatten(1) @ mix, v)  # (B, 2C, H, W)
+        k_f, v_f = self.kv_f_dw(kv).chunk(2, dim=1)
+        c = self.norm_f(circular_convolution(streams[3], k_f).to(x.dtype))
+        return self.project_f(c * v_f) + s
+
+    def _channel_attention(self, q: Tensor, k: Tensor) -> Tensor:
+        """Softmax attention of each head as the blocks of one block-diagonal matrix, (B, C, C).
+
+        Dividing the products by the norms equals normalising q and k over the pixels first, and all heads' products
+        are blocks on the diagonal of one C x C product, which is faster than one thin product per head; the softmax
+        gives what lies outside the blocks a weight of zero.
+        """
+        q, k = q.flatten(2).transpose(1, 2), k.flatten(2).transpose(1, 2)  # (B, HW, C)
+        with torch.autocast(q.device.type, enabled=False):
+            q, k = at_least_float32(q), at_least_float32(k)
+            norm_q = q.square().sum(1).sqrt().clamp_min(1e-12)  # (B, C)
+            norm_k = k.square().sum(1).sqrt().clamp_min(1e-12)  # (B, C)
+            cosine = q.transpose(1, 2) @ k / (norm_q[:, :, None] * norm_k[:, None, :])  # (B, C, C)
+            temperature = self.temperature.flatten().repeat_interleave(self.dim // self.heads)[:, None]  # (C, 1)
+            return (cosine * temperature).masked_fill(self.other_head, -torch.inf).softmax(dim=-1)
+
+
+def mix_channels(matrix: Tensor, x: Tensor) -> Tensor:
+    """A 1x1 convolution whose weights differ from image to image: (B, K, C), (B, C, H, W) -> (B, K, H, W)."""
+    pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C)
+    mixed = pixels @ matrix.to(x.dtype).transpose(1, 2)  # (B, HW, K)
+    return mixed.unflatten(1, x.shape[-2:]).permute(0, 3, 1, 2)

@@ -1,0 +1,69 @@
+"""The blocks on their own, each against its formula."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from net.fourier import circular_convolution, phase, rfft2
+from net.sdlb import SDLB
+from net.sfca import SFCA, mix_channels
+
+
+def test_affine_couplings_can_be_inverted():
+    torch.manual_seed(0)
+    block = SDLB(16, coupling="affine").double()
+    for parameter in block.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)  # far from the identity that fresh weights are close to
+    x = torch.randn(2, 16, 9, 11, dtype=torch.float64)
+    y = block(x)
+    assert (y - x).abs().max() > 0.1
+    torch.testing.assert_close(block.inverse(y), x)
+
+
+def test_released_couplings_say_that_they_have_no_inverse():
+    with pytest.raises(ValueError, match="affine"):
+        SDLB(16).inverse(torch.rand(1, 16, 4, 4))
+
+
+def test_attention_stays_within_a_head():
+    torch.manual_seed(0)
+    attention = SFCA(16, 4)._channel_attention(torch.randn(2, 16, 5, 6), torch.randn(2, 16, 5, 6))
+    inside = torch.block_diag(*[torch.ones(4, 4)] * 4).bool()
+    assert (attention[:, ~inside] == 0).all()
+    torch.testing.assert_close(attention.sum(-1), torch.ones(2, 16))
+
+
+def test_attention_of_a_black_image_is_finite():
+    block = SFCA(16, 4)
+    assert block(torch.zeros(1, 16, 5, 5)).isfinite().all()
+
+
+def test_channel_mixing_is_a_convolution_with_its_own_weights_for_each_image():
+    matrix, x = torch.randn(2, 5, 3), torch.randn(2, 3, 4, 6)
+    expected = torch.cat([F.conv2d(x[i : i + 1], matrix[i, :, :, None, None]) for i in range(2)])
+    torch.testing.assert_close(mix_channels(matrix, x), expected)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (5, 8), (6, 7), (5, 7)])
+def test_circular_convolution_wraps_around(size):
+    height, width = size
+    x, kernel = torch.rand(1, 1, height, width, dtype=torch.float64), torch.zeros(1, 1, height, width).double()
+    kernel[..., 1, 2] = 1  # an impulse: the result is the image moved by one row and two columns
+    torch.testing.assert_close(circular_convolution(x, kernel), x.roll((1, 2), (2, 3)))
+
+
+@pytest.mark.parametrize("size", [(6, 8), (5, 8), (6, 7), (5, 7)])
+def test_real_bins_never_have_the_angle_minus_pi(size):
+    spectrum = rfft2(torch.randn(4, 3, *size))
+    negative_zero = torch.complex(spectrum.real, -torch.zeros_like(spectrum.imag))
+    angle = phase(negative_zero, size)
+    rows = [0] + ([size[0] // 2] if size[0] % 2 == 0 else [])
+    columns = [0] + ([size[1] // 2] if size[1] % 2 == 0 else [])
+    for row in rows:
+        for column in columns:
+            assert (angle[..., row, column] >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_transforms_are_taken_in_single_precision(dtype):
+    assert rfft2(torch.rand(1, 1, 4, 4).to(dtype)).dtype == torch.complex64

@@ -1,0 +1,151 @@
+"""CMMDL against the release's numbers, and what it accepts and refuses."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import net
+from benchmarks.literal import LiteralCMMDL
+from net.released import rename
+from utils.losses import fusion_loss
+
+SIZES = ("64", "96x136", "95x115")
+
+
+@pytest.fixture(scope="module")
+def vectors(shared):
+    return dict(np.load(shared / "vectors" / "cmmdl.npz"))
+
+
+@pytest.fixture
+def released(shared):
+    return net.load(shared / "vectors" / "cmmdl_released_format.pth")
+
+
+def inputs(vectors, name, dtype):
+    return (torch.from_numpy(vectors[f"{role}_{name}"]).to(dtype) for role in ("vis", "ir"))
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_released_weights_give_the_released_output(released, vectors, name):
+    with torch.inference_mode():
+        fused = released(*inputs(vectors, name, torch.float32))
+    assert np.abs(fused.numpy() - vectors[f"out_{name}"]).max() < 1e-5
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("64", 1e-7), ("95x115", 1e-7), ("96x136", 1e-5)])
+def test_in_double_precision_the_output_is_the_released_one_but_for_the_branch_cut(released, vectors, name, tolerance):
+    with torch.inference_mode():
+        fused = released.double()(*inputs(vectors, name, torch.float64))
+    assert np.abs(fused.numpy() - vectors[f"out_{name}"]).max() < tolerance
+
+
+def test_released_weights_give_the_released_features_in_every_block(released, vectors):
+    found = {}
+
+    def keep(name):
+        return lambda _module, _inputs, output: found.__setitem__(name, output)
+
+    for name in ("encoder", "sdlb_vis", "sdlb_ir", "fdlb", "hdfab"):
+        getattr(released, name).register_forward_hook(keep(name))
+    with torch.no_grad():
+        released.double()(*inputs(vectors, "64", torch.float64))
+    features = {
+        "enc_vis": found["encoder"][:1], "sd_vis": found["sdlb_vis"], "sd_ir": found["sdlb_ir"],
+        "fd_vis": found["fdlb"][0], "fd_ir": found["fdlb"][1], "fsi": found["hdfab"],
+    }  # fmt: skip
+    for name, feature in features.items():
+        expected = vectors[f"mid64_{name}"]
+        assert np.abs(feature.numpy() - expected).max() < 1e-5 * np.abs(expected).max(), name
+
+
+def test_training_loss_and_every_gradient_equal_the_release(released, vectors, shared):
+    norms = json.loads((shared / "vectors" / "cmmdl_train_grad_norms.json").read_text())
+    vis, ir, mask = (torch.from_numpy(vectors[f"train_{name}"]).double() for name in ("vis", "ir", "mask"))
+    model = released.double().train()
+    loss = fusion_loss(vis, ir, model(vis, ir), mask)
+    loss.total.backward()
+    total, gradient, intensity = vectors["train_loss_total_grad_int"]
+    found = torch.stack([loss.total, 5 * loss.gradient, loss.intensity]).tolist()
+    assert found == pytest.approx([total, gradient, intensity], rel=1e-6)
+    parameters = dict(model.named_parameters())
+    assert {rename(key) for key in norms} == parameters.keys()
+    for key, norm in norms.items():
+        # Biases in front of a BatchNorm have a gradient of zero but for round-off.
+        assert parameters[rename(key)].grad.norm().item() == pytest.approx(norm, rel=1e-4, abs=1e-12), key
+
+
+def test_the_network_has_the_published_number_of_used_parameters():
+    assert sum(p.numel() for p in net.build("cmmdl").parameters()) == 1_142_722
+
+
+@pytest.mark.parametrize("coupling", ["released", "affine"])
+def test_every_parameter_receives_a_gradient(pair, coupling):
+    torch.manual_seed(0)
+    model = net.build("cmmdl", dim=16, depth=2, coupling=coupling)
+    fusion_loss(*pair, model(*pair), torch.zeros_like(pair[0])).total.backward()
+    missing = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("size", [(3, 3), (3, 8), (16, 17), (31, 45), (64, 48)])
+def test_any_size_from_three_up_gives_an_image_of_that_size(small, size):
+    with torch.inference_mode():
+        fused = small(torch.rand(1, 1, *size), torch.rand(1, 1, *size))
+    assert fused.shape == (1, 1, *size)
+    assert ((fused > 0) & (fused < 1)).all()
+
+
+def test_images_of_a_batch_do_not_see_each_other(small, pair):
+    with torch.inference_mode():
+        together = small(*pair)
+        alone = torch.cat([small(vis[None], ir[None]) for vis, ir in zip(*pair, strict=True)])
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_network_equals_its_literal_form(pair, training):
+    torch.manual_seed(3)
+    model = net.build("cmmdl", dim=16, depth=2).train(training)
+    literal = LiteralCMMDL(dim=16, depth=2).train(training)
+    literal.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(model(*pair), literal(*pair), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_constant_images_fuse_to_finite_values(small, value):
+    flat = torch.full((1, 1, 24, 24), value)
+    with torch.inference_mode():
+        assert small(flat, flat).isfinite().all()
+
+
+GOOD = torch.rand(1, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("vis", "ir", "message"),
+    [
+        (torch.rand(1, 3, 8, 8), GOOD, r"vis has shape \(1, 3, 8, 8\); expected \(B, 1, H, W\)"),
+        (GOOD, torch.rand(1, 8, 8), r"ir has shape \(1, 8, 8\); expected \(B, 1, H, W\)"),
+        (GOOD, torch.rand(1, 1, 8, 9), "a pair must have one shape"),
+        (torch.full((1, 1, 8, 8), float("nan")), GOOD, "vis holds NaN"),
+        (GOOD, GOOD / 0, "ir holds NaN or infinite"),
+        (GOOD.int(), GOOD.int(), "expected floating point"),
+        (GOOD.double(), GOOD, "expected one dtype"),
+        (GOOD[..., :2, :], GOOD[..., :2, :], "8x2 pixels; expected at least 3x3"),
+        (GOOD[:0], GOOD[:0], "expected"),
+        (GOOD.numpy(), GOOD, "vis is a ndarray"),
+    ],
+)
+def test_other_inputs_are_refused_with_what_was_expected(small, vis, ir, message):
+    with pytest.raises(ValueError, match=message):
+        small(vis, ir)
+
+
+@pytest.mark.parametrize("options", [{"dim": 20}, {"dim": 15, "heads": 5}, {"coupling": "other"}])
+def test_impossible_options_are_refused(options):
+    with pytest.raises(ValueError, match="expected"):
+        net.build("cmmdl", **options)

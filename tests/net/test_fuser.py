@@ -1,0 +1,122 @@
+"""A network as a person uses it."""
+
+import numpy as np
+import pytest
+import torch
+
+import net
+from net.color import rgb_to_ycbcr, ycbcr_to_rgb
+from net.fuser import starts
+
+
+@pytest.fixture
+def fuser(small):
+    return net.Fuser(small, device="cpu")
+
+
+class Average(torch.nn.Module):
+    def forward(self, vis, ir):
+        return (vis + ir) / 2
+
+
+def test_fused_image_keeps_visible_chroma(images):
+    vis, ir = images
+    fused = net.Fuser(Average(), device="cpu", stretch=False)(vis, ir)
+    assert fused.shape == vis.shape
+    assert fused.dtype == np.uint8
+
+    def chroma(image):
+        return [c.numpy() for c in rgb_to_ycbcr(torch.from_numpy(image / 255.0).permute(2, 0, 1)[None])[1:]]
+
+    inside = ((fused > 0) & (fused < 255)).all(-1)  # where no channel was clamped
+    assert inside.mean() > 0.5
+    for before, after in zip(chroma(vis), chroma(fused), strict=True):
+        assert np.abs(before - after)[0, 0][inside].max() < 0.01
+
+
+def test_grey_visible_gives_a_grey_image(fuser, images):
+    assert fuser(images[0][..., 0], images[1]).shape == images[1].shape
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels_of_either_input_may_be_one_three_or_four(fuser, images, channels):
+    ir = np.repeat(images[1][..., None], channels, axis=2)
+    assert fuser(images[0], ir).shape == images[0].shape
+    vis = np.repeat(images[0][..., :1], channels, axis=2)
+    assert fuser(vis, images[1]).shape == (images[1].shape if channels == 1 else images[0].shape)
+
+
+def test_three_equal_channels_are_the_same_as_one(images):
+    fuser = net.Fuser(Average(), device="cpu", stretch=False)
+    grey = images[1]
+    np.testing.assert_array_equal(fuser(grey, grey), fuser(grey, np.dstack([grey] * 3)))
+
+
+def test_stretch_uses_the_full_range_and_its_absence_keeps_the_networks(images):
+    stretched = net.Fuser(Average(), device="cpu")(*images)
+    assert (stretched.min(), stretched.max()) == (0, 255)
+    grey = images[1]
+    kept = net.Fuser(Average(), device="cpu", stretch=False)(grey, grey)
+    np.testing.assert_array_equal(kept, grey)
+
+
+def test_sixteen_bit_thermal_counts_are_spread_between_their_percentiles(images):
+    counts = (images[1].astype(np.uint16) * 8 + 21000).astype(np.uint16)
+    fused = net.Fuser(Average(), device="cpu", stretch=False)(np.zeros_like(images[1]), counts)
+    assert fused.max() > 120  # half of white: the other image is black
+    assert np.corrcoef(fused.ravel(), images[1].ravel())[0, 1] > 0.999
+
+
+def test_a_constant_pair_stays_constant(images):
+    flat = np.full_like(images[1], 100)
+    assert (net.Fuser(Average(), device="cpu")(flat, flat) == 100).all()
+
+
+@pytest.mark.parametrize(
+    ("vis", "ir", "message"),
+    [
+        (np.zeros((8, 8), np.uint8), np.zeros((8, 9), np.uint8), "infrared 9x8, visible 8x8; a pair must have one"),
+        (np.zeros((8, 8, 2), np.uint8), np.zeros((8, 8), np.uint8), "visible image has shape"),
+        (np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.int32), "infrared image has dtype int32"),
+        (np.zeros((0, 8), np.uint8), np.zeros((0, 8), np.uint8), "without pixels"),
+        (np.full((8, 8), np.nan, np.float32), np.zeros((8, 8), np.uint8), "NaN"),
+        ([[1, 2]], np.zeros((8, 8), np.uint8), "is list"),
+    ],
+)
+def test_other_images_are_refused(fuser, vis, ir, message):
+    with pytest.raises(ValueError, match=message):
+        fuser(vis, ir)
+
+
+@pytest.mark.parametrize("options", [{"precision": "fp8"}, {"tile": 8}])
+def test_impossible_options_are_refused(small, options):
+    with pytest.raises(ValueError, match="expected"):
+        net.Fuser(small, device="cpu", **options)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_missing_cuda_device_is_refused(small):
+    with pytest.raises(ValueError, match="no CUDA device"):
+        net.Fuser(small, device="cuda")
+
+
+@pytest.mark.parametrize("size", [(100, 90), (64, 64), (65, 130), (40, 33)])
+def test_tiles_of_a_local_rule_show_no_seam(size):
+    rng = np.random.default_rng(0)
+    vis, ir = (rng.integers(0, 256, size, dtype=np.uint8) for _ in range(2))
+    whole = net.Fuser(Average(), device="cpu")(vis, ir)
+    tiled = net.Fuser(Average(), device="cpu", tile=64)(vis, ir)
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
+
+
+@pytest.mark.parametrize("length", [10, 64, 65, 100, 112, 113, 1000])
+def test_tiles_cover_everything_and_overlap(length):
+    first = starts(length, 64)
+    assert first[0] == 0
+    assert first[-1] + 64 >= length
+    assert all(0 < b - a <= 48 for a, b in zip(first, first[1:], strict=False))
+
+
+def test_colour_conversion_goes_back_and_forth():
+    rgb = torch.rand(1, 3, 20, 20) * 0.5 + 0.25
+    torch.testing.assert_close(ycbcr_to_rgb(*rgb_to_ycbcr(rgb)), rgb, atol=2e-3, rtol=0)

@@ -1,0 +1,125 @@
+"""Loading weights in whatever wrapping they come, and refusing everything else."""
+
+import os
+
+import pytest
+import torch
+
+import net
+
+
+@pytest.fixture
+def bare(shared):
+    state = torch.load(shared / "vectors" / "cmmdl_released_format.pth", weights_only=True)
+    return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def saved(content, folder):
+    path = folder / "weights.pth"
+    torch.save(content, path)
+    return path
+
+
+WRAPPINGS = {
+    "bare": lambda state: state,
+    "parallel": lambda state: {f"module.{key}": value for key, value in state.items()},
+    "doubly parallel": lambda state: {f"module.module.{key}": value for key, value in state.items()},
+    "nested": lambda state: {"epoch": 3, "state_dict": state},
+    "nested under an unusual name": lambda state: {"epoch": 3, "fusion_net": {"inner": state}},
+    "nested and parallel": lambda state: {"model": {f"module.{key}": value for key, value in state.items()}},
+}
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+def test_the_authors_file_loads_in_any_wrapping(bare, tmp_path, wrapping):
+    model = net.load(saved(WRAPPINGS[wrapping](bare), tmp_path))
+    assert not model.training
+    assert torch.equal(model.encoder.embed.weight, bare["share_Encoder.patch_embed.proj.weight"])
+    assert torch.equal(model.hdfab.dense[3][2].running_var, bare["MDLB.FSI.DSRM.block4.1.running_var"])
+
+
+def test_a_missing_key_is_named(bare, tmp_path):
+    del bare["MDLB.FDomain.pre1.bias"]
+    with pytest.raises(net.WeightsError, match=r"missing fdlb\.pre_vis\.bias"):
+        net.load(saved(bare, tmp_path))
+
+
+def test_a_left_over_key_is_named(bare, tmp_path):
+    bare["MDLB.FSI.something.new"] = torch.zeros(1)
+    with pytest.raises(net.WeightsError, match=r"unexpected hdfab\.something\.new"):
+        net.load(saved(bare, tmp_path))
+
+
+def test_only_the_unused_keys_are_dropped(bare, tmp_path):
+    bare["share_Encoder.share_encoder.0.ffn.q1X1_1.weight"] = torch.zeros(1)  # unused in an attention, not here
+    with pytest.raises(net.WeightsError, match=r"unexpected .*q1X1_1"):
+        net.load(saved(bare, tmp_path))
+
+
+def test_a_wrong_shape_is_named(tmp_path):
+    state = net.build("cmmdl", dim=16, depth=1).state_dict()
+    state["fdlb.pre_vis.bias"] = torch.zeros(5)
+    with pytest.raises(net.WeightsError, match=r"fdlb\.pre_vis\.bias has shape \(5,\), expected \(16,\)"):
+        net.load(saved(state, tmp_path))
+
+
+def test_width_heads_and_depth_come_from_the_file(tmp_path):
+    model = net.build("cmmdl", dim=24, heads=4, depth=3)
+    loaded = net.load(saved(model.state_dict(), tmp_path))
+    assert loaded.options == {"dim": 24, "heads": 4, "depth": 3, "coupling": "released"}
+    before, after = model.state_dict().values(), loaded.state_dict().values()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_the_coupling_comes_with_a_checkpoint_of_ours(tmp_path):
+    model = net.build("cmmdl", dim=16, depth=1, coupling="affine")
+    loaded = net.load(saved({"method": "cmmdl", "options": model.options, "model": model.state_dict()}, tmp_path))
+    assert loaded.options["coupling"] == "affine"
+
+
+class Trap:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path):
+    path = saved({"model": Trap(tmp_path / "ran")}, tmp_path)
+    with pytest.raises(net.WeightsError, match="refused"):
+        net.load(path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"these are not weights", b"PK\x03\x04 half a zip", os.urandom(4096)])
+def test_other_files_are_refused_by_name(tmp_path, content):
+    path = tmp_path / "other.pth"
+    path.write_bytes(content)
+    with pytest.raises(net.WeightsError, match=r"other\.pth"):
+        net.load(path)
+
+
+def test_half_a_file_is_refused_by_name(tmp_path):
+    path = saved(net.build("cmmdl", dim=16, depth=1).state_dict(), tmp_path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(net.WeightsError, match=r"weights\.pth"):
+        net.load(path)
+
+
+@pytest.mark.parametrize("content", [{}, {"epoch": 1}, [1, 2], torch.zeros(3), {"conv.weight": torch.zeros(3)}])
+def test_files_of_something_else_are_refused(tmp_path, content):
+    with pytest.raises(net.WeightsError, match="expected|not the weights"):
+        net.load(saved(content, tmp_path))
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such weights file"):
+        net.load(tmp_path / "nothing.pth")
+    with pytest.raises(net.WeightsError, match="is a folder"):
+        net.load(tmp_path)
+
+
+def test_an_unknown_method_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="cmmdl"):
+        net.build("nothing")

@@ -1,0 +1,97 @@
+"""The fusion loss of CMMDL: intensity from the source with more local contrast, gradients from the stronger edge."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from net.baselines.ssim import ssim
+
+WINDOW = 9  # pixels, both windows
+SIGMA = 1.5  # pixels, the Gaussian one
+GRADIENT_WEIGHT = 5.0
+
+
+class FusionLoss(NamedTuple):
+    """Scalars: `total = intensity + 5 * gradient`."""
+
+    total: Tensor
+    intensity: Tensor
+    gradient: Tensor
+
+
+def fusion_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> FusionLoss:
+    """The training loss, CMMDL's release.
+
+    Args:
+        vis, ir, fused: (B, 1, H, W) in [0, 1].
+        mask: (B, 1, H, W), above 0 on salient (thermal target) pixels, where infrared is always the reference.
+    """
+    intensity = intensity_loss(vis, ir, fused, mask)
+    gradient = gradient_loss(vis, ir, fused)
+    return FusionLoss(intensity + GRADIENT_WEIGHT * gradient, intensity, gradient)
+
+
+def gradient_loss(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:
+    """`mean |g(fused) - max(g(vis), g(ir))|` with `g` the sum of the absolute Sobel responses."""
+    return (sobel(fused) - torch.maximum(sobel(vis), sobel(ir))).abs().mean()
+
+
+def intensity_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> Tensor:
+    """`mean(sel mse9(ir, fused) + (1 - sel) mse9(vis, fused))`.
+
+    `sel` is 1 where infrared has the larger local variance or the mask is set; `mse9` is the squared difference
+    averaged over 9x9 pixels, zeros beyond the border.
+    """
+    from_ir = (local_variance(ir) > local_variance(vis)) | (mask > 0)
+    return torch.where(from_ir, local_mean((ir - fused).square()), local_mean((vis - fused).square())).mean()
+
+
+def sobel(x: Tensor) -> Tensor:
+    """|horizontal| + |vertical| Sobel response of a (B, 1, H, W) image, zeros beyond the border."""
+    across = x.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+    kernels = torch.stack([across, across.t()])[:, None]  # (2, 1, 3, 3)
+    return F.conv2d(x, kernels, padding=1).abs().sum(1, keepdim=True)
+
+
+def local_mean(x: Tensor) -> Tensor:
+    """Mean over 9x9 pixels, zeros beyond the border; always divided by 81."""
+    return F.avg_pool2d(x, WINDOW, stride=1, padding=WINDOW // 2)
+
+
+def local_variance(x: Tensor) -> Tensor:
+    """`G * x^2 - (G * x)^2` with a 9x9 Gaussian window G, zeros beyond the border; equals the two-dimensional window
+    because a Gaussian is separable."""
+    offsets = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
+    line = torch.exp(-offsets.square() / (2 * SIGMA**2))
+    line = line / line.sum()
+    both = torch.cat([x, x.square()], dim=1)  # (B, 2, H, W)
+    rows = F.conv2d(both, line.view(1, 1, 1, -1).expand(2, 1, 1, -1), padding=(0, WINDOW // 2), groups=2)
+    mean, mean_of_square = F.conv2d(
+        rows, line.view(1, 1, -1, 1).expand(2, 1, -1, 1), padding=(WINDOW // 2, 0), groups=2
+    ).chunk(2, dim=1)
+    return mean_of_square - mean.square()
+
+
+class StructureLoss(NamedTuple):
+    """Scalars: `total = intensity + 5 * gradient + structure`, each as weighted in the total but for the 5."""
+
+    total: Tensor
+    intensity: Tensor
+    gradient: Tensor
+    structure: Tensor
+
+
+def structure_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> StructureLoss:
+    """The loss of the recipe `best`: keep the brighter source, the stronger edge, and both sources' structure.
+
+    Args:
+        vis, ir, fused: (B, 1, H, W) in [0, 1], at least 11 pixels on a side.
+        mask: (B, 1, H, W), above 0 on salient pixels, where infrared is the reference of the intensity.
+    """
+    brighter = torch.where(mask > 0, ir, torch.maximum(vis, ir))
+    intensity = (fused - brighter).abs().mean()
+    gradient = gradient_loss(vis, ir, fused)
+    structure = 0.5 * ((1 - ssim(vis, fused)) + (1 - ssim(ir, fused))) / 2
+    return StructureLoss(intensity + GRADIENT_WEIGHT * gradient + structure, intensity, gradient, structure)
