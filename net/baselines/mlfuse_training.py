@@ -1,0 +1,81 @@
+"""How MLFuse is trained: one loss of four terms, Adam, a cosine schedule.
+
+Source: the training script of MLFuse's release.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from net.baselines.mlfuse import MLFuse, MLFuseTraining
+from net.baselines.recipe import Recipe
+from net.baselines.sobel import sobel_strength
+from net.baselines.ssim import ssim
+
+RECIPE = Recipe(duration=501, unit="epoch", batch_size=16, patch_size=128, lr=1e-4, weight_decay=5e-5)
+
+
+def visual_saliency(image: Tensor) -> Tensor:
+    """How far each pixel's grey level lies from those of the whole image: the weights of MLFuse's saliency loss.
+
+        V(p) = sum over q of |I_p - I_q| = sum over levels j of n_j |I_p - j|, stretched to [0, 1]
+
+    with n_j the number of pixels of level j among 256. An image of one level has no salient pixel: zeros.
+
+    Args:
+        image: luminance (B, 1, H, W) in [0, 1]; the whole image and not a crop of it.
+
+    Returns:
+        (B, 1, H, W) in [0, 1].
+
+    Source: Zhai and Shah, "Visual attention detection in video sequences using spatiotemporal cues", 2006, section 3;
+    used for fusion by Ma et al., "Infrared and visible image fusion based on visual saliency map and weighted least
+    square optimization", 2017.
+    """
+    levels = (image * 255).round().clamp(0, 255).long().flatten(1)  # (B, H*W)
+    grey = torch.arange(256, dtype=image.dtype, device=image.device)
+    counts = torch.zeros(len(image), 256, dtype=image.dtype, device=image.device)
+    counts = counts.scatter_add(1, levels, torch.ones_like(levels, dtype=image.dtype))  # (B, 256)
+    distance = counts @ (grey[:, None] - grey).abs()  # (B, 256)
+    saliency = distance.gather(1, levels)  # (B, H*W)
+    low, high = saliency.aminmax(dim=1, keepdim=True)
+    saliency = (saliency - low) / torch.where(high > low, high - low, 1)
+    return saliency.unflatten(1, image.shape[1:])  # (B, 1, H, W)
+
+
+class MLFuseLoss(nn.Module):
+    """0.3 edge + 3 saliency + 0.5 cross + fusion, all means over every pixel:
+
+    edge      |S(edge view) - S(vis)|, S being the Sobel strength
+    saliency  |V * saliency view - V * ir|, V being the saliency map of ir
+    cross     MSE(cross view, vis) + MSE(cross view, ir)
+    fusion    0.1 [(1 - SSIM(vis, fused)) / 2 + (1 - SSIM(ir, fused)) / 2]
+    """
+
+    def forward(self, outputs: MLFuseTraining, vis: Tensor, ir: Tensor, saliency: Tensor) -> dict[str, Tensor]:
+        """The terms without their weights, and their weighted `total`.
+
+        Args:
+            outputs: what `MLFuse.forward_training` returned for the pair.
+            vis, ir: luminance (B, 1, H, W) in [0, 1].
+            saliency: `visual_saliency` of the infrared image, the same crop, (B, 1, H, W) in [0, 1].
+        """
+        terms = {
+            "edge": (sobel_strength(outputs.edge) - sobel_strength(vis)).abs().mean(),
+            "saliency": (saliency * outputs.saliency - saliency * ir).abs().mean(),
+            "cross": ((outputs.cross - vis) ** 2).mean() + ((outputs.cross - ir) ** 2).mean(),
+            "fusion": 0.1 * ((1 - ssim(vis, outputs.fused)) / 2 + (1 - ssim(ir, outputs.fused)) / 2),
+        }
+        total = 0.3 * terms["edge"] + 3 * terms["saliency"] + 0.5 * terms["cross"] + terms["fusion"]
+        return {"total": total, **terms}
+
+
+def make_optimiser(model: MLFuse) -> Adam:
+    """Adam with the recipe's learning rate and L2 penalty."""
+    return Adam(model.parameters(), lr=RECIPE.lr, weight_decay=RECIPE.weight_decay)
+
+
+def make_schedule(optimiser: Adam, *, epochs: int = RECIPE.duration) -> CosineAnnealingLR:
+    """One half cosine down to zero over the whole training; step it after every epoch."""
+    return CosineAnnealingLR(optimiser, T_max=epochs)

@@ -1,0 +1,86 @@
+"""Reading the siblings' published weight files: unwrap, rename, drop what is never used, refuse everything else."""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
+
+from torch import Tensor
+
+WRAPPERS = ("model", "params", "state_dict")  # names under which a file may nest its state dict
+PARALLEL_PREFIX = "module."  # what a state dict saved from a parallel wrapper puts before every name
+
+
+def bare_name(name: str) -> str:
+    """A parameter's name without the prefix of a parallel wrapper."""
+    return name.removeprefix(PARALLEL_PREFIX)
+
+
+def flatten(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """All tensors of a weight file under flat names.
+
+    A state dict nested under one of `WRAPPERS` is taken out and what stands beside it (an epoch number, say) is left.
+    Several state dicts side by side become one, each name preceded by its dict's name: `Encoder.conv.weight`.
+
+    Raises:
+        ValueError: names the entry that is neither a tensor nor a state dict.
+    """
+    for wrapper in WRAPPERS:
+        if isinstance(checkpoint.get(wrapper), Mapping):
+            return flatten(checkpoint[wrapper])
+    tensors: dict[str, Tensor] = {}
+    for name, value in checkpoint.items():
+        name = bare_name(name)
+        if isinstance(value, Mapping):
+            tensors.update({f"{name}.{inner}": tensor for inner, tensor in flatten(value).items()})
+        elif isinstance(value, Tensor):
+            tensors[name] = value
+        else:
+            raise ValueError(f"entry '{name}' is a {type(value).__name__}; expected tensors only")
+    return tensors
+
+
+def translate(
+    method: str,
+    tensors: Mapping[str, Tensor],
+    *,
+    expected: Mapping[str, Tensor],
+    release_names: Sequence[tuple[str, str]],
+    unused: Set[str] = frozenset(),
+) -> dict[str, Tensor]:
+    """The tensors under our names, after checking that they are exactly the expected ones.
+
+    Args:
+        method: the method's name, for the messages.
+        tensors: flat names to tensors, in the release's names or already in ours.
+        expected: our names with tensors of the right shapes (a model's `state_dict()`).
+        release_names: pairs (ours, the release's), each replaced in turn, which turn our names into the release's.
+        unused: exact release names of tensors that the network never reads; they may be there or not.
+
+    Raises:
+        ValueError: names the missing and the left-over tensors (ten of each), or the first one of a wrong shape.
+    """
+    if expected.keys() <= tensors.keys():
+        ours = {name: name for name in expected}  # saved by this repository
+    else:
+        ours = {_replace(name, release_names): name for name in expected}
+    missing = [name for name in ours if name not in tensors]
+    left_over = [name for name in tensors if name not in ours and name not in unused]
+    if missing or left_over:
+        raise ValueError(
+            f"these are not {method}'s weights; missing: {_listed(missing)}; not expected: {_listed(left_over)}"
+        )
+    for theirs, name in ours.items():
+        if tensors[theirs].shape != expected[name].shape:
+            found, wanted = tuple(tensors[theirs].shape), tuple(expected[name].shape)
+            raise ValueError(f"{method}: '{theirs}' has shape {found}; expected {wanted}")
+    return {name: tensors[theirs] for theirs, name in ours.items()}
+
+
+def _replace(name: str, pairs: Iterable[tuple[str, str]]) -> str:
+    for ours, theirs in pairs:
+        name = name.replace(ours, theirs)
+    return name
+
+
+def _listed(names: Sequence[str], most: int = 10) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "none") + more

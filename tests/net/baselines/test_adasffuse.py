@@ -1,0 +1,236 @@
+"""AdaSFFuse and its four task losses against the values of its release."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from net.baselines.adasffuse import AdaSFFuse, from_release, pad_like_release, recognises
+from net.baselines.adasffuse_blocks import FrequencyFilter, LearnableDWT, LearnableIDWT, Mixer, wavelet_kernels
+from net.baselines.adasffuse_training import (
+    RECIPE,
+    TaskLoss,
+    gradient_shares,
+    make_average,
+    make_optimiser,
+    make_schedule,
+    recipe,
+)
+
+TASKS = {"ivf": "vif", "mef": "mef", "mff": "mff", "mif": "med"}  # ours to the reference file's
+
+
+@pytest.fixture
+def released(release_file) -> AdaSFFuse:
+    """The release's network without dropout, as its reference training values were made."""
+    model = AdaSFFuse(dropout=0.0)
+    model.load_state_dict(from_release(release_file("adasffuse")))
+    return model.eval()
+
+
+@pytest.mark.parametrize("size", ["64", "96x112"])
+@torch.no_grad()
+def test_output_equals_the_release(released, vectors, size):
+    reference = vectors("adasffuse")
+    fused = released(reference[f"B_{size}"], reference[f"A_{size}"])  # A is infrared; either order gives the same
+    torch.testing.assert_close(fused, reference[f"fused_{size}"], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_release_padding_gives_the_pictures_of_the_releases_test_script(released, vectors):
+    reference = vectors("adasffuse")
+    released.release_padding = True
+    fused = released(reference["B_96x112"], reference["A_96x112"])
+    torch.testing.assert_close(fused, reference["release_padded_fused_96x112"], atol=1e-5, rtol=0)
+    stretched = (fused - fused.min()) / (fused.max() - fused.min())
+    image = (stretched * 255).byte()[0, 0]
+    difference = (image.int() - reference["release_uint8_96x112"].int()).abs()
+    assert difference.max() <= 1  # truncation turns the last digit of a float into a grey level
+    assert (difference > 0).sum() <= 5
+
+
+@torch.no_grad()
+def test_intermediates_equal_the_release(released, vectors, relative_error):
+    reference = vectors("adasffuse")
+    paths = {
+        "low_level_feature_extraction": "stem",
+        "HiFreqFusion": "high_stage",
+        "LoFreqFusion": "low_stage",
+        "idwt": "idwt",
+        "conv_last1": "reconstruct.1",
+        "conv_last2": "reconstruct.3",
+        "conv_last3": "reconstruct.4",
+    }
+    seen = {}
+    for name, path in paths.items():
+        released.get_submodule(path).register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+    released(reference["B_64"], reference["A_64"])  # the stem's last call is the recorded one, A's
+    for name in ("HiFreqFusion", "LoFreqFusion"):
+        seen[name] = seen[name].flatten(2).transpose(1, 2)  # (B, C, h, w) -> (B, h*w, C)
+    seen["dwt.0"], seen["dwt.1"] = released.dwt(released.stem(reference["A_64"]))
+    for name, found in seen.items():
+        expected = reference[f"mid64_{name}"]
+        assert found.shape == expected.shape, name
+        limit = 1e-2 if expected.dtype == torch.float16 else 1e-4
+        assert relative_error(found, expected.float()) < limit, name
+
+
+@pytest.mark.parametrize("task", TASKS)
+@torch.no_grad()
+def test_task_loss_equals_the_release(vectors, task):
+    reference = vectors("adasffuse")
+    loss = TaskLoss(task=task)
+    values = loss(reference["train_fused"], reference["train_B"], reference["train_A"])
+    for ours, theirs in {"intensity": "int", "gradient": "grad", "structure": "ssim"}.items():
+        expected = reference[f"train_{TASKS[task]}_{theirs}"].item()
+        assert loss.weights[ours] * values[ours].item() == pytest.approx(expected, rel=1e-5), ours
+    assert values["total"].item() == pytest.approx(reference[f"train_{TASKS[task]}_total"].item(), rel=1e-5)
+
+
+def test_one_training_step_equals_the_release(released, vectors):
+    reference = vectors("adasffuse")
+    vis, ir = reference["train_B"], reference["train_A"]
+    fused = released.train()(vis, ir)
+    torch.testing.assert_close(fused, reference["train_fused"], atol=1e-5, rtol=0)
+    TaskLoss()(fused, vis, ir)["total"].backward()
+    norm = torch.cat([p.grad.double().flatten() for p in released.parameters()]).norm().item()
+    assert norm == pytest.approx(reference["train_vif_gradnorm"].item(), rel=1e-4)
+
+
+@torch.no_grad()
+def test_dropout_draws_as_the_release_does(release_file, vectors):
+    reference = vectors("adasffuse")
+    model = AdaSFFuse()
+    model.load_state_dict(from_release(release_file("adasffuse")))
+    torch.manual_seed(5)
+    total = TaskLoss()(model(reference["train_A"], reference["train_B"]), reference["train_A"], reference["train_B"])
+    assert total["total"].item() == pytest.approx(reference["train_vif_total_dropout_seed5"].item(), rel=1e-4)
+
+
+@torch.no_grad()
+def test_network_is_symmetric_in_its_inputs():
+    torch.manual_seed(0)
+    model = AdaSFFuse(dim=32).eval()
+    vis, ir = torch.rand(2, 1, 1, 12, 10)
+    assert torch.equal(model(vis, ir), model(ir, vis))
+
+
+@torch.no_grad()
+def test_an_odd_size_gives_the_repeated_borders_result_cut_to_size_of_the_input():
+    """Only the transform sees the repeated row, so the stem's map and not the image is what must be extended."""
+    torch.manual_seed(0)
+    model = AdaSFFuse(dim=32).eval()
+    vis, ir = torch.rand(2, 1, 1, 9, 13)
+    extended = [F.pad(model.stem(x), (0, 1, 0, 1), mode="replicate") for x in (vis, ir)]
+    bands = [model.dwt(x) for x in extended]
+    high, low = (a + b for a, b in zip(*bands, strict=True))
+    full = model.idwt(model.high_stage(high), model.low_stage(low))
+    expected = model.reconstruct(model.full_stage(full))
+    assert expected.shape == (1, 1, 10, 14)
+    assert torch.equal(model(vis, ir), expected[..., :9, :13])
+
+
+@torch.no_grad()
+def test_release_padding_is_a_mirror_of_one_to_eight_rows():
+    x = torch.arange(16.0).view(1, 1, 16, 1).expand(1, 1, 16, 13)
+    padded = pad_like_release(x)
+    assert padded.shape == (1, 1, 24, 16)
+    assert padded[0, 0, 16:, 0].tolist() == [15, 14, 13, 12, 11, 10, 9, 8]
+    y = torch.arange(13.0).expand(1, 1, 8, 13)
+    assert pad_like_release(y)[0, 0, 0, 13:].tolist() == [12, 11, 10]
+    assert pad_like_release(torch.rand(1, 1, 3, 5)).shape == (1, 1, 6, 8)
+
+
+def test_untrained_transforms_are_inverse_to_each_other():
+    """Haar analysis and synthesis, without the convolutions that stand between them."""
+    dwt, idwt = LearnableDWT(dim=2), LearnableIDWT()
+    x = torch.rand(1, 2, 8, 6)
+    kernels = wavelet_kernels(dwt.low_taps, dwt.high_taps)
+    bands = torch.stack([F.conv2d(x[:, c : c + 1], kernels, stride=2) for c in range(2)], dim=2)  # (B, 4, 2, h, w)
+    torch.testing.assert_close(idwt(bands[:, 1:].flatten(1, 2), bands[:, 0]), x)
+
+
+def test_second_band_differentiates_downwards_and_third_to_the_right():
+    taps = LearnableDWT(dim=1)
+    kernels = wavelet_kernels(taps.low_taps, taps.high_taps)[:, 0]
+    assert torch.allclose(kernels[1], torch.tensor([[0.5, 0.5], [-0.5, -0.5]]))
+    assert torch.allclose(kernels[2], torch.tensor([[0.5, -0.5], [0.5, -0.5]]))
+
+
+@pytest.mark.parametrize("length", [1, 2, 9, 10])
+def test_frequency_filter_equals_the_sum_over_frequencies(length):
+    """The real part of a plain discrete Fourier sum in which both ends of the spectrum keep real weights only."""
+    torch.manual_seed(0)
+    block = FrequencyFilter(channels=3).double()
+    u = torch.randn(2, 3, length, dtype=torch.float64)
+    real, imaginary = block.weight.detach().numpy().T[..., None]
+    frequencies = np.fft.fftfreq(length)
+    sign = np.sign(frequencies) * (np.abs(frequencies) < 0.5)
+    expected = np.fft.ifft(np.fft.fft(u.numpy()) * (real + 1j * imaginary * sign)).real
+    np.testing.assert_allclose(block(u).detach().numpy(), expected, atol=1e-12)
+
+
+def test_step_sizes_and_decays_start_in_their_ranges():
+    torch.manual_seed(0)
+    mixer = Mixer(dim=192)
+    steps, decays = F.softplus(mixer.dt_bias), mixer.A_log.exp()
+    assert steps.min() * 1.001 >= 1e-3
+    assert steps.max() <= 0.1 * 1.001
+    assert decays.min() >= 1
+    assert decays.max() <= 16
+    assert mixer.frequency.weight.std().item() == pytest.approx(0.02, rel=0.1)
+
+
+def test_both_names_of_a_wavelet_filter_must_hold_the_same_taps(release_file):
+    state = release_file("adasffuse")
+    state["dwt.wavedec.dec_hi"] = state["dwt.wavedec.dec_hi"] + 1
+    with pytest.raises(ValueError, match=r"'dwt\.wavedec\.dec_hi' and 'dwt\.dec_hi' differ"):
+        from_release(state)
+
+
+def test_a_file_nested_under_params_loads(release_file):
+    file = {"params": release_file("adasffuse")}
+    AdaSFFuse().load_state_dict(from_release(file))
+    assert recognises(file["params"])
+
+
+def test_parameter_count_is_the_releases_without_the_unused_norm():
+    assert sum(p.numel() for p in AdaSFFuse().parameters()) == 1_351_825 - 2 * 64
+
+
+def test_black_inputs_share_the_structure_term_equally():
+    black = torch.zeros(1, 1, 16, 16)
+    assert gradient_shares(black, black)[0] == 0.5
+    assert torch.isfinite(TaskLoss()(torch.rand(1, 1, 16, 16), black, black)["total"])
+
+
+def test_the_image_with_more_edges_has_the_larger_share():
+    strong, weak = torch.rand(1, 1, 16, 16), torch.full((1, 1, 16, 16), 0.5)
+    of_strong, of_weak = gradient_shares(strong, weak)
+    assert of_strong > of_weak
+    assert (of_strong + of_weak).item() == pytest.approx(1)
+
+
+def test_an_unknown_task_is_refused():
+    with pytest.raises(ValueError, match="task is 'vif'; expected one of ivf, mef, mff, mif"):
+        TaskLoss(task="vif")
+
+
+def test_a_width_that_fills_no_whole_head_is_refused():
+    with pytest.raises(ValueError, match="dim is 48; expected a multiple of 32"):
+        AdaSFFuse(dim=48)
+
+
+def test_recipe_factories_follow_the_recipe():
+    model = AdaSFFuse(dim=32)
+    optimiser, average = make_optimiser(model), make_average(model)
+    schedule = make_schedule(optimiser)
+    assert optimiser.param_groups[0]["lr"] == RECIPE.lr
+    assert recipe("mff").duration == 96_000
+    assert schedule.milestones.keys() == {250_000, 400_000, 450_000, 475_000}
+    average.update_parameters(model)
+    before = model.reconstruct[4].bias.detach().clone()
+    with torch.no_grad():
+        model.reconstruct[4].bias += 1
+    average.update_parameters(model)
+    torch.testing.assert_close(average.module.reconstruct[4].bias.detach(), before + 0.001)

@@ -1,0 +1,161 @@
+"""MLFuse and its training loss against the values of its release."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from torch import nn
+
+from net.baselines.mlfuse import MLFuse, MLFuseTraining, from_release
+from net.baselines.mlfuse_training import RECIPE, MLFuseLoss, make_optimiser, make_schedule, visual_saliency
+
+
+@pytest.fixture
+def released(release_file) -> MLFuse:
+    model = MLFuse()
+    model.load_state_dict(from_release(release_file("mlfuse")))
+    return model.eval()
+
+
+@pytest.mark.parametrize("size", ["64", "96x112"])
+@torch.no_grad()
+def test_outputs_equal_the_release(released, vectors, size):
+    reference = vectors("mlfuse")
+    vis, ir = reference[f"img1_{size}"], reference[f"img2_{size}"]
+    outputs = released.forward_training(vis, ir)
+    for name, found in zip(("f", "l_edg", "l_cmk", "l_ssd"), outputs, strict=True):
+        torch.testing.assert_close(
+            found, reference[f"{name}_{size}"], atol=1e-5, rtol=0, msg=lambda m, n=name: f"{n}: {m}"
+        )
+    assert torch.equal(released(vis, ir), outputs.fused)
+
+
+INTERMEDIATES = {
+    "inc_edg": "edge_stem",
+    "inc_ssd": "saliency_stem",
+    "inc_cmk_1": "cross_stem_vis",
+    "inc_cmk_2": "cross_stem_ir",
+    "edg_net.conv2": "edge_branch.coarse",
+    "edg_net.conv_max": "edge_branch.refine.1",
+    "edg_net.conv3_": "edge_branch.refine.4",
+    "edg_net.conv4": "edge_branch.expand",
+    "edg_net": "edge_branch",
+    "ssd_net.conv_up": "saliency_branch.channel_up",
+    "ssd_net": "saliency_branch",
+    "cmk_net": "cross_branch",
+    "layer": "mix",
+}
+
+
+@torch.no_grad()
+def test_intermediates_equal_the_release(released, vectors, relative_error):
+    reference = vectors("mlfuse")
+    vis, ir = reference["img1_64"], reference["img2_64"]
+    seen = {}
+    for name, path in INTERMEDIATES.items():
+        released.get_submodule(path).register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+    released(vis, ir)
+    t = released.saliency_stem(ir)
+    seen["ssd_net.softmax_left"] = released.saliency_branch.pixel_weights(t)
+    seen["ssd_net.softmax_right"] = released.saliency_branch.channel_weights(t)
+    for name, found in seen.items():
+        expected = reference[f"mid64_{name}"]
+        assert found.shape == expected.shape, name
+        limit = 1e-2 if expected.dtype == torch.float16 else 1e-4
+        assert relative_error(found, expected.float()) < limit, name
+
+
+def test_one_training_step_on_noise_has_the_losses_of_the_release(released, vectors):
+    """The release's inputs of this step are not at hand but are uniform noise: other noise gives the same means."""
+    reference = vectors("mlfuse")
+    released.train()
+    generator = torch.Generator().manual_seed(1)
+    vis, ir = torch.rand(2, 2, 1, 128, 128, generator=generator)
+    outputs = released.forward_training(vis, ir)
+    losses = MLFuseLoss()(outputs, vis, ir, reference["train_vsm2_128"])
+    losses["total"].backward()
+    names = {"edge": "edg", "saliency": "ssd", "cross": "cmk", "fusion": "fus", "total": "total"}
+    for ours, theirs in names.items():
+        assert losses[ours].item() == pytest.approx(reference[f"train_loss_{theirs}"].item(), rel=0.01), ours
+    norm = torch.cat([p.grad.flatten() for p in released.parameters()]).norm().item()
+    assert norm == pytest.approx(reference["train_gradnorm"].item(), rel=0.03)
+    norm_layer = released.edge_stem[1]
+    torch.testing.assert_close(norm_layer.running_mean, reference["train_running_mean_inc_edg"], atol=1e-3, rtol=0)
+    torch.testing.assert_close(norm_layer.running_var, reference["train_running_var_inc_edg"], atol=0, rtol=0.01)
+    assert outputs.fused.std().item() == pytest.approx(reference["train_f_128"].std().item(), rel=0.01)
+
+
+def _sobel_strength(image: np.ndarray) -> np.ndarray:
+    return sum(np.abs(ndimage.sobel(image, axis=axis, mode="constant")) for axis in (0, 1))
+
+
+def _ssim(x: np.ndarray, y: np.ndarray) -> float:
+    def blur(image):
+        return ndimage.gaussian_filter(image, 1.5, mode="constant", radius=5)
+
+    mx, my = blur(x), blur(y)
+    sxx, syy, sxy = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
+    c1, c2 = 0.01**2, 0.03**2
+    return (((2 * mx * my + c1) * (2 * sxy + c2)) / ((mx**2 + my**2 + c1) * (sxx + syy + c2))).mean()
+
+
+def test_every_loss_term_equals_its_formula_computed_with_scipy():
+    generator = torch.Generator().manual_seed(0)
+    vis, ir, saliency, fused, edge, cross, view = torch.rand(7, 1, 1, 24, 31, generator=generator, dtype=torch.float64)
+    losses = MLFuseLoss()(MLFuseTraining(fused, edge, cross, view), vis, ir, saliency)
+    v, i, s, f, e, k, w = (t[0, 0].numpy() for t in (vis, ir, saliency, fused, edge, cross, view))
+    expected = {
+        "edge": np.abs(_sobel_strength(e) - _sobel_strength(v)).mean(),
+        "saliency": np.abs(s * w - s * i).mean(),
+        "cross": ((k - v) ** 2).mean() + ((k - i) ** 2).mean(),
+        "fusion": 0.05 * (1 - _ssim(v, f)) + 0.05 * (1 - _ssim(i, f)),
+    }
+    expected["total"] = 0.3 * expected["edge"] + 3 * expected["saliency"] + 0.5 * expected["cross"] + expected["fusion"]
+    assert losses.keys() == expected.keys()
+    for name, value in expected.items():
+        assert losses[name].item() == pytest.approx(value, rel=1e-9), name
+
+
+def test_saliency_is_the_sum_of_distances_to_every_other_pixel():
+    image = torch.rand(2, 1, 9, 7, generator=torch.Generator().manual_seed(0))
+    grey = (image * 255).round().flatten(1)
+    literal = (grey[:, :, None] - grey[:, None, :]).abs().sum(-1)  # (B, N)
+    literal = literal - literal.amin(1, keepdim=True)
+    literal = (literal / literal.amax(1, keepdim=True)).view_as(image)
+    torch.testing.assert_close(visual_saliency(image), literal)
+
+
+def test_an_image_of_one_level_has_no_salient_pixel():
+    assert torch.equal(visual_saliency(torch.full((1, 1, 8, 8), 0.4)), torch.zeros(1, 1, 8, 8))
+
+
+def test_a_rare_bright_target_is_the_most_salient():
+    image = torch.full((1, 1, 16, 16), 0.1)
+    image[..., 4:6, 4:6] = 0.9
+    assert torch.equal(visual_saliency(image), (image > 0.5).float())
+
+
+def test_parameter_count_is_the_releases_without_its_unused_convolution():
+    assert sum(p.numel() for p in MLFuse().parameters()) == 111_817 - 2_320
+
+
+def test_learning_rate_falls_from_the_recipe_to_zero():
+    optimiser = make_optimiser(MLFuse(width=4))
+    schedule = make_schedule(optimiser)
+    assert optimiser.param_groups[0]["lr"] == RECIPE.lr
+    rates = []
+    for _ in range(RECIPE.duration):
+        optimiser.step()
+        schedule.step()
+        rates.append(schedule.get_last_lr()[0])
+    assert rates[99] == pytest.approx(RECIPE.lr * (1 + math.cos(math.pi * 100 / 501)) / 2)
+    assert rates[-1] == pytest.approx(0, abs=1e-12)
+    assert optimiser.defaults["weight_decay"] == 5e-5
+
+
+def test_gate_convolutions_start_from_kaiming_normal():
+    torch.manual_seed(0)
+    weights: nn.Conv2d = MLFuse(width=256).saliency_branch.pixel_query.weight
+    assert weights.std().item() == pytest.approx(math.sqrt(2 / 256), rel=0.02)

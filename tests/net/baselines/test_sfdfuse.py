@@ -1,0 +1,281 @@
+"""SFDFuse, its two training losses and its recipe against the values of its release."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from net.baselines import sfdfuse
+from net.baselines.sfdfuse import RELEASE_NAMES, SFDFuse, SFDFuseFeatures, feed_forward_of, from_release
+from net.baselines.sfdfuse_coder import haar_filters
+from net.baselines.sfdfuse_detail import DifferenceConv
+from net.baselines.sfdfuse_training import (
+    FusionLoss,
+    ReconstructionLoss,
+    clip_gradients,
+    correlation,
+    decomposition_loss,
+    make_optimiser,
+    make_schedule,
+    phase_of,
+)
+
+
+@pytest.fixture
+def released(release_file) -> SFDFuse:
+    """The release's network without drop path, as its reference training values were made."""
+    model = SFDFuse(drop_path=0.0)
+    model.load_state_dict(from_release(release_file("sfdfuse")))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def small() -> SFDFuse:
+    torch.manual_seed(0)
+    return SFDFuse(dim=16, heads=4).eval()
+
+
+@pytest.mark.parametrize("size", ["64", "96x112"])
+@torch.no_grad()
+def test_output_equals_the_release(released, vectors, size):
+    reference = vectors("sfdfuse")
+    fused = released(reference[f"vis_{size}"], reference[f"ir_{size}"])
+    torch.testing.assert_close(fused, reference[f"fused_{size}"], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_intermediates_equal_the_release(released, vectors, relative_error):
+    reference = vectors("sfdfuse")
+    paths = {
+        "fused_base": "base_fusion",
+        "fused_detail": "detail_fusion",
+        "dec.fusion1.ca": "decoder.combine.channel",
+        "dec.fusion1.sa": "decoder.combine.spatial",
+        "dec.output": "decoder.head",
+    }
+    seen = {}
+    for name, path in paths.items():
+        released.get_submodule(path).register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+    outputs = released.forward_training(reference["vis_64"], reference["ir_64"])
+    seen |= outputs.features._asdict()
+    low, high = released.encoder.wavelet(released.encoder.embed(reference["vis_64"]))
+    seen |= {"enc.FreFeature.0": low, "enc.FreFeature.1": high[:, :64]}
+    for name, found in seen.items():
+        expected = reference[f"mid64_{name}"]
+        assert found.shape == expected.shape, name
+        limit = 1e-2 if expected.dtype == torch.float16 else 1e-4
+        assert relative_error(found, expected.float()) < limit, name
+
+
+def _gradient_norm(part: nn.Module) -> float:
+    return torch.cat([p.grad.double().flatten() for p in part.parameters()]).norm().item()
+
+
+def test_phase_1_loss_and_gradients_equal_the_release(released, vectors):
+    reference = vectors("sfdfuse")
+    vis, ir = reference["train_vis"], reference["train_ir"]
+    outputs = released.train().reconstruct(vis, ir, vis_detail_for_ir=True)
+    losses = ReconstructionLoss()(outputs, vis, ir)
+    losses["total"].backward()
+    names = {"vis": "mseV", "ir": "mseI", "gradient": "grad", "decomposition": "decomp", "total": "total"}
+    for ours, theirs in names.items():
+        assert losses[ours].item() == pytest.approx(reference[f"train_phase1_{theirs}"].item(), rel=1e-6), ours
+    maps = outputs.features
+    found = correlation(maps.vis_base, maps.ir_base), correlation(maps.vis_detail, maps.ir_detail)
+    assert found[0].item() == pytest.approx(reference["train_phase1_ccB"].item(), rel=1e-5)
+    assert found[1].item() == pytest.approx(reference["train_phase1_ccD"].item(), rel=1e-5)
+    for ours, theirs in {"encoder": "DIDF_Encoder", "decoder": "DIDF_Decoder_Phase"}.items():
+        expected = reference[f"train_phase1_gradnorm_{theirs}"].item()
+        assert _gradient_norm(released.get_submodule(ours)) == pytest.approx(expected, rel=1e-5), ours
+    assert all(p.grad is None for p in released.base_fusion.parameters())
+
+
+def test_phase_2_loss_and_gradients_equal_the_release(released, vectors):
+    reference = vectors("sfdfuse")
+    vis, ir = reference["train_vis"], reference["train_ir"]
+    losses = FusionLoss()(released.train().forward_training(vis, ir), vis, ir)
+    losses["total"].backward()
+    names = {"intensity": "l_in", "gradient": "l_grad", "decomposition": "decomp", "total": "total"}
+    for ours, theirs in names.items():
+        assert losses[ours].item() == pytest.approx(reference[f"train_phase2_{theirs}"].item(), rel=1e-6), ours
+    without_decomposition = losses["total"] - 2 * losses["decomposition"]
+    assert without_decomposition.item() == pytest.approx(reference["train_phase2_fusionloss"].item(), rel=1e-6)
+    parts = {
+        "encoder": "DIDF_Encoder",
+        "decoder": "DIDF_Decoder_Phase",
+        "base_fusion": "BaseFuseLayer",
+        "detail_fusion": "DetailFuseLayer",
+    }
+    for ours, theirs in parts.items():
+        expected = reference[f"train_phase2_gradnorm_{theirs}"].item()
+        assert _gradient_norm(released.get_submodule(ours)) == pytest.approx(expected, rel=1e-5), ours
+
+
+@torch.no_grad()
+def test_drop_path_draws_as_the_release_does(release_file, vectors):
+    reference = vectors("sfdfuse")
+    vis, ir = reference["train_vis"], reference["train_ir"]
+    model = SFDFuse()
+    model.load_state_dict(from_release(release_file("sfdfuse")))
+    torch.manual_seed(5)
+    total = FusionLoss()(model.forward_training(vis, ir), vis, ir)["total"]
+    assert total.item() == pytest.approx(reference["train_phase2_total_droppath_seed5"].item(), rel=1e-5)
+
+
+@torch.no_grad()
+def test_infrared_is_rebuilt_from_its_own_detail_unless_the_slip_is_asked_for(small):
+    vis, ir = torch.rand(2, 1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    maps = small.features(vis, ir)
+    right, slip = small.reconstruct(vis, ir), small.reconstruct(vis, ir, vis_detail_for_ir=True)
+    assert torch.equal(right.ir, small.decoder(ir, maps.ir_base, maps.ir_detail))
+    assert torch.equal(slip.ir, small.decoder(ir, maps.ir_base, maps.vis_detail))
+    assert not torch.equal(right.ir, slip.ir)
+    assert torch.equal(right.vis, slip.vis)
+
+
+def test_difference_convolution_equals_its_five_convolutions():
+    torch.manual_seed(0)
+    block = DifferenceConv(channels=4).double()
+    x = torch.randn(2, 4, 7, 9, dtype=torch.float64)
+    padded = F.pad(x, (1, 1, 1, 1))
+    taps = [padded[..., r : r + 7, c : c + 9] for r in range(3) for c in range(3)]  # row by row
+
+    def weigh(weight: torch.Tensor, tap: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("oi,bihw->bohw", weight, tap)
+
+    central, angular, plain = (w.weight.flatten(2) for w in (block.central, block.angular, block.plain))
+    expected = sum(weigh(central[..., k], taps[k] - taps[4]) for k in range(9))
+    expected += sum(weigh(plain[..., k], taps[k]) for k in range(9))
+    for k in range(3):
+        expected += weigh(block.horizontal.weight[..., k], taps[3 * k] - taps[3 * k + 2])
+        expected += weigh(block.vertical.weight[..., k], taps[k] - taps[k + 6])
+    ring = (0, 1, 2, 5, 8, 7, 6, 3)  # clockwise
+    for here, after in pairwise((*ring, ring[0])):
+        expected += weigh(angular[..., here], taps[here] - taps[after])
+    expected += sum(part.bias for part in block.children()).view(-1, 1, 1)
+    torch.testing.assert_close(block(x), expected)
+
+
+def test_haar_bands_keep_the_energy_of_the_image():
+    x = torch.randn(1, 3, 8, 10, generator=torch.Generator().manual_seed(0))
+    bands = F.conv2d(x, haar_filters(3), stride=2, groups=3)
+    assert bands.square().sum().item() == pytest.approx(x.square().sum().item(), rel=1e-5)
+
+
+@torch.no_grad()
+def test_an_odd_row_and_column_repeat_what_the_even_image_gives(small):
+    vis, ir = torch.rand(2, 1, 1, 17, 21, generator=torch.Generator().manual_seed(0))
+    fused, even = small(vis, ir), small(vis[..., :16, :20], ir[..., :16, :20])
+    assert fused.shape == vis.shape
+    assert torch.equal(fused[..., :16, :20], even)
+    assert torch.equal(fused[..., 16, :20], even[..., 15, :])
+    assert torch.equal(fused[..., :16, 20], even[..., :, 19])
+
+
+def test_correlation_equals_numpys():
+    a, b = torch.randn(2, 2, 3, 5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = np.mean([np.corrcoef(a[i, c].ravel(), b[i, c].ravel())[0, 1] for i in range(2) for c in range(3)])
+    assert correlation(a, b).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_correlation_of_a_constant_map_is_zero_with_finite_gradients():
+    flat = torch.full((1, 2, 4, 4), 0.3, requires_grad=True)
+    value = correlation(flat, torch.rand(1, 2, 4, 4))
+    value.backward()
+    assert value.item() == pytest.approx(0, abs=1e-3)
+    assert torch.isfinite(flat.grad).all()
+
+
+def test_decomposition_prefers_shared_bases_and_separate_details():
+    a, b = torch.randn(2, 1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    good = decomposition_loss(SFDFuseFeatures(vis_base=a, vis_detail=a, ir_base=a, ir_detail=b))
+    bad = decomposition_loss(SFDFuseFeatures(vis_base=a, vis_detail=a, ir_base=b, ir_detail=a))
+    assert good < 0.01 < 0.9 < bad
+
+
+def test_parameter_counts_are_the_releases_without_what_it_never_uses():
+    def count(part: nn.Module) -> int:
+        return sum(t.numel() for t in part.state_dict().values())
+
+    present, first = SFDFuse(), SFDFuse(feed_forward="shuffle")
+    inverse_filter, unused_decoder = 1_024, 8_192 + 11_691
+    assert count(present.encoder) == 1_973_836 - inverse_filter
+    assert count(present.decoder) == 265_554 - unused_decoder
+    assert count(present.base_fusion) == 44_520
+    assert count(present.detail_fusion) == 44_040
+    assert count(first.encoder) == 1_957_084 - inverse_filter
+    assert count(first.decoder) == 250_322 - unused_decoder
+
+
+def _in_release_names(model: SFDFuse) -> dict:
+    parts = {}
+    for name, value in model.state_dict().items():
+        for ours, theirs in RELEASE_NAMES:
+            name = name.replace(ours, theirs)
+        part, name = name.split(".", 1)
+        parts.setdefault(part, {})[f"module.{name}"] = value
+    return parts
+
+
+@pytest.mark.parametrize("variant", ["normed", "shuffle"])
+def test_both_variants_of_a_release_file_are_told_apart_and_load(variant):
+    original = SFDFuse(feed_forward=variant)
+    file = _in_release_names(original)
+    assert file.keys() == {"DIDF_Encoder", "DIDF_Decoder_Phase", "BaseFuseLayer", "DetailFuseLayer"}
+    assert ("module.encoder_level1.2.mlp.fc1.weight" in file["DIDF_Encoder"]) == (variant == "normed")
+    assert ("module.encoder_level1.2.mlp.project_in.weight" in file["DIDF_Encoder"]) == (variant == "shuffle")
+    assert sfdfuse.recognises(file)
+    assert feed_forward_of(file) == feed_forward_of(original.state_dict()) == variant
+    loaded = SFDFuse(feed_forward=variant)
+    loaded.load_state_dict(from_release(file))
+    assert all(torch.equal(a, b) for a, b in zip(original.parameters(), loaded.parameters(), strict=True))
+
+
+def test_an_unknown_variant_is_refused():
+    with pytest.raises(ValueError, match="feed_forward is 'a'; expected 'normed' or 'shuffle'"):
+        SFDFuse(feed_forward="a")
+
+
+def test_learning_rates_halve_every_ten_epochs_of_a_parts_own_training_down_to_a_floor(small):
+    optimiser = make_optimiser(small)
+    schedule = make_schedule(optimiser)
+    rates = []
+    for _ in range(90):
+        rates.append(dict(zip((g["name"] for g in optimiser.param_groups), schedule.get_last_lr(), strict=True)))
+        optimiser.step()
+        schedule.step()
+    assert rates[0] == dict.fromkeys(("encoder", "decoder", "base_fusion", "detail_fusion"), 1e-4)
+    assert rates[30]["encoder"] == rates[30]["decoder"] == pytest.approx(1.25e-5)
+    assert rates[39]["base_fusion"] == rates[39]["detail_fusion"] == pytest.approx(1e-4)
+    assert rates[40]["base_fusion"] == pytest.approx(5e-5)
+    assert rates[69]["encoder"] == pytest.approx(1e-4 / 64)
+    assert rates[70]["encoder"] == rates[89]["encoder"] == pytest.approx(1e-6)
+    assert [phase_of(epoch) for epoch in (0, 29, 30, 89)] == [1, 1, 2, 2]
+
+
+def test_phase_1_leaves_the_fusion_parts_as_they_are():
+    torch.manual_seed(0)
+    model = SFDFuse(dim=16, heads=4)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    vis, ir = torch.rand(2, 1, 1, 16, 16)
+    optimiser = make_optimiser(model)
+    ReconstructionLoss()(model.reconstruct(vis, ir), vis, ir)["total"].backward()
+    clip_gradients(model)
+    optimiser.step()
+    for name, value in model.state_dict().items():
+        trained = name.startswith(("encoder.", "decoder.")) and name != "encoder.haar"
+        assert torch.equal(value, before[name]) != trained, name
+
+
+def test_gradients_are_clipped_part_by_part(small):
+    for part, size in zip(small.children(), (1.0, 10.0, 1e-6, 1.0), strict=True):
+        for parameter in part.parameters():
+            parameter.grad = torch.full_like(parameter, size)
+    clip_gradients(small)
+    norms = [_gradient_norm(part) for part in small.children()]
+    assert [norms[0], norms[1], norms[3]] == pytest.approx([0.01] * 3, rel=1e-3)
+    assert norms[2] < 0.001
+    small.zero_grad()
