@@ -1,0 +1,68 @@
+"""Speed of the twelve metrics against their literal implementation: `python -m benchmarks.metrics`.
+
+Both sides score the same textured images in turn. Printed are the settings, the medians and, last, `ratio N`: the
+literal median over ours. Exit status 1 if a value differs by more than 1e-6 of itself.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+
+import cv2
+import numpy as np
+
+from benchmarks import literal_metrics
+from utils import metrics
+
+TOLERANCE = 1e-6
+
+
+def texture(rng, height, width):
+    """uint8 (H, W): noise of three grain sizes, between black and white."""
+    image = sum(cv2.GaussianBlur(rng.standard_normal((height, width)), (0, 0), s) * s for s in (1, 4, 16))
+    return np.uint8(255 * (image - image.min()) / np.ptp(image))
+
+
+def seconds(function, *images):
+    start = time.perf_counter()
+    function(*images)
+    return time.perf_counter() - start
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--height", type=int, default=576)
+    parser.add_argument("--width", type=int, default=768)
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+
+    rng = np.random.default_rng(0)
+    ir, vis = texture(rng, args.height, args.width), texture(rng, args.height, args.width)
+    fused = cv2.addWeighted(ir, 0.6, vis, 0.4, 0)
+    print(f"{args.width}x{args.height}, {args.repeats} repetitions in turn, OpenCV threads {cv2.getNumThreads()}, "
+          f"OpenCV {cv2.__version__}, NumPy {np.__version__}")
+
+    ours, literal = metrics.evaluate(fused, ir, vis), literal_metrics.evaluate(fused, ir, vis)
+    error = max(abs(ours[name] / literal[name] - 1) for name in metrics.METRICS)
+    print(f"largest relative difference {error:.1e}")
+    if error > TOLERANCE:
+        print(f"the two sides disagree: {ours} and {literal}", file=sys.stderr)
+        return 1
+
+    sources = metrics.Sources(ir, vis)
+    sources.evaluate(fused)
+    times = {"literal": [], "ours": [], "ours, sources known": []}
+    for _ in range(args.repeats):
+        times["literal"].append(seconds(literal_metrics.evaluate, fused, ir, vis))
+        times["ours"].append(seconds(metrics.evaluate, fused, ir, vis))
+        times["ours, sources known"].append(seconds(sources.evaluate, fused))
+    medians = {side: statistics.median(values) for side, values in times.items()}
+    for side, median in medians.items():
+        print(f"{side:<20}{median:8.3f} s")
+    print(f"ratio {medians['literal'] / medians['ours']:.1f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
