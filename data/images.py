@@ -1,0 +1,234 @@
+"""Image files in and out: 8-bit, 16-bit and float images as stored, and a clear refusal for every bad file."""
+
+import os
+import struct
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+MAX_PIXELS = 2**28  # 16384 x 16384; a header that claims more is refused before anything is decoded
+
+_DTYPES = ("uint8", "uint16", "float32")
+_WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274  # TIFF tags; an EXIF block is a small TIFF
+_TIFF_FORMATS = {3: "H", 4: "I"}  # TIFF's SHORT and LONG as struct letters
+_TO_UPRIGHT = {  # EXIF orientation -> what turns the stored image upright
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: image[::-1].swapaxes(0, 1),
+    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
+    8: lambda image: image.swapaxes(0, 1)[::-1],
+}
+_stderr_lock = threading.Lock()
+
+
+class ImageError(ValueError):
+    """An image that cannot be used; the message is one sentence with the file, what was found and what was expected."""
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read one image, turned upright by its EXIF orientation.
+
+    Returns (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA in the file's own dtype: uint8, uint16 or float32. A palette
+    becomes RGB, grey with alpha becomes RGBA, one bit per pixel becomes 0 and 255. The content decides the format,
+    not the extension. Raises ImageError for anything that is not one whole image of at most MAX_PIXELS pixels.
+    """
+    path = Path(path)
+    data = _read_bytes(path)
+    kind, header = _recognise(path, data)
+    try:
+        width, height, exif = header(data)
+    except (struct.error, IndexError, ValueError):
+        raise ImageError(f"{path}: a {kind} whose header is damaged or cut off; expected a whole image") from None
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{path}: {width}x{height}; expected at most {MAX_PIXELS} pixels")
+    return _upright(_decode(path, data, kind), exif)
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write a uint8 image, (H, W) grey or (H, W, 3) RGB, in the format its extension names.
+
+    The file appears under its name only when it is complete. Raises ImageError for another shape or dtype, an unknown
+    extension, or a place that cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in EXTENSIONS:
+        raise ImageError(f"{path}: extension '{path.suffix}'; expected one of {', '.join(sorted(EXTENSIONS))}")
+    if image.dtype != np.uint8 or not (image.ndim == 2 or image.ndim == 3 and image.shape[2] == 3):
+        raise ImageError(f"{path}: {image.dtype} of shape {image.shape}; expected uint8 of shape (H, W) or (H, W, 3)")
+    if 0 in image.shape:
+        raise ImageError(f"{path}: an image of shape {image.shape}; expected at least one pixel")
+    swapped = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    encoded = cv2.imencode(path.suffix.lower(), swapped)[1]
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(encoded.tobytes())
+        part.replace(path)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read_bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise ImageError(f"{path}: a folder; expected an image file")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file; expected an image") from None
+    except OSError as error:
+        raise ImageError(f"{path}: not readable ({error.strerror}); expected an image") from None
+    if not data:
+        raise ImageError(f"{path}: an empty file; expected an image")
+    return data
+
+
+def _recognise(path: Path, data: bytes) -> tuple:
+    """The format's name and the function that reads its header."""
+    for magic, kind, header in _FORMATS:
+        if data.startswith(magic) and (kind != "WebP" or data[8:12] == b"WEBP"):
+            return kind, header
+    names = ", ".join(dict.fromkeys(kind for _, kind, _ in _FORMATS))
+    raise ImageError(f"{path}: no image data (it starts with {data[:8]!r}); expected one of {names}")
+
+
+def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
+    with _native_stderr() as messages:
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error:
+            image = None
+    # libjpeg fills the rest of a damaged scan with grey and tells only stderr
+    damaged = kind == "JPEG" and any("Corrupt JPEG data" in line or "Premature end" in line for line in messages)
+    if image is None or damaged:
+        raise ImageError(f"{path}: a damaged or cut-off {kind} of {len(data)} bytes; expected a whole image")
+    if image.dtype.name not in _DTYPES:
+        raise ImageError(f"{path}: {image.dtype} pixels; expected {', '.join(_DTYPES)}")
+    if image.dtype == np.float32 and not np.isfinite(image).all():
+        raise ImageError(f"{path}: pixels that are infinite or not a number; expected finite ones")
+    if image.ndim == 3:
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    return image
+
+
+def _upright(image: np.ndarray, exif: bytes) -> np.ndarray:
+    try:
+        orientation = _tiff_tags(exif).get(_ORIENTATION, 1)
+    except struct.error:  # no EXIF, or a broken one: the image stays as it is stored
+        return image
+    turn = _TO_UPRIGHT.get(orientation)
+    return image if turn is None else np.ascontiguousarray(turn(image))
+
+
+@contextmanager
+def _native_stderr() -> Iterator[list[str]]:
+    """Collect what the decoders print on file descriptor 2, line by line; lines that are not theirs are passed on."""
+    lines: list[str] = []
+    with _stderr_lock, tempfile.TemporaryFile() as catcher:
+        saved = os.dup(2)
+        os.dup2(catcher.fileno(), 2)
+        try:
+            yield lines
+        finally:
+            os.dup2(saved, 2)
+            catcher.seek(0)
+            for line in catcher.read().decode(errors="replace").splitlines():
+                ours = line.startswith(("Corrupt JPEG", "Premature end", "libpng", "[ WARN", "[ERROR")) or not line
+                lines.append(line) if ours else os.write(saved, f"{line}\n".encode())
+            os.close(saved)
+
+
+# Each header reader returns (width, height, EXIF bytes or b""), and raises struct.error, IndexError or ValueError on a
+# header that is cut off.
+
+
+def _png_header(data: bytes) -> tuple[int, int, bytes]:
+    width, height = struct.unpack_from(">II", data, 16)
+    at, exif = 8, b""
+    while at + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, at)
+        if name == b"eXIf":
+            exif = data[at + 8 : at + 8 + length]
+        at += 12 + length
+    return width, height, exif
+
+
+def _jpeg_header(data: bytes) -> tuple[int, int, bytes]:
+    at, exif = 2, b""
+    while True:
+        marker, length = struct.unpack_from(">HH", data, at)
+        if marker < 0xFF00:
+            raise ValueError("no marker")
+        body = data[at + 4 : at + 2 + length]
+        if marker == 0xFFFF:  # a fill byte
+            at += 1
+            continue
+        if marker == 0xFFE1 and body.startswith(b"Exif\0\0"):
+            exif = body[6:]
+        if 0xFFC0 <= marker <= 0xFFCF and marker not in (0xFFC4, 0xFFC8, 0xFFCC):  # a start of frame
+            height, width = struct.unpack_from(">HH", body, 1)
+            return width, height, exif
+        at += 2 + length
+
+
+def _bmp_header(data: bytes) -> tuple[int, int, bytes]:
+    old = struct.unpack_from("<I", data, 14)[0] == 12
+    width, height = struct.unpack_from("<HH" if old else "<ii", data, 18)
+    return abs(width), abs(height), b""  # a negative height means rows from the top
+
+
+def _webp_header(data: bytes) -> tuple[int, int, bytes]:
+    size, at, exif = None, 12, b""
+    while at + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, at)
+        body = data[at + 8 : at + 8 + length]
+        if name == b"VP8X":
+            size = (int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1)
+        elif name == b"VP8 " and size is None:
+            width, height = struct.unpack_from("<HH", body, 6)
+            size = (width & 0x3FFF, height & 0x3FFF)
+        elif name == b"VP8L" and size is None:
+            bits = struct.unpack_from("<I", body, 1)[0]
+            size = ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+        elif name == b"EXIF":
+            exif = body.removeprefix(b"Exif\0\0")
+        at += 8 + length + length % 2
+    if size is None:
+        raise ValueError("no image chunk")
+    return (*size, exif)
+
+
+def _tiff_header(data: bytes) -> tuple[int, int, bytes]:
+    tags = _tiff_tags(data)
+    return tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0), b""  # the decoder itself turns a TIFF upright
+
+
+def _tiff_tags(data: bytes) -> dict[int, int]:
+    """Whole-number tags of the first directory."""
+    order = "<" if data[:2] == b"II" else ">"
+    start = struct.unpack_from(f"{order}I", data, 4)[0]
+    count = struct.unpack_from(f"{order}H", data, start)[0]
+    tags = {}
+    for at in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind = struct.unpack_from(f"{order}HH", data, at)
+        if kind in _TIFF_FORMATS:
+            tags[tag] = struct.unpack_from(f"{order}{_TIFF_FORMATS[kind]}", data, at + 8)[0]
+    return tags
+
+
+_FORMATS = (
+    (b"\x89PNG\r\n\x1a\n", "PNG", _png_header),
+    (b"\xff\xd8\xff", "JPEG", _jpeg_header),
+    (b"BM", "BMP", _bmp_header),
+    (b"II*\0", "TIFF", _tiff_header),
+    (b"MM\0*", "TIFF", _tiff_header),
+    (b"RIFF", "WebP", _webp_header),
+)

@@ -1,0 +1,256 @@
+"""Cut pair folders into the training file.
+
+    python -m data.patches --root DIR [--root DIR ...] --out data/MSRS_train_imgsize_128_stride_200.h5
+
+The paper's recipe: 128x128 patches at stride 200 of the visible luminance and the infrared, both in [0, 1]; a patch in
+which either is low in contrast is dropped. The mask marks thermal targets: from segmentation labels in
+`Segmentation_labels` or `labels` (the classes of --mask-classes), or else from images in `mask` (salient where not
+zero), or else it is zero.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from data.images import ImageError, read_image
+from data.pairs import Pair, PairError, PairFolder, find_sets, list_images, read_pair
+from data.patchfile import DTYPES, PatchFileError, PatchWriter
+from net.fuser import PERCENTILES
+
+CLASSES = ("unlabelled", "car", "person", "bike", "curve", "car stop", "guardrail", "colour cone", "bump")  # of MSRS
+LABEL_FOLDERS = ("segmentation_labels", "labels")
+MASK_FOLDERS = ("mask",)
+
+
+@dataclass
+class Tally:
+    """What has been done so far."""
+
+    images: int = 0
+    masked: int = 0
+    kept: int = 0
+    dropped: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The mask files of one pair folder by stem: labels, of which `classes` are salient, or plain masks (None)."""
+
+    files: dict[str, Path]
+    classes: tuple[int, ...] | None
+
+    def read(self, stem: str, shape: tuple[int, int]) -> np.ndarray | None:
+        """The salient pixels, (H, W) bool, or None without a file. Raises ImageError for a file that does not fit."""
+        path = self.files.get(stem)
+        if path is None:
+            return None
+        image = read_image(path)
+        if image.shape[:2] != shape:
+            found = f"{image.shape[1]}x{image.shape[0]}"
+            raise ImageError(f"{path}: {found}, its pair {shape[1]}x{shape[0]}; expected one size")
+        values = image.reshape(*shape, -1)[..., :3]  # without alpha
+        if self.classes is None:
+            return (values > 0).any(-1)
+        if (values != values[..., :1]).any() or values.max() >= len(CLASSES):
+            found = f"colours or values up to {values.max()}"
+            raise ImageError(f"{path}: {found}; expected class numbers 0 to {len(CLASSES) - 1}")
+        return np.isin(values[..., 0], self.classes)
+
+
+def find_masks(folder: Path, classes: tuple[int, ...]) -> Masks:
+    """The masks of the pair folder `folder`; a label folder without images counts as none."""
+    labels = _images_in(folder, LABEL_FOLDERS)
+    return Masks(labels, classes) if labels else Masks(_images_in(folder, MASK_FOLDERS), None)
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    """What a network sees of an image that `read_image` gave: luminance as float32 (H, W) in [0, 1].
+
+    Y = .299R + .587G + .114B without alpha; 8 bits are divided by 255, images of more bits stretched between their
+    percentiles. Equals `net.fuser.luma(net.fuser.to_unit(image))`, but in numpy: torch's large aligned blocks between
+    the small ones of HDF5 fragment the heap by some 30 MB per image.
+    """
+    image = image if image.ndim == 2 else image[..., :3]
+    if image.dtype == np.uint8:
+        unit = image.astype(np.float32) / 255
+    else:
+        low, high = np.percentile(image, PERCENTILES)
+        unit = ((image - low) / max(high - low, 1e-12)).clip(0, 1).astype(np.float32)
+    if unit.ndim == 2:
+        return unit
+    return (0.299 * unit[..., 0] + 0.587 * unit[..., 1] + 0.114 * unit[..., 2]).clip(0, 1)
+
+
+def is_low_in_contrast(patch: np.ndarray, threshold: float = 0.1) -> bool:
+    """Whether (p90 - p10) / p90 < threshold, p the percentiles of the patch; p90 = 0 counts as low in contrast."""
+    low, high = np.percentile(patch, (10, 90))
+    return bool(high <= 0 or (high - low) / high < threshold)
+
+
+def windows(shape: tuple[int, int], size: int, stride: int) -> Iterator[tuple[slice, slice]]:
+    """Positions of the (size, size) patches that fit in (H, W), row by row."""
+    for top in range(0, shape[0] - size + 1, stride):
+        for left in range(0, shape[1] - size + 1, stride):
+            yield slice(top, top + size), slice(left, left + size)
+
+
+def add_pair(
+    writer: PatchWriter, pair: Pair, masks: Masks, *, stride: int, min_contrast: float | None, tally: Tally
+) -> None:
+    """Cut one pair and add what has contrast to `writer`. Raises ImageError, before adding, for a pair of no use."""
+    vis, ir = read_pair(pair)
+    height, width = vis.shape[:2]
+    if min(height, width) < writer.size:
+        raise ImageError(f"{pair.vis.name}: {width}x{height}; a patch is {writer.size}x{writer.size}")
+    mask = masks.read(pair.name, (height, width))
+    vis, ir = grey(vis), grey(ir)
+    tally.images += 1
+    if mask is None:
+        mask = np.zeros((height, width), bool)
+    else:
+        tally.masked += 1
+    for window in windows((height, width), writer.size, stride):
+        if min_contrast is not None and any(is_low_in_contrast(image[window], min_contrast) for image in (vis, ir)):
+            tally.dropped += 1
+        else:
+            writer.add(vis[window], ir[window], mask[window])
+            tally.kept += 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line. Refused inputs are named on stderr, the rest is done.
+
+    Returns 0 if all was done, 1 if inputs were refused or no file was written, 2 for usage or if no pair was found.
+    """
+    args = _parse(argv)
+    tally = Tally()
+    folders = list(_find_folders(args.root, tally))
+    if not any(folder.pairs for folder in folders):
+        print("error: no pair to cut; nothing was written", file=sys.stderr)
+        return 2
+    attributes = {
+        "stride": args.stride,
+        "min_contrast": "none" if args.min_contrast is None else args.min_contrast,
+        "mask_classes": ",".join(CLASSES[index] for index in args.mask_classes),
+        "sources": ", ".join(f"{folder.name} ({len(folder.pairs)} pairs)" for folder in folders if folder.pairs),
+    }
+    try:
+        with PatchWriter(args.out, size=args.size, dtype=args.dtype, attributes=attributes) as writer:
+            _cut(writer, folders, args, tally)
+    except PatchFileError as error:
+        print(f"error: {error} ({_summary(tally)})", file=sys.stderr)
+        return 1
+    print(f"{_summary(tally)}; {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
+    return 1 if tally.refused else 0
+
+
+def _cut(writer: PatchWriter, folders: list[PairFolder], args: argparse.Namespace, tally: Tally) -> None:
+    total = sum(len(folder.pairs) for folder in folders)
+    with tqdm(total=total, unit="image", disable=None) as bar:
+        for folder in folders:
+            masks = find_masks(folder.vis_dir.parent, args.mask_classes) if folder.pairs else None
+            for pair in folder.pairs:
+                try:
+                    add_pair(writer, pair, masks, stride=args.stride, min_contrast=args.min_contrast, tally=tally)
+                except ImageError as error:
+                    _refuse(f"{folder.name}: {error}", tally)
+                bar.update()
+
+
+def _find_folders(roots: list[Path], tally: Tally) -> Iterator[PairFolder]:
+    for root in roots:
+        try:
+            folders = find_sets(root)
+        except PairError as error:
+            _refuse(str(error), tally)
+            continue
+        for folder in folders:
+            for refusal in folder.refused:
+                _refuse(str(refusal) if refusal.name == folder.name else f"{folder.name}: {refusal}", tally)
+            yield folder
+
+
+def _refuse(reason: str, tally: Tally) -> None:
+    tally.refused += 1
+    tqdm.write(f"refused: {reason}", file=sys.stderr)
+
+
+def _summary(tally: Tally) -> str:
+    return (
+        f"{tally.kept} patches kept, {tally.dropped} dropped for low contrast; "
+        f"{tally.images} images ({tally.masked} with a mask), {tally.refused} inputs refused"
+    )
+
+
+def _images_in(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    """Images by stem of the first of the sub-folders `names` (in any case) that has some."""
+    subs = {sub.name.lower(): sub for sub in folder.iterdir() if sub.is_dir()}
+    for name in names:
+        if name in subs and (images := list_images(subs[name])):
+            return {path.stem: path for path in images}
+    return {}
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m data.patches", description="Cut pair folders into a training file")
+    parser.add_argument(
+        "--root", type=Path, action="append", required=True, metavar="DIR",
+        help="a pair folder or a folder of pair folders; may be given more than once",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the h5 file to write")
+    parser.add_argument("--size", type=_positive, default=128, help="side of a patch in pixels (128)")
+    parser.add_argument("--stride", type=_positive, default=200, help="distance between patches in pixels (200)")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, default="float32",
+        help="float32 is the authors' form (the default); uint8 takes less than a quarter of the disk",
+    )  # fmt: skip
+    parser.add_argument(
+        "--mask-classes", type=_class_numbers, default="car,person,bike", metavar="A,B",
+        help=f"label classes that are thermal targets, of {', '.join(CLASSES)} (car,person,bike)",
+    )  # fmt: skip
+    contrast = parser.add_mutually_exclusive_group()
+    contrast.add_argument(
+        "--min-contrast", type=_fraction, default=0.1, metavar="X",
+        help="drop patches where (p90 - p10) / p90 of either image is less (0.1)",
+    )  # fmt: skip
+    contrast.add_argument(
+        "--no-contrast-filter", dest="min_contrast", action="store_const", const=None, help="keep every patch"
+    )
+    args = parser.parse_args(argv)
+    if args.out.is_dir():
+        parser.error(f"--out {args.out}: a folder; expected a file name such as {args.out / 'patches.h5'}")
+    return args
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}'; expected a whole number above 0")
+    return int(text)
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}'; expected a number from 0 to 1")
+    return value
+
+
+def _class_numbers(text: str) -> tuple[int, ...]:
+    names = [name.strip().lower().replace("_", " ").replace("-", " ") for name in text.split(",")]
+    unknown = [name for name in names if name not in CLASSES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"'{unknown[0]}'; expected names of {', '.join(CLASSES)}")
+    return tuple(CLASSES.index(name) for name in names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

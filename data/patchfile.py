@@ -1,0 +1,267 @@
+"""The training file (h5): written patch by patch in constant memory, read by a data set.
+
+Three groups, spelled as the authors spell them: `ir_patchs`, `vis_patchs`, `mask_patches`. In the float32 form, theirs,
+each group has one data set "0", "1", ... per patch, float32 (1, S, S) in [0, 1]. In the uint8 form each group has one
+array "patches", uint8 (N, 1, S, S) with 0..255 for [0, 1], one chunk per patch: less than a quarter of the bytes.
+The attributes of the file say which form it has and where it comes from; reading needs none of them.
+"""
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import h5py
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+VIS, IR, MASK = "vis_patchs", "ir_patchs", "mask_patches"
+GROUPS = (VIS, IR, MASK)
+ARRAY = "patches"  # the array's name in each group of the uint8 form
+DTYPES = ("float32", "uint8")
+_SLACK = 1e-3  # a luminance of white can exceed 1 by a rounding error
+
+
+class PatchFileError(ValueError):
+    """A patch file that cannot be used; the message is one sentence with what was found and what was expected."""
+
+
+class PatchWriter:
+    """Write a patch file; it gets its name only when every patch is in it.
+
+        with PatchWriter(path, size=128) as writer:
+            writer.add(vis, ir, mask)
+
+    While it grows it is `<path>.<process>.part`, which is removed if the block raises. Missing folders are made, an
+    existing file is replaced. `attributes` (text and numbers) are stored with the file. Raises PatchFileError if the
+    file cannot be written, if a patch has another shape, or if no patch was added.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        size: int = 128,
+        dtype: str = "float32",
+        attributes: Mapping[str, object] | None = None,
+    ) -> None:
+        if dtype not in DTYPES:
+            raise PatchFileError(f"dtype '{dtype}'; expected {' or '.join(DTYPES)}")
+        self.path = Path(path)
+        self.size = size
+        self.dtype = dtype
+        self.count = 0
+        self._attributes = {"format": "cmmdl-patches", "version": 1, "form": dtype, "patch_size": size}
+        self._attributes.update(attributes or {})
+        self._part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+
+    def __enter__(self) -> "PatchWriter":
+        if self.path.is_dir():
+            raise PatchFileError(f"{self.path}: a folder; expected a file name for the patches")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._disk = _Disk(self._part, "w+")
+            self._file = h5py.File(self._disk, "w")
+        except OSError as error:
+            raise PatchFileError(f"{self.path}: cannot be written ({_reason(error)})") from None
+        self._groups = [self._file.create_group(name) for name in GROUPS]
+        if self.dtype == "uint8":
+            for group in self._groups:
+                group.create_dataset(
+                    ARRAY,
+                    shape=(0, 1, self.size, self.size),
+                    maxshape=(None, 1, self.size, self.size),
+                    chunks=(1, 1, self.size, self.size),
+                    dtype=np.uint8,
+                    compression="gzip" if group.name == f"/{MASK}" else None,  # masks are nearly empty
+                )
+        return self
+
+    def add(self, vis: np.ndarray, ir: np.ndarray, mask: np.ndarray) -> None:
+        """Append one patch: three (S, S) arrays, `vis` and `ir` floats in [0, 1], `mask` salient where above 0."""
+        shapes = {vis.shape, ir.shape, mask.shape}
+        if shapes != {(self.size, self.size)}:
+            raise PatchFileError(f"{self.path}: a patch of shape {shapes}; expected {(self.size, self.size)}")
+        for group, patch in zip(self._groups, (vis, ir, mask > 0), strict=True):
+            self._append(group, patch)
+        self._check_disk()
+        self.count += 1
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._file.close()
+            self._disk.close()
+            self._part.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        if self.count == 0:
+            raise PatchFileError(f"{self.path}: no patch to write; expected at least one")
+        self._file.attrs.update(self._attributes)
+        self._file.close()
+        self._disk.close()
+        self._check_disk()
+        try:
+            self._part.replace(self.path)
+        except OSError as error:
+            raise PatchFileError(f"{self.path}: cannot be written ({_reason(error)})") from None
+
+    def _check_disk(self) -> None:
+        if self._disk.error:
+            raise PatchFileError(f"{self.path}: cannot be written ({_reason(self._disk.error)})")
+
+    def _append(self, group: h5py.Group, patch: np.ndarray) -> None:
+        if self.dtype == "float32":
+            group.create_dataset(str(self.count), data=patch[None], dtype=np.float32)
+            return
+        array = group[ARRAY]
+        array.resize(self.count + 1, axis=0)
+        array[self.count, 0] = np.rint(patch * np.float32(255))
+
+    def _finish(self) -> None:
+        if self.count == 0:
+            raise PatchFileError(f"{self.path}: no patch to write; expected at least one")
+        try:
+            self._file.attrs.update(self._attributes)
+            self._file.close()
+            self._part.replace(self.path)
+        except (OSError, RuntimeError) as error:
+            raise PatchFileError(f"{self.path}: cannot be written ({_reason(error)})") from None
+
+
+class _Disk(io.FileIO):
+    """The file under HDF5. HDF5 crashes after a failed write (a full disk), so the first error is kept here instead."""
+
+    error: OSError | None = None
+
+    def write(self, data: memoryview) -> int:
+        try:
+            done = 0
+            while done < len(data):
+                done += super().write(data[done:])
+        except OSError as error:
+            self.error = self.error or error
+        return len(data)
+
+    def truncate(self, size: int) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size
+
+
+class PatchDataset(Dataset):
+    """Patches of a file of either form, or of the authors' own, as (vis, ir, mask) float32 tensors (1, S, S).
+
+    `vis` and `ir` are in [0, 1], `mask` is 0 or 1. A file without the mask group, as other fusion repositories
+    distribute them, has zero masks (`has_masks` is False): that is what this project does wherever there are no labels.
+    Every process opens the file for itself when it first reads, so workers may be forked or spawned.
+    The constructor raises PatchFileError for a file that is no such file; reading raises it for a damaged patch.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._file: h5py.File | None = None
+        self._pid = 0
+        with _open(self.path) as file:
+            self.has_masks = MASK in file
+            self._groups = GROUPS if self.has_masks else (VIS, IR)
+            self._indices = self._check_groups(file)
+            first = file[VIS][ARRAY if isinstance(self._indices, range) else self._indices[0]]
+            self.patch_size = (getattr(first, "shape", ()) or (0,))[-1]
+            for index in (0, -1):
+                self._read(file, index)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return self._read(self._own_file(), index)
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_file": None, "_pid": 0}
+
+    def _own_file(self) -> h5py.File:
+        if self._pid != os.getpid():
+            if self._file is not None:  # inherited by fork: it shares its position with the parent's
+                self._file.close()
+            self._file, self._pid = _open(self.path), os.getpid()
+        return self._file
+
+    def _check_groups(self, file: h5py.File) -> range | list[str]:
+        """How patches are addressed: a range for arrays, names in numeric order for one data set per patch."""
+        for name in self._groups:
+            if not isinstance(file.get(name), h5py.Group):
+                found = ", ".join(file) or "nothing"
+                raise PatchFileError(f"{self.path}: no group {name} (found {found}); expected {', '.join(GROUPS)}")
+        if all(ARRAY in file[name] for name in self._groups):
+            return self._array_indices([file[name][ARRAY] for name in self._groups])
+        names = [set(file[name]) for name in self._groups]
+        self._check_counts([len(found) for found in names])
+        odd = [name for name in set().union(*names) if not name.isdecimal()]
+        if odd or any(found != names[0] for found in names):
+            example = odd[0] if odd else min(set.union(*names) - set.intersection(*names))
+            raise PatchFileError(f'{self.path}: a data set "{example}"; expected "0", "1", ... in every group')
+        return sorted(names[0], key=int)
+
+    def _array_indices(self, arrays: list[h5py.Dataset]) -> range:
+        shapes = [getattr(array, "shape", None) for array in arrays]
+        if any(shape is None or len(shape) != 4 for shape in shapes):
+            raise PatchFileError(f"{self.path}: '{ARRAY}' of shape {shapes[0]}; expected arrays (N, 1, S, S)")
+        self._check_counts([shape[0] for shape in shapes])
+        return range(shapes[0][0])
+
+    def _check_counts(self, counts: list[int]) -> None:
+        if len(set(counts)) > 1 or counts[0] == 0:
+            found = ", ".join(f"{count} in {name}" for name, count in zip(self._groups, counts, strict=True))
+            raise PatchFileError(f"{self.path}: {found}; expected equally many patches, at least one")
+
+    def _read(self, file: h5py.File, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        key = self._indices[index]
+        vis, ir = self._patch(file, VIS, key), self._patch(file, IR, key)
+        mask = (self._patch(file, MASK, key) > 0).float() if self.has_masks else torch.zeros_like(vis)
+        return vis, ir, mask
+
+    def _patch(self, file: h5py.File, group: str, key: int | str) -> torch.Tensor:
+        source = file[group]
+        where = f"{self.path}: {group}/{key}"
+        try:
+            values = source[ARRAY][key] if isinstance(key, int) else source[key][()]
+        except (OSError, RuntimeError, TypeError, AttributeError) as error:
+            raise PatchFileError(f"{where} cannot be read ({_reason(error)}); expected a patch") from None
+        expected = (1, self.patch_size, self.patch_size)
+        if values.shape != expected or not values.size or values.dtype.name not in DTYPES:
+            raise PatchFileError(
+                f"{where} is {values.dtype} {values.shape}; expected {' or '.join(DTYPES)} {expected}, all of one size"
+            )
+        patch = torch.from_numpy(values).float()
+        if values.dtype == np.uint8:
+            patch /= 255
+        low, high = patch.aminmax()
+        if group != MASK and not (low >= -_SLACK and high <= 1 + _SLACK):
+            raise PatchFileError(f"{where} has values from {low:g} to {high:g}; expected 0 to 1")
+        return patch.clamp_(0, 1)
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise PatchFileError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected a patch file (h5)")
+    try:
+        if path.stat().st_size == 0:
+            raise PatchFileError(f"{path}: an empty file; expected a patch file (h5)")
+        if not h5py.is_hdf5(path):
+            raise PatchFileError(f"{path}: not an h5 file; expected a patch file with {', '.join(GROUPS)}")
+        return h5py.File(path, "r", locking=False)  # it is never written in place; some network disks have no locks
+    except (OSError, RuntimeError) as error:
+        raise PatchFileError(f"{path}: a damaged or cut-off h5 file ({_reason(error)}); expected a whole one") from None
+
+
+def _reason(error: Exception) -> str:
+    """The part of an h5py message that a person can use."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error).splitlines()[0]

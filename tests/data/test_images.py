@@ -1,0 +1,389 @@
+"""Image files: every accepted format comes back as stored, every bad file is refused with one clear sentence."""
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from data.images import EXTENSIONS, ImageError, read_image, write_image
+
+SHARED = Path(os.environ.get("CMMDL_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+LOSSLESS = {".png": [], ".bmp": [], ".tif": [], ".tiff": [], ".webp": [cv2.IMWRITE_WEBP_QUALITY, 101]}
+
+
+def picture(height=24, width=40, channels=3, dtype=np.uint8):
+    """A smooth image without any symmetry, so that every turn and every swapped channel shows."""
+    y, x = np.mgrid[0:height, 0:width]
+    planes = [x / width, (y / height) ** 2, (x * y) / (height * width), 0.3 + 0.5 * y / height][:channels]
+    image = np.stack(planes, -1) * (1 if dtype == np.float32 else np.iinfo(dtype).max)
+    return image.astype(dtype).squeeze()
+
+
+def encode(extension, image, options=()):
+    """Encode RGB(A) or grey without help from the code under test."""
+    order = [2, 1, 0, 3]
+    stored = image if image.ndim == 2 else image[..., order[: image.shape[2]]]
+    done, data = cv2.imencode(extension, stored, list(options))
+    assert done
+    return data.tobytes()
+
+
+def png_chunk(name, body):
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def png(width, height, depth, colour_type, rows, extra=()):
+    """A PNG from its parts: `rows` are the packed rows without their filter byte."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    body = zlib.compress(b"".join(b"\0" + row for row in rows))
+    chunks = [(b"IHDR", header), *extra, (b"IDAT", body), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(name, data) for name, data in chunks)
+
+
+def exif(orientation, order="<"):
+    return struct.pack(f"{order}2sHIHHHIHHI", b"II" if order == "<" else b"MM", 42, 8, 1, 274, 3, 1, orientation, 0, 0)
+
+
+def jpeg_with_exif(jpeg, block):
+    body = b"Exif\0\0" + block
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
+
+
+def refusal(path):
+    with pytest.raises(ImageError) as caught:
+        read_image(path)
+    message = str(caught.value)
+    assert path.name in message
+    assert "expected" in message
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("extension", LOSSLESS)
+def test_colour_comes_back_as_rgb(tmp_path, extension):
+    path = tmp_path / f"a{extension}"
+    path.write_bytes(encode(extension, picture(), LOSSLESS[extension]))
+    np.testing.assert_array_equal(read_image(path), picture())
+
+
+@pytest.mark.parametrize("extension", [".png", ".bmp", ".tif"])
+def test_grey_comes_back_with_two_dimensions(tmp_path, extension):
+    path = tmp_path / f"a{extension}"
+    path.write_bytes(encode(extension, picture(channels=1)))
+    np.testing.assert_array_equal(read_image(path), picture(channels=1))
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif", ".webp"])
+def test_alpha_comes_back_as_the_fourth_channel(tmp_path, extension):
+    image = picture(channels=4)
+    path = tmp_path / f"a{extension}"
+    path.write_bytes(encode(extension, image, LOSSLESS[extension]))
+    np.testing.assert_array_equal(read_image(path)[..., 3], image[..., 3])
+    np.testing.assert_array_equal(read_image(path)[..., :3], image[..., :3])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_comes_back_close_to_what_was_stored(tmp_path, channels):
+    image = picture(channels=channels)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 100]))
+    assert read_image(path).shape == image.shape
+    assert np.abs(read_image(path).astype(int) - image).max() < 12
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("extension", [".png", ".tif"])
+def test_sixteen_bits_stay_sixteen_bits(tmp_path, extension, channels):
+    image = picture(channels=channels, dtype=np.uint16)
+    path = tmp_path / f"a{extension}"
+    path.write_bytes(encode(extension, image))
+    assert read_image(path).dtype == np.uint16
+    np.testing.assert_array_equal(read_image(path), image)
+
+
+def test_float_tiff_keeps_its_values(tmp_path):
+    image = picture(channels=3, dtype=np.float32) * 5
+    path = tmp_path / "a.tif"
+    path.write_bytes(encode(".tif", image, [cv2.IMWRITE_TIFF_COMPRESSION, 1]))
+    assert read_image(path).dtype == np.float32
+    np.testing.assert_array_equal(read_image(path), image)
+
+
+def test_palette_becomes_rgb(tmp_path):
+    rows = [bytes([0, 1, 2]), bytes([2, 1, 0])]
+    palette = bytes([255, 0, 0, 0, 200, 0, 0, 0, 100])
+    path = tmp_path / "a.png"
+    path.write_bytes(png(3, 2, 8, 3, rows, [(b"PLTE", palette)]))
+    colours = [[255, 0, 0], [0, 200, 0], [0, 0, 100]]
+    np.testing.assert_array_equal(read_image(path), [colours, colours[::-1]])
+
+
+def test_grey_with_alpha_becomes_rgba(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(png(2, 1, 8, 4, [bytes([10, 255, 200, 7])]))
+    np.testing.assert_array_equal(read_image(path), [[[10, 10, 10, 255], [200, 200, 200, 7]]])
+
+
+def test_one_bit_becomes_black_and_white(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(png(4, 1, 1, 0, [bytes([0b10100000])]))
+    np.testing.assert_array_equal(read_image(path), [[255, 0, 255, 0]])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_jpeg_is_turned_upright_by_its_exif(tmp_path, orientation, order):
+    data = jpeg_with_exif(encode(".jpg", picture()), exif(orientation, order))
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    upright = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)  # OpenCV's own turn is the oracle
+    np.testing.assert_array_equal(read_image(path), upright)
+
+
+def test_orientation_6_brings_the_left_column_to_the_top(tmp_path):
+    image = np.zeros((16, 32), np.uint8)
+    image[:, :8] = 255
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg_with_exif(encode(".jpg", image), exif(6)))
+    upright = read_image(path)
+    assert upright.shape == (32, 16)
+    assert upright[:8].min() > 200
+    assert upright[8:].max() < 50
+
+
+def test_png_with_alpha_is_turned_upright_by_its_exif(tmp_path):
+    data = encode(".png", picture(channels=4))
+    path = tmp_path / "a.png"
+    path.write_bytes(data[:33] + png_chunk(b"eXIf", exif(8)) + data[33:])
+    np.testing.assert_array_equal(read_image(path), np.rot90(picture(channels=4)))
+
+
+def test_webp_is_turned_upright_by_its_exif(tmp_path):
+    frame = encode(".webp", picture(), LOSSLESS[".webp"])[12:]
+    size = (39).to_bytes(3, "little") + (23).to_bytes(3, "little")
+    chunks = b"VP8X" + struct.pack("<II", 10, 0x08) + size + frame + b"EXIF" + struct.pack("<I", 26) + exif(3)
+    path = tmp_path / "a.webp"
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks)
+    np.testing.assert_array_equal(read_image(path), picture()[::-1, ::-1])
+
+
+def test_broken_exif_leaves_the_image_as_stored(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg_with_exif(encode(".jpg", picture()), exif(6)[:15]))
+    assert read_image(path).shape == (24, 40, 3)
+
+
+@pytest.mark.parametrize("name", ["夜景 001.png", "été.png", "a b#%.png"])
+def test_names_in_any_script_are_written_and_read(tmp_path, name):
+    write_image(tmp_path / name, picture())
+    np.testing.assert_array_equal(read_image(tmp_path / name), picture())
+
+
+def test_content_decides_the_format_not_the_extension(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encode(".png", picture()))
+    np.testing.assert_array_equal(read_image(path), picture())
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("extension", sorted(EXTENSIONS))
+def test_cut_off_file_is_refused(tmp_path, capfd, extension, keep):
+    data = encode(extension, np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8))
+    path = tmp_path / f"a{extension}"
+    path.write_bytes(data[: int(len(data) * keep)])
+    refusal(path)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("progressive", [0, 1])
+@pytest.mark.parametrize("missing", [1, 2, 40])
+def test_jpeg_without_its_end_is_refused(tmp_path, progressive, missing):
+    data = encode(".jpg", picture(200, 300), [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive])
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data[:-missing])
+    assert "JPEG" in refusal(path)
+
+
+def test_jpeg_with_a_hole_is_refused_although_it_decodes(tmp_path, capfd):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
+    data = encode(".jpg", noise)
+    holed = data[: len(data) // 2] + data[len(data) // 2 + 3000 :]
+    assert cv2.imdecode(np.frombuffer(holed, np.uint8), cv2.IMREAD_COLOR) is not None
+    capfd.readouterr()
+    path = tmp_path / "a.jpg"
+    path.write_bytes(holed)
+    assert "damaged" in refusal(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_png_with_a_changed_byte_is_refused(tmp_path, capfd):
+    data = bytearray(encode(".png", np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)))
+    data[len(data) // 2] ^= 0x10
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    assert "damaged" in refusal(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_harmless_decoder_warning_is_neither_printed_nor_refused(tmp_path, capfd):
+    data = encode(".png", picture())
+    profile = png_chunk(b"iCCP", b"x\0\0" + zlib.compress(b"no profile"))
+    path = tmp_path / "a.png"
+    path.write_bytes(data[:33] + profile + data[33:])
+    np.testing.assert_array_equal(read_image(path), picture())
+    assert capfd.readouterr().err == ""
+
+
+def test_other_programs_lines_on_stderr_are_passed_on(tmp_path, capfd, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(".png", picture()))
+    decode = cv2.imdecode
+
+    def noisy(*args):
+        os.write(2, b"a line of another thread\nlibpng warning: nothing\n")
+        return decode(*args)
+
+    monkeypatch.setattr(cv2, "imdecode", noisy)
+    read_image(path)
+    assert capfd.readouterr().err == "a line of another thread\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(b"", "empty file"), (b"I am text", "no image data"), (b"\x89PNG\r\n\x1a\n", "header"), (b"GIF89a", "GIF89a")],
+)
+def test_file_that_is_no_image_is_refused(tmp_path, content, found):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    assert found in refusal(path)
+
+
+def test_missing_file_is_refused(tmp_path):
+    assert "no such file" in refusal(tmp_path / "a.png")
+
+
+def test_folder_named_like_an_image_is_refused(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    assert "a folder" in refusal(tmp_path / "a.png")
+
+
+def test_file_without_permission_is_refused(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(".png", picture()))
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read every file")
+    assert "not readable" in refusal(path)
+
+
+def claims(extension):
+    """The start of a file of each format that claims 20000x20000 pixels."""
+    side = 20000
+    if extension == ".png":
+        return png(side, side, 8, 0, [])
+    if extension == ".jpg":
+        data = bytearray(encode(".jpg", picture()))
+        at = data.index(b"\xff\xc0")
+        data[at + 5 : at + 9] = struct.pack(">HH", side, side)
+        return bytes(data)
+    if extension == ".bmp":
+        data = bytearray(encode(".bmp", picture()))
+        data[18:26] = struct.pack("<ii", side, -side)
+        return bytes(data)
+    if extension == ".webp":
+        size = (side - 1).to_bytes(3, "little") * 2
+        return b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X" + struct.pack("<II", 10, 0) + size
+    return struct.pack("<2sHIHHHIIHHII", b"II", 42, 8, 2, 256, 4, 1, side, 257, 4, 1, side)
+
+
+@pytest.mark.parametrize("extension", [".png", ".jpg", ".bmp", ".webp", ".tif"])
+def test_image_that_claims_too_many_pixels_is_refused_before_decoding(tmp_path, monkeypatch, extension):
+    path = tmp_path / f"a{extension}"
+    path.write_bytes(claims(extension))
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    assert "20000x20000" in refusal(path)
+
+
+def test_float64_tiff_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    path.write_bytes(encode(".tif", np.eye(8), [cv2.IMWRITE_TIFF_COMPRESSION, 1]))
+    assert "float64" in refusal(path)
+
+
+def test_float_tiff_with_nan_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    image = np.full((8, 8), np.nan, np.float32)
+    path.write_bytes(encode(".tif", image, [cv2.IMWRITE_TIFF_COMPRESSION, 1]))
+    assert "not a number" in refusal(path)
+
+
+@pytest.mark.parametrize("extension", sorted(EXTENSIONS))
+def test_written_image_has_the_format_of_its_extension(tmp_path, extension):
+    write_image(tmp_path / f"a{extension}", picture())
+    found = cv2.imread(str(tmp_path / f"a{extension}"), cv2.IMREAD_COLOR_RGB)
+    assert np.abs(found.astype(int) - picture()).mean() < 6
+    magic = {".jpg": b"\xff\xd8", ".jpeg": b"\xff\xd8", ".bmp": b"BM", ".webp": b"RIFF", ".png": b"\x89PNG"}
+    assert (tmp_path / f"a{extension}").read_bytes().startswith(magic.get(extension, b"II*"))
+
+
+def test_written_png_is_lossless_for_grey_and_colour(tmp_path):
+    for channels in (1, 3):
+        write_image(tmp_path / "a.PNG", picture(channels=channels))
+        np.testing.assert_array_equal(read_image(tmp_path / "a.PNG"), picture(channels=channels))
+
+
+def test_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    write_image(path, picture())
+    before = path.read_bytes()
+
+    def full(self, data):
+        with self.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ImageError, match="No space left"):
+        write_image(path, picture(channels=1))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_write_replaces_the_old_file_in_one_step(tmp_path):
+    write_image(tmp_path / "a.png", picture())
+    (tmp_path / "link.png").hardlink_to(tmp_path / "a.png")
+    write_image(tmp_path / "a.png", picture(channels=1))
+    np.testing.assert_array_equal(read_image(tmp_path / "link.png"), picture())  # it was not written into
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), picture(channels=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        ("a.gif", picture()),
+        ("a.png", picture(dtype=np.uint16)),
+        ("a.png", picture(channels=4)),
+        ("a.png", np.zeros((0, 4), np.uint8)),
+        ("missing/a.png", picture()),
+    ],
+    ids=["extension", "dtype", "channels", "no pixels", "missing folder"],
+)
+def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path, name, image):
+    with pytest.raises(ImageError, match="a\\.(gif|png)"):
+        write_image(tmp_path / name, image)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the development images are not here")
+def test_one_image_of_every_real_set_is_read_quietly(capfd):
+    folders = sorted(path for path in (SHARED / "data").glob("*/*/*") if path.is_dir() and path.name != "boxes")
+    assert len(folders) > 20
+    for folder in folders:
+        image = read_image(min(folder.iterdir()))
+        assert image.dtype == np.uint8
+        assert image.ndim in (2, 3)
+    assert capfd.readouterr().err == ""
