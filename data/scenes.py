@@ -1,0 +1,180 @@
+"""Rendered sample scenes: registered visible and infrared pictures with a mask of what is salient.
+
+They are what test_img/ ships, what tests use and what `CMMDL_train.py --demo` trains on. Nothing in them is
+photographed: streets and fields, people and vehicles are drawn from a seed, so they are free to ship and the mask is
+exact. `pairs` yields them one by one; on the command line
+
+    python -m data.scenes --out DIR [--count N] [--seed S] [--height H] [--width W]     a pair folder: ir, vi, mask
+    python -m data.scenes --test-img test_img                                           what ships in test_img/
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from data import scene_layouts as layouts
+from data import scene_sensors as sensors
+from data.scene_canvas import Canvas
+
+KINDS = ("road_day", "road_night", "field_day", "field_night", "smoke")
+SMALLEST, LARGEST = 32, 2048  # pixels a side
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One registered pair.
+
+    vis: uint8 (H, W, 3) RGB. ir: uint8 (H, W). mask: uint8 (H, W), 1 exactly where people and vehicles are seen by the
+    infrared camera (so also behind smoke, but not behind a tree), else 0. name: kind and seed, a file stem.
+    """
+
+    vis: np.ndarray
+    ir: np.ndarray
+    mask: np.ndarray
+    name: str
+
+
+def render(seed: int, height: int = 240, width: int = 320, kind: str | None = None) -> Scene:
+    """Draw one scene; the same arguments give the same scene, whatever was drawn before.
+
+    seed: 0 or more. height, width: SMALLEST..LARGEST, odd or even; the arrangement is the seed's and scales with the
+    size. kind: one of KINDS; None takes them in turn, by seed. ValueError for anything else.
+    """
+    if seed < 0:
+        raise ValueError(f"seed {seed}: must be 0 or more")
+    if not (SMALLEST <= height <= LARGEST and SMALLEST <= width <= LARGEST):
+        raise ValueError(f"{width}x{height}: width and height must be {SMALLEST} to {LARGEST}")
+    kind = KINDS[seed % len(KINDS)] if kind is None else kind
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r}; known: {', '.join(KINDS)}")
+    place, sense = (np.random.default_rng([seed, KINDS.index(kind), stage]) for stage in range(2))
+    view = {"horizon": place.uniform(0.36, 0.46), "eye": place.uniform(1.6, 2.2)}
+    if not kind.startswith("field"):
+        view |= {"centre": place.uniform(0.36, 0.64), "aside": place.uniform(-2.2, 2.2)}
+    if kind.endswith("night"):
+        view["moon"] = 0.008 if kind == "road_night" else 0.028
+    else:
+        view["sun"] = (float(place.choice([-1, 1])) * place.uniform(0.4, 1.2), place.uniform(-0.2, 0.7))
+    canvas = Canvas(height, width, **view)
+    if kind == "smoke":
+        plan, veil = layouts.smoke(canvas, place)
+    else:
+        plan, veil = (layouts.road if kind.startswith("road") else layouts.field)(canvas, place), None
+    plan.draw(canvas, seed)
+    if not canvas.night:
+        canvas.lay_shadows()
+    vis, ir = sensors.expose(canvas, sense, veil)
+    return Scene(vis, ir, sensors.salient(canvas), f"{kind}_{seed:05d}")
+
+
+def pairs(count: int, seed: int = 0, height: int = 240, width: int = 320) -> Iterator[Scene]:
+    """`count` scenes with the seeds seed, seed + 1, ...; the kinds take turns. Arguments as for `render`."""
+    return (render(number, height, width) for number in range(seed, seed + count))
+
+
+def write_folder(folder: Path, count: int = 10, seed: int = 0, height: int = 240, width: int = 320) -> None:
+    """Write `pairs` as a pair folder: folder/vi, folder/ir and folder/mask (0 and 255), one PNG each per scene."""
+    for scene in tqdm(pairs(count, seed, height, width), total=count, desc=str(folder), unit="pair"):
+        _write(folder / "vi" / f"{scene.name}.png", scene.vis)
+        _write(folder / "ir" / f"{scene.name}.png", scene.ir)
+        _write(folder / "mask" / f"{scene.name}.png", 255 * scene.mask)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A pair that ships: its set, its file stem, and how to draw it. grey: the visible file has a single channel."""
+
+    collection: str
+    stem: str
+    kind: str
+    seed: int
+    height: int = 240
+    width: int = 320
+    grey: bool = False
+
+
+TEST_IMG = (
+    Sample("Road", "street", "road_day", 32),
+    Sample("Road", "lamps", "road_night", 30),
+    Sample("Road", "traffic", "road_night", 11, height=187, width=251),
+    Sample("Road", "fumes", "smoke", 51),
+    Sample("Field", "farm", "field_day", 39),
+    Sample("Field", "moonlight", "field_night", 34),
+    Sample("Field", "camouflage", "field_day", 33, grey=True),
+    Sample("Field", "smoke", "smoke", 55),
+)
+
+
+def write_test_img(folder: Path) -> None:
+    """Write what ships in test_img/: folder/<SET>/vi and folder/<SET>/ir, as listed in TEST_IMG."""
+    for sample in tqdm(TEST_IMG, desc=str(folder), unit="pair"):
+        scene = render(sample.seed, sample.height, sample.width, sample.kind)
+        vis = cv2.cvtColor(scene.vis, cv2.COLOR_RGB2GRAY) if sample.grey else scene.vis
+        _write(folder / sample.collection / "vi" / f"{sample.stem}.png", vis)
+        _write(folder / sample.collection / "ir" / f"{sample.stem}.png", scene.ir)
+
+
+def _write(path: Path, picture: np.ndarray) -> None:
+    """Write a PNG, grey (H, W) or RGB (H, W, 3); it appears under its name only when it is whole."""
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(encoded.tobytes())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
+    """An argparse type: a whole number from `low` up, to `high` where given."""
+    span = f"{low} or more" if high is None else f"{low} to {high}"
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if value < low or (high is not None and value > high):
+            raise argparse.ArgumentTypeError(f"{value} given, {span} expected")
+        return value
+
+    return parse
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status: 0 done, 1 a file could not be written. Exits with 2 on bad usage."""
+    parser = argparse.ArgumentParser(prog="python -m data.scenes", description="Render sample scenes.")
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", type=Path, metavar="DIR", help="write a pair folder: DIR/vi, DIR/ir, DIR/mask")
+    target.add_argument("--test-img", type=Path, metavar="DIR", help="write the pairs that ship in test_img")
+    side = _whole_number(SMALLEST, LARGEST)
+    parser.add_argument("--count", type=_whole_number(1), metavar="N", help="how many pairs (default 10)")
+    parser.add_argument("--seed", type=_whole_number(0), metavar="S", help="seed of the first pair (default 0)")
+    parser.add_argument("--height", type=side, metavar="H", help=f"{SMALLEST} to {LARGEST} (default 240)")
+    parser.add_argument("--width", type=side, metavar="W", help=f"{SMALLEST} to {LARGEST} (default 320)")
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    fixed = "test_img" in given
+    folder = given.pop("test_img" if fixed else "out")
+    if fixed and given:
+        parser.error("--test-img writes a fixed set of pairs and takes no other option")
+    if folder.exists() and not folder.is_dir():
+        parser.error(f"{folder}: is a file; expected a folder, or a name that is still free")
+    try:
+        (write_test_img if fixed else write_folder)(folder, **given)
+    except OSError as error:
+        print(f"{parser.prog}: error: {error.filename or folder}: cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
