@@ -89,7 +89,10 @@ def pick_device(device: str | torch.device) -> torch.device:
     """"auto" as CUDA where there is one, else the CPU; a CUDA device that is not there is refused."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(device)
+    try:
+        device = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device is {device!r}; expected auto, cpu or cuda") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is cuda, but torch sees no CUDA device here; expected cpu or auto")
     return device

@@ -62,13 +62,10 @@ RENAMED = (
 )
 
 
-def is_released(keys: Mapping[str, Tensor]) -> bool:
-    """Whether the names are those of the published CMMDL checkpoint (without any prefix)."""
-    return any(key.startswith("share_Encoder.") for key in keys)
-
-
 def rename(key: str) -> str:
-    """Our name of a parameter that the release calls `key`."""
+    """Our name of a parameter that the release calls `key`; any other name as it is."""
+    if not key.startswith(("share_Encoder.", "share_Decoder.", "MDLB.")):
+        return key
     for old, new in RENAMED:
         key = key.replace(old, new)
     if key.startswith("hdfab.cbr_"):
@@ -86,6 +83,6 @@ def _flatten_stage(match: re.Match) -> str:
 def from_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The published state dict under our names, without the tensors that its forward pass never uses.
 
-    Names that are not the release's pass through unchanged, so that a strict load can report them.
+    Names that are not the release's pass through unchanged: ours, and those that a strict load has to report.
     """
     return {rename(key): value for key, value in state.items() if not any(p.fullmatch(key) for p in UNUSED)}

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from net.baselines import adasffuse, mlfuse, rules, sfdfuse
 from net.cmmdl import CMMDL
-from net.released import from_released, is_released
+from net.released import from_released
 
 NESTED_UNDER = ("model", "state_dict", "net", "network", "params", "weights")
 
@@ -35,27 +36,34 @@ def build(name: str = "cmmdl", **options: Any) -> nn.Module:
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
-    """A network with the weights of a file, in eval mode.
+    """A network with the weights of a file, in eval mode; the file's keys tell which method it is.
 
-    Takes a checkpoint of this repository or the authors' published file, as a bare state dict, with the prefix
-    `module.` that parallel training leaves, or nested under a key. Tensors that the published forward pass never uses
-    are dropped by name. Only tensors are read (`weights_only=True`): a pickle that would run code is refused.
+    Takes a checkpoint of this repository or a file that the authors of a method published: a bare state dict, one with
+    the prefix `module.` that parallel training leaves, or one nested under a key. Tensors that the published forward
+    pass never uses are dropped by name. Only tensors are read (`weights_only=True`): a pickle that would run code is
+    refused.
 
     Raises:
         FileNotFoundError: there is no such file.
-        WeightsError: it is no weights file, or not this network's; missing and unexpected keys are named.
+        WeightsError: it holds no weights of a known method; missing and unexpected keys are named.
     """
     path = Path(path)
     content = read(path)
     state = find_state(content)
     if not state:
         raise WeightsError(f"{path}: holds no tensors by name; expected a state dict")
-    state = from_released(state) if is_released(state) else state
-    options = content.get("options") if isinstance(content, Mapping) else None
-    model = CMMDL(**(options or infer_options(state, path)))
-    problems = compare(model.state_dict(), state)
-    if problems:
-        raise WeightsError(f"{path}: not the weights of CMMDL: {'; '.join(problems)}")
+    try:
+        if content.get("method") in METHODS:
+            model = build(content["method"], **content.get("options", {}))
+        elif sibling := next((s for s in SIBLINGS if s.recognises(content.keys() | state.keys())), None):
+            model, state = sibling.network_for(content), sibling.from_release(content)
+        else:
+            state = from_released(state)
+            model = CMMDL(**infer_options(state))
+    except (ValueError, TypeError) as error:
+        raise WeightsError(f"{path}: {error}") from error
+    if problems := compare(model.state_dict(), state):
+        raise WeightsError(f"{path}: not the weights of {type(model).__name__}: {'; '.join(problems)}")
     model.load_state_dict(state)
     return model.to(device).eval()
 
@@ -92,18 +100,16 @@ def find_state(content: Any) -> dict[str, Tensor]:
     return {}
 
 
-def infer_options(state: Mapping[str, Tensor], path: Path) -> dict[str, int]:
-    """CMMDL's width, heads and depth as the shapes tell them."""
+def infer_options(state: Mapping[str, Tensor]) -> dict[str, int]:
+    """CMMDL's width, heads and depth as the shapes tell them. Raises ValueError for tensors of something else."""
     try:
         return {
             "dim": state["encoder.embed.weight"].shape[0],
             "heads": state["encoder.blocks.0.sfca.temperature"].shape[1],
             "depth": len({key.split(".")[2] for key in state if key.startswith("encoder.blocks.")}),
         }
-    except (KeyError, IndexError) as error:
-        raise WeightsError(
-            f"{path}: not the weights of CMMDL: none of its keys among {listed(state)}"
-        ) from error
+    except (KeyError, IndexError):
+        raise ValueError(f"not the weights of a known method: its keys are {listed(state)}") from None
 
 
 def compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
@@ -124,4 +130,12 @@ def listed(keys: Any, most: int = 8) -> str:
     return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")
 
 
-METHODS: dict[str, type[nn.Module]] = {"cmmdl": CMMDL}
+SIBLINGS = (mlfuse, sfdfuse, adasffuse)
+METHODS: dict[str, type[nn.Module]] = {
+    "cmmdl": CMMDL,
+    "mlfuse": mlfuse.MLFuse,
+    "sfdfuse": sfdfuse.SFDFuse,
+    "adasffuse": adasffuse.AdaSFFuse,
+    "average": rules.Average,
+    "max": rules.Maximum,
+}

@@ -135,3 +135,8 @@ def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
         expected = AdaSFFuse().state_dict()
     unused = UNUSED | ALIASES.keys()
     return translate("AdaSFFuse", tensors, expected=expected, release_names=RELEASE_NAMES, unused=unused)
+
+
+def network_for(checkpoint: Mapping[str, Any]) -> AdaSFFuse:  # noqa: ARG001 - one width only
+    """A fresh network that the release's weight file fits."""
+    return AdaSFFuse()

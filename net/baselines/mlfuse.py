@@ -234,3 +234,8 @@ def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     with torch.device("meta"):
         expected = MLFuse().state_dict()
     return translate("MLFuse", flatten(checkpoint), expected=expected, release_names=RELEASE_NAMES, unused=UNUSED)
+
+
+def network_for(checkpoint: Mapping[str, Any]) -> MLFuse:  # noqa: ARG001 - one width only
+    """A fresh network that the release's weight file fits."""
+    return MLFuse()

@@ -204,3 +204,8 @@ def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     with torch.device("meta"):
         expected = SFDFuse(feed_forward=feed_forward_of(checkpoint)).state_dict()
     return translate("SFDFuse", flatten(checkpoint), expected=expected, release_names=RELEASE_NAMES, unused=UNUSED)
+
+
+def network_for(checkpoint: Mapping[str, Any]) -> SFDFuse:
+    """A fresh network that the release's weight file fits."""
+    return SFDFuse(feed_forward=feed_forward_of(checkpoint))

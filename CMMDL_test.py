@@ -1,0 +1,196 @@
+"""Fuse folders of pairs, score them, print and save the tables.
+
+    python CMMDL_test.py --data DIR [DIR ...]                        # the weights that ship, the release's protocol
+    python CMMDL_test.py --data DIR --weights CMMDL.pth --protocol cddfuse
+    python CMMDL_test.py --data DIR --method cmmdl --method mlfuse --weights mlfuse=MLFuse.pth
+    python CMMDL_test.py --data DIR --fused DIR --out DIR            # score what some other program fused
+
+Exit status: 0 all done, 1 some inputs were refused (each named on stderr) and the rest done, 2 usage.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import nn
+
+import net
+from data.pairs import PairError, PairFolder, find_sets
+from net.fuser import PRECISIONS
+from utils import report, tables
+from utils.files import write_text
+from utils.memory import keep_freed_memory
+from utils.metrics import PROTOCOLS
+from utils.options import not_negative, positive
+from utils.scoring import Contender, Folder, Network, run_set
+
+HOME = Path(__file__).resolve().parent
+FLOOR = ("average", "max")  # rules without learning that every table shows
+
+
+class UsageError(ValueError):
+    """A command line that cannot be carried out."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status as the module's docstring says."""
+    args = parse(argv)
+    keep_freed_memory()
+    try:
+        sets, refused = open_sets(args.data, args.limit)
+        contenders = open_contenders(args)
+        args.out.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for refusal in refused:
+        print(f"refused: {refusal}", file=sys.stderr)
+    try:
+        refusals = run(sets, contenders, args)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"interrupted; what was fused is in {args.out}", file=sys.stderr)
+        return 130
+    return 1 if refused or refusals else 0
+
+
+def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argparse.Namespace) -> int:
+    """Fuse and score every set, print and save the tables; how many inputs were refused."""
+    results, pictures, refusals = {}, {}, 0
+    if not args.no_metrics:
+        print(f"Scoring protocol: {args.protocol}")
+    for found in sets:
+        result = run_set(found, contenders, protocol=args.protocol, metrics=not args.no_metrics, home=args.out)
+        results[found.name], pictures[found.name] = result.rows, result.pictures
+        refusals += len(result.refused)
+        for refusal in result.refused:
+            print(f"refused: {found.name}: {refusal}", file=sys.stderr)
+        if not args.no_metrics:
+            print(tables.text(found.name, result.rows), flush=True)
+            for contender, row in zip(contenders, result.rows, strict=True):
+                if not contender.is_floor and row.images:
+                    tables.write_csv((contender.folder or args.out) / found.name / "metrics.csv", row)
+        fused = len(result.pictures)
+        print(f"{found.name}: {fused} pairs, {result.seconds / max(fused, 1):.2f} s each for fusing", file=sys.stderr)
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    title = "Fused by " + ", ".join(tables.LABELS.get(c.name, c.name) for c in contenders if not c.is_floor)
+    page = report.page(results, pictures, title=title, protocol=args.protocol, command=command)
+    write_text(args.out / "index.html", page)
+    if not args.no_metrics:
+        write_text(args.out / "table.md", tables.markdown(results, args.protocol))
+        write_text(args.out / "table.tex", tables.latex(results, args.protocol))
+    print(f"pictures and tables: {args.out / 'index.html'}", file=sys.stderr)
+    return refusals
+
+
+def open_sets(roots: Sequence[Path], limit: int) -> tuple[list[PairFolder], list[PairError]]:
+    """The pair folders below the given roots, under names of their own, and the roots that are none.
+
+    Raises:
+        UsageError: there is no pair at all.
+    """
+    sets: dict[str, PairFolder] = {}
+    refused = []
+    for root in roots:
+        try:
+            found = find_sets(root)
+        except PairError as error:
+            refused.append(error)
+            continue
+        for each in found:
+            name, number = each.name, 2
+            while name in sets:
+                name, number = f"{each.name}_{number}", number + 1
+            pairs = each.pairs[:limit] if limit else each.pairs
+            sets[name] = PairFolder(name, each.vis_dir, each.ir_dir, pairs, each.refused)
+    if not any(found.pairs for found in sets.values()):
+        reasons = [str(error) for error in refused] + [str(r) for found in sets.values() for r in found.refused]
+        raise UsageError(f"no pair to fuse: {'; '.join(reasons)}")
+    return list(sets.values()), refused
+
+
+def open_contenders(args: argparse.Namespace) -> list[Contender]:
+    """The methods to compare, or the folder of fused images, and below them the floor.
+
+    Raises:
+        UsageError, WeightsError, FileNotFoundError: weights that are missing, wrong, or of another method.
+    """
+    options = {"device": args.device, "precision": args.precision, "tile": args.tile}
+    contenders: list[Contender] = []
+    if args.fused:
+        if not args.fused.is_dir():
+            raise UsageError(f"{args.fused}: no such folder; expected the folder of fused images")
+        contenders.append(Folder(args.fused.resolve().name, args.fused))
+    else:
+        files = weights_by_method(args.weights or [], args.method)
+        for name in args.method:
+            folder = args.out if len(args.method) == 1 else args.out / name
+            model = open_model(name, files.get(name))
+            contenders.append(Network(name, net.Fuser(model, **options), args.protocol, folder))
+    if not args.no_metrics:
+        rules = [name for name in FLOOR if name not in args.method]
+        floor = (Network(n, net.Fuser(net.build(n), device="cpu"), args.protocol, is_floor=True) for n in rules)
+        contenders += floor
+    return contenders
+
+
+def weights_by_method(given: Sequence[str], methods: Sequence[str]) -> dict[str, Path]:
+    """The values of --weights, PATH or NAME=PATH, by method."""
+    files = {}
+    for value in given:
+        name, separator, path = value.partition("=")
+        if not separator or name not in net.METHODS:
+            name, path = methods[0], value
+            if len(methods) > 1:
+                raise UsageError(f"--weights {value}: expected NAME=PATH, with NAME one of {', '.join(methods)}")
+        if name not in methods:
+            raise UsageError(f"--weights {value}: {name} is not among the methods asked for ({', '.join(methods)})")
+        files[name] = Path(path)
+    return files
+
+
+def open_model(name: str, file: Path | None) -> nn.Module:
+    """The network of a method with its weights: those given, or those that ship."""
+    expected = net.METHODS[name]
+    if not any(True for _ in expected().parameters()):
+        return expected()
+    shipped = HOME / "models" / f"{tables.LABELS[name]}.pth"
+    if file is None and not shipped.exists():
+        raise UsageError(f"no weights of {name} ship with this repository; give --weights {name}=PATH")
+    model = net.load(file or shipped)
+    if not isinstance(model, expected):
+        raise UsageError(f"{file}: weights of {type(model).__name__}; expected those of {expected.__name__}")
+    return model
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Fuse folders of pairs and score them")
+    add = parser.add_argument
+    add("--data", type=Path, nargs="+", metavar="DIR", default=[HOME / "test_img"],
+        help="pair folders, or folders of pair folders (test_img)")  # fmt: skip
+    add("--out", type=Path, default=Path("result"), help="where images, tables and index.html go (result)")
+    add("--method", choices=net.METHODS, action="append", help="repeat to compare several (cmmdl)")
+    add("--weights", action="append", metavar="[NAME=]PATH", help="weights file (the one that ships in models/)")
+    add("--fused", type=Path, metavar="DIR", help="score the images of another program instead of fusing")
+    add("--protocol", choices=PROTOCOLS, default="cmmdl", help="scoring convention (cmmdl, the release's)")
+    add("--device", default="auto", help="auto, cpu or cuda (auto)")
+    add("--precision", choices=PRECISIONS, default="fp32", help="bf16 is for GPUs (fp32)")
+    add("--tile", type=not_negative, default=0, metavar="N",
+        help="fuse in overlapping tiles of N pixels; for short memory, changes the result (0: no tiles)")  # fmt: skip
+    add("--limit", type=positive, default=0, metavar="N", help="only the first N pairs of each set")
+    add("--no-metrics", action="store_true", help="fuse only")
+    args = parser.parse_args(argv)
+    args.method = list(dict.fromkeys(args.method or ["cmmdl"]))
+    if args.fused and (args.weights or args.no_metrics):
+        parser.error("--fused scores images as they are; it goes with neither --weights nor --no-metrics")
+    if args.out.exists() and not args.out.is_dir():
+        parser.error(f"--out {args.out}: is a file; expected a folder")
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())

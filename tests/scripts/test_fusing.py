@@ -1,0 +1,244 @@
+"""CMMDL_test.py as a user calls it: what it writes, prints and refuses."""
+
+import csv
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import CMMDL_test
+import net
+from data.images import read_image
+from data.scenes import render
+from utils.metrics import METRICS, evaluate, grey
+
+HEADER = ["image", *METRICS]
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """A folder of two sets: A with a colour pair and a grey one, B with one odd-sized pair."""
+    for name, seed, height, width in (("A/{}/1.png", 0, 48, 64), ("A/{}/2.png", 1, 48, 64), ("B/{}/x.png", 2, 51, 43)):
+        scene = render(seed, height, width)
+        vis = scene.vis[..., ::-1] if seed != 1 else scene.vis[..., 1]
+        for kind, image in (("vi", vis), ("ir", scene.ir)):
+            path = tmp_path / "pairs" / name.format(kind)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), image)
+    return tmp_path / "pairs"
+
+
+@pytest.fixture
+def weights(tmp_path, small):
+    torch.save({"model": small.state_dict()}, tmp_path / "small.pth")
+    return tmp_path / "small.pth"
+
+
+def run(*arguments):
+    return CMMDL_test.main([str(argument) for argument in arguments])
+
+
+def rows(path):
+    return list(csv.reader(path.open(encoding="utf-8")))
+
+
+def test_every_set_is_fused_scored_and_reported(pairs, weights, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run("--data", pairs, "--weights", weights, "--out", out) == 0
+    assert {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()} == {
+        "A/1.png", "A/2.png", "A/metrics.csv", "B/x.png", "B/metrics.csv", "table.md", "table.tex", "index.html",
+    }  # fmt: skip
+    assert read_image(out / "A" / "1.png").shape == (48, 64, 3)
+    assert read_image(out / "A" / "2.png").shape == (48, 64), "a grey visible image gives a grey one"
+    assert read_image(out / "B" / "x.png").shape == (51, 43, 3)
+    printed = capsys.readouterr().out
+    assert "Scoring protocol: cmmdl" in printed
+    assert "=" * 80 + "\nThe test result of A :\n" in printed
+    assert f"{'':<11}      EN      SD      SF      MI     SCD     VIF    Qabf    SSIM\nCMMDL " in printed
+    assert all(printed.count(f"\n{rule}") == 2 for rule in ("average", "maximum"))
+
+
+def test_the_csv_has_full_precision_and_the_mean(pairs, weights, tmp_path):
+    out = tmp_path / "out"
+    run("--data", pairs / "A", "--weights", weights, "--out", out)
+    found = rows(out / "A" / "metrics.csv")
+    assert found[0] == HEADER
+    assert [row[0] for row in found[1:]] == ["1", "2", "mean"]
+    vis, ir = (grey(read_image(pairs / "A" / kind / "1.png")) for kind in ("vi", "ir"))
+    expected = evaluate(grey(read_image(out / "A" / "1.png")), ir, vis)
+    assert [float(value) for value in found[1][1:]] == [expected[name] for name in METRICS]
+    means = np.mean([[float(v) for v in row[1:]] for row in found[1:3]], axis=0)
+    assert [float(v) for v in found[3][1:]] == pytest.approx(means, rel=1e-12)
+
+
+@pytest.mark.parametrize("protocol", ["cmmdl", "cddfuse"])
+def test_scoring_the_written_images_again_gives_the_same_figures(pairs, weights, tmp_path, protocol):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert run("--data", pairs, "--weights", weights, "--out", first, "--protocol", protocol) == 0
+    assert run("--data", pairs, "--fused", first, "--out", second, "--protocol", protocol) == 0
+    for name in ("A", "B"):
+        assert rows(first / name / "metrics.csv") == rows(second / name / "metrics.csv")
+
+
+def test_fused_images_of_one_set_may_lie_directly_in_the_folder(pairs, weights, tmp_path):
+    run("--data", pairs / "A", "--weights", weights, "--out", tmp_path / "out")
+    assert run("--data", pairs / "A", "--fused", tmp_path / "out" / "A", "--out", tmp_path / "again") == 0
+    assert len(rows(tmp_path / "again" / "A" / "metrics.csv")) == 4
+
+
+def test_cddfuse_images_are_grey_and_use_the_full_range(pairs, weights, tmp_path):
+    run("--data", pairs / "A", "--weights", weights, "--out", tmp_path / "out", "--protocol", "cddfuse")
+    image = read_image(tmp_path / "out" / "A" / "1.png")
+    assert image.ndim == 2
+    assert (image.min(), image.max()) == (0, 255)
+
+
+def test_several_methods_share_one_table_and_page(pairs, weights, tmp_path, capsys):
+    out = tmp_path / "out"
+    status = run("--data", pairs / "A", "--method", "cmmdl", "--method", "max", "--weights", f"cmmdl={weights}",
+                 "--out", out, "--protocol", "cddfuse")  # fmt: skip
+    assert status == 0
+    assert (out / "cmmdl" / "A" / "1.png").exists()
+    assert (out / "max" / "A" / "metrics.csv").exists()
+    printed = capsys.readouterr().out
+    assert printed.index("\nCMMDL ") < printed.index("\nmaximum ") < printed.index("\naverage ")
+    assert "**" in (out / "table.md").read_text()
+    assert r"\textbf" in (out / "table.tex").read_text()
+    page = (out / "index.html").read_text()
+    assert page.count("<figcaption>cmmdl") == page.count("<figcaption>max") == 2
+
+
+def test_the_page_stands_alone_but_for_links_to_full_size_images(pairs, weights, tmp_path):
+    out = tmp_path / "out"
+    run("--data", pairs / "A", "--weights", weights, "--out", out)
+    page = (out / "index.html").read_text()
+    assert page.count('src="data:image/jpeg;base64,') == 6
+    assert 'src="http' not in page
+    assert 'href="A/1.png"' in page
+
+
+def test_refused_pairs_are_named_with_the_reason_and_the_rest_is_done(pairs, weights, tmp_path, capsys):
+    (pairs / "A" / "vi" / "2.png").write_bytes(b"")
+    cv2.imwrite(str(pairs / "A" / "vi" / "3.png"), np.zeros((48, 60), np.uint8))
+    cv2.imwrite(str(pairs / "A" / "ir" / "3.png"), np.zeros((48, 64), np.uint8))
+    cv2.imwrite(str(pairs / "A" / "ir" / "4.png"), np.zeros((48, 64), np.uint8))
+    assert run("--data", pairs, "--weights", weights, "--out", tmp_path / "out") == 1
+    errors = capsys.readouterr().err
+    assert "2.png" in errors
+    assert "infrared 64x48, visible 60x48; a pair must have one size" in errors
+    assert "4.png: in ir but not in vi" in errors
+    assert [row[0] for row in rows(tmp_path / "out" / "A" / "metrics.csv")] == ["image", "1", "mean"]
+    assert (tmp_path / "out" / "B" / "x.png").exists()
+
+
+def test_images_too_small_to_score_are_fused_and_refused_by_name(weights, tmp_path, capsys):
+    for kind in ("vi", "ir"):
+        (tmp_path / "tiny" / kind).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "tiny" / kind / "t.png"), np.random.default_rng(0).integers(0, 255, (20, 20)))
+    assert run("--data", tmp_path / "tiny", "--weights", weights, "--out", tmp_path / "out") == 1
+    assert "20x20" in capsys.readouterr().err
+    assert (tmp_path / "out" / "tiny" / "t.png").exists()
+
+
+def test_sixteen_bit_infrared_is_fused_and_scored(pairs, weights, tmp_path):
+    thermal = read_image(pairs / "A" / "ir" / "1.png").astype(np.uint16) * 10 + 20000
+    (pairs / "A" / "ir" / "1.png").unlink()
+    cv2.imwrite(str(pairs / "A" / "ir" / "1.tiff"), thermal)
+    assert run("--data", pairs / "A", "--weights", weights, "--out", tmp_path / "out") == 0
+    assert len(rows(tmp_path / "out" / "A" / "metrics.csv")) == 4
+
+
+def test_limit_takes_the_first_pairs_and_no_metrics_only_fuses(pairs, weights, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run("--data", pairs, "--weights", weights, "--out", out, "--limit", 1, "--no-metrics") == 0
+    assert sorted(p.name for p in out.rglob("*.png")) == ["1.png", "x.png"]
+    assert not list(out.rglob("metrics.csv"))
+    assert "The test result" not in capsys.readouterr().out
+
+
+def test_sets_of_one_name_from_two_places_are_kept_apart(pairs, weights, tmp_path):
+    out = tmp_path / "out"
+    assert run("--data", pairs / "B", pairs / "B", "--weights", weights, "--out", out) == 0
+    assert (out / "B" / "x.png").exists()
+    assert (out / "B_2" / "x.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "{tmp}/nothing"], "no such folder"),
+        (["--data", "{tmp}"], "no pair folder"),
+        (["--data", "{pairs}", "--weights", "{tmp}/nothing.pth"], "no such weights file"),
+        (["--data", "{pairs}", "--weights", "{pairs}/A/vi/1.png"], "1.png"),
+        (["--data", "{pairs}", "--weights", "mlfuse=x.pth"], "not among the methods"),
+        (["--data", "{pairs}", "--method", "mlfuse", "--weights", "{weights}"], "weights of CMMDL; expected those of"),
+        (["--data", "{pairs}", "--method", "sfdfuse"], "give --weights sfdfuse=PATH"),
+        (["--data", "{pairs}", "--method", "cmmdl", "--method", "mlfuse", "--weights", "{weights}"], "NAME=PATH"),
+        (["--data", "{pairs}", "--fused", "{tmp}/nothing"], "no such folder"),
+        (["--data", "{pairs}", "--weights", "{weights}", "--device", "abacus"], "abacus"),
+        (["--data", "{pairs}", "--weights", "{weights}", "--tile", "5"], "at least 32"),
+    ],
+)
+def test_what_cannot_be_done_is_a_usage_error_in_one_sentence(pairs, weights, tmp_path, capsys, arguments, message):
+    places = {"tmp": tmp_path, "pairs": pairs, "weights": weights}
+    assert run(*(a.format(**places) for a in arguments), "--out", tmp_path / "out") == 2
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--limit", "0"], ["--limit", "-1"], ["--tile", "x"], ["--protocol", "other"], ["--method", "other"],
+     ["--precision", "fp8"], ["--fused", ".", "--weights", "w"], ["--out", __file__]],
+)  # fmt: skip
+def test_nonsense_options_are_refused_by_the_parser(arguments):
+    with pytest.raises(SystemExit) as error:
+        run(*arguments)
+    assert error.value.code == 2
+
+
+def test_a_folder_of_fused_images_that_do_not_fit_is_refused(pairs, tmp_path, capsys):
+    (tmp_path / "fused").mkdir()
+    cv2.imwrite(str(tmp_path / "fused" / "1.png"), np.zeros((10, 10), np.uint8))
+    assert run("--data", pairs / "A", "--fused", tmp_path / "fused", "--out", tmp_path / "out") == 1
+    errors = capsys.readouterr().err
+    assert "10x10, its pair 64x48" in errors
+    assert "2: no image in" in errors
+
+
+def test_the_same_command_twice_gives_the_same_files(pairs, weights, tmp_path):
+    for out in ("one", "two"):
+        run("--data", pairs / "A", "--weights", weights, "--out", tmp_path / out)
+    for name in ("A/1.png", "A/metrics.csv", "table.md"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.mark.parametrize(("name", "figures"), [
+    ("TNO", {"average": (6.77, 33.44, 8.89, 1.64, 1.72, 0.63, 0.45, 1.05),
+             "max": (6.81, 48.12, 12.09, 4.71, 1.54, 1.02, 0.59, 0.94)}),
+    ("RoadScene", {"average": (6.95, 36.86, 9.80, 2.04, 1.73, 0.62, 0.48, 0.94),
+                   "max": (7.03, 61.14, 16.37, 5.11, 1.45, 0.97, 0.58, 0.84)}),
+])  # fmt: skip
+def test_the_rules_without_learning_have_their_known_figures(shared, tmp_path, name, figures):
+    run("--data", shared / "data" / "test" / name, "--method", "average", "--method", "max", "--protocol", "cddfuse",
+        "--out", tmp_path)  # fmt: skip
+    for rule, expected in figures.items():
+        mean = [float(value) for value in rows(tmp_path / rule / name / "metrics.csv")[-1][1:9]]
+        assert mean == pytest.approx(expected, abs=0.0151), rule  # printed to 0.01 on both sides
+
+
+@pytest.mark.slow
+def test_mlfuse_with_its_released_weights_has_its_published_figures(shared, tmp_path):
+    weights = shared / "vectors" / "mlfuse_state.pth"
+    run("--data", shared / "data" / "test" / "TNO", "--method", "mlfuse", "--weights", weights,
+        "--protocol", "cddfuse", "--out", tmp_path)  # fmt: skip
+    mean = dict(zip(METRICS, map(float, rows(tmp_path / "TNO" / "metrics.csv")[-1][1:]), strict=True))
+    assert [mean[name] for name in ("VIF", "Qabf", "SSIM")] == pytest.approx([0.628, 0.468, 1.035], abs=0.002)
+
+
+@pytest.mark.parametrize("method", ["cmmdl", "mlfuse", "sfdfuse", "adasffuse"])
+def test_the_authors_file_is_recognised_by_its_keys(shared, method):
+    file = "cmmdl_released_format.pth" if method == "cmmdl" else f"{method}_state.pth"
+    assert isinstance(net.load(shared / "vectors" / file), net.METHODS[method])

@@ -1,0 +1,194 @@
+"""One set of pairs through one or more methods: fused, written, scored, and pictured for the report."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from data.images import EXTENSIONS, ImageError, read_image, write_image
+from data.pairs import Pair, PairFolder, Refusal, read_pair
+from net.fuser import Fuser, to_uint8, to_unit
+from utils.metrics import Sources, grey
+from utils.report import Pictures
+from utils.tables import Row
+
+PENDING = 4  # images whose scores may be outstanding while the next ones are fused
+
+
+class Contender(Protocol):
+    """Something that gives a fused 8-bit image of a pair; `folder` is where its images are written, if they are."""
+
+    name: str
+    folder: Path | None
+    is_floor: bool
+
+    def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray: ...
+
+
+@dataclass
+class Network:
+    """A network or rule that fuses pairs here.
+
+    In protocol `cmmdl` its image has the visible image's colour and is stretched as a whole. In `cddfuse` the sources
+    are 8-bit grey to begin with (luminance rounded), and its image is the fused luminance, stretched by itself.
+    """
+
+    name: str
+    fuser: Fuser
+    protocol: str
+    folder: Path | None = None
+    is_floor: bool = False
+
+    def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        if self.protocol == "cddfuse":
+            vis, ir = grey(eight_bit(vis, "visible")), grey(eight_bit(ir, "infrared"))
+        vis, ir = to_unit(vis, "visible"), to_unit(ir, "infrared")
+        return to_uint8(self.fuser.colour(self.fuser.luminance(vis, ir), vis), stretch=True)
+
+
+@dataclass
+class Folder:
+    """Images that some other program fused: `<root>/<SET>/<stem>.*`, or `<root>/<stem>.*` for a single set."""
+
+    name: str
+    root: Path
+    folder: None = None
+    is_floor: bool = False
+
+    def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        inside = self.root / found.name
+        home = inside if inside.is_dir() else self.root
+        files = [path for extension in sorted(EXTENSIONS) if (path := home / f"{pair.name}{extension}").exists()]
+        if len(files) != 1:
+            what = " and ".join(path.name for path in files) or "no image"
+            raise ImageError(f"{pair.name}: {what} in {home}; expected one fused image of that stem")
+        image = eight_bit(read_image(files[0]), "fused")
+        if image.shape[:2] != ir.shape[:2]:
+            sizes = f"{image.shape[1]}x{image.shape[0]}, its pair {ir.shape[1]}x{ir.shape[0]}"
+            raise ImageError(f"{files[0]}: {sizes}; a fused image has its sources' size")
+        return image
+
+
+@dataclass
+class Result:
+    """What one set gave."""
+
+    rows: list[Row]
+    pictures: dict[str, Pictures] = field(default_factory=dict)
+    refused: list[Refusal] = field(default_factory=list)
+    seconds: float = 0.0  # of fusing alone
+
+
+def run_set(found: PairFolder, contenders: list[Contender], *, protocol: str, metrics: bool, home: Path) -> Result:
+    """Fuse and score every pair of a set by every contender.
+
+    Reading the next pair, writing and scoring go on in threads while a network works. What cannot be read, fused or
+    scored becomes a refusal, and the rest goes on.
+
+    Args:
+        found: the set.
+        contenders: each gives a row; those with a folder have their images written to `<folder>/<set>/<stem>.png`.
+        protocol: scoring convention.
+        metrics: False only fuses.
+        home: the folder that the report's links are relative to.
+    """
+    result = Result([Row(c.name, is_floor=c.is_floor) for c in contenders], refused=list(found.refused))
+    rows = dict(zip((c.name for c in contenders), result.rows, strict=True))
+    jobs: deque[Future] = deque()
+
+    def collect() -> None:
+        stem, pictures, scores, refused = jobs.popleft().result()
+        result.pictures[stem] = pictures
+        result.refused += refused
+        for name, values in scores.items():
+            rows[name].images[stem] = values
+
+    bar = tqdm(total=len(found.pairs), desc=found.name, unit="pair", disable=None)
+    with ThreadPoolExecutor(max_workers=2) as pool, bar:
+        for pair, images in ahead(pool, try_reading, found.pairs):
+            bar.update()
+            if isinstance(images, Exception):
+                result.refused.append(Refusal(pair.name, str(images)))
+                continue
+            fused: list[tuple[Contender, np.ndarray]] = []
+            for contender in contenders:
+                began = time.monotonic()
+                try:
+                    fused.append((contender, contender.fuse(found, pair, *images)))
+                except ValueError as error:
+                    result.refused.append(Refusal(pair.name, f"{contender.name}: {error}"))
+                result.seconds += time.monotonic() - began if not contender.is_floor else 0
+            jobs.append(pool.submit(finish, found, pair, images, fused, protocol if metrics else None, home))
+            if len(jobs) > PENDING:
+                collect()
+        while jobs:
+            collect()
+    return result
+
+
+def finish(
+    found: PairFolder,
+    pair: Pair,
+    images: tuple[np.ndarray, np.ndarray],
+    fused: list[tuple[Contender, np.ndarray]],
+    protocol: str | None,
+    home: Path,
+) -> tuple[str, Pictures, dict[str, dict[str, float]], list[Refusal]]:
+    """Write and score one pair's fused images; its stem, pictures, scores by method, and what was refused."""
+    vis, ir = eight_bit(images[0], "visible"), eight_bit(images[1], "infrared")
+    pictures, scores, refused = Pictures(), {}, []
+    pictures.add("visible", vis)
+    pictures.add("infrared", ir)
+    sources = None
+    for contender, image in fused:
+        try:
+            file = write(contender, found, pair, image)
+            if not contender.is_floor:
+                pictures.add(contender.name, image, str(file.relative_to(home)) if file else "")
+            if protocol:
+                sources = sources or Sources(grey(ir), grey(vis))
+                scores[contender.name] = sources.evaluate(grey(image), protocol)
+        except ValueError as error:
+            refused.append(Refusal(pair.name, f"{contender.name}: {error}"))
+    return pair.name, pictures, scores, refused
+
+
+def write(contender: Contender, found: PairFolder, pair: Pair, image: np.ndarray) -> Path | None:
+    """Write a fused image where the contender's images go, if they go anywhere."""
+    if contender.folder is None:
+        return None
+    file = contender.folder / found.name / f"{pair.name}.png"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_image(file, image)
+    return file
+
+
+def eight_bit(image: np.ndarray, role: str) -> np.ndarray:
+    """An image as read, as uint8; more than 8 bits are mapped as for fusing."""
+    return image if image.dtype == np.uint8 else to_uint8(to_unit(image, role), stretch=False)
+
+
+def try_reading(pair: Pair) -> tuple[np.ndarray, np.ndarray] | ImageError:
+    """A pair's images, or why they cannot be read."""
+    try:
+        return read_pair(pair)
+    except ImageError as error:
+        return error
+
+
+def ahead(pool: ThreadPoolExecutor, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """(item, function(item)) in order, each computed in the pool while the one before it is being used."""
+    waiting: deque[tuple[Any, Future]] = deque()
+    for item in items:
+        waiting.append((item, pool.submit(function, item)))
+        if len(waiting) > 1:
+            done, future = waiting.popleft()
+            yield done, future.result()
+    for done, future in waiting:
+        yield done, future.result()
