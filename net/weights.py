@@ -13,7 +13,7 @@ from net.baselines import adasffuse, mlfuse, rules, sfdfuse
 from net.cmmdl import CMMDL
 from net.released import from_released
 
-NESTED_UNDER = ("model", "state_dict", "net", "network", "params", "weights")
+NESTED_UNDER = ("average", "model", "state_dict", "net", "network", "params", "weights")  # in this order
 
 
 class WeightsError(ValueError):
