@@ -138,4 +138,6 @@ METHODS: dict[str, type[nn.Module]] = {
     "adasffuse": adasffuse.AdaSFFuse,
     "average": rules.Average,
     "max": rules.Maximum,
+    "laplacian": rules.LaplacianPyramid,
+    "dwt": rules.WaveletTransform,
 }

@@ -10,7 +10,9 @@ from utils.metrics import METRICS
 
 PRINTED = METRICS[:8]  # the columns of a printed table; the files have all twelve
 LOWER_IS_BETTER = ("MSE",)
-LABELS = {"cmmdl": "CMMDL", "mlfuse": "MLFuse", "sfdfuse": "SFDFuse", "adasffuse": "AdaSFFuse", "max": "maximum"}
+LABELS = {
+    "cmmdl": "CMMDL", "mlfuse": "MLFuse", "sfdfuse": "SFDFuse", "adasffuse": "AdaSFFuse", "max": "maximum", "dwt": "DWT",
+}  # fmt: skip
 RULE = "=" * 80
 
 Scores = Mapping[str, float]

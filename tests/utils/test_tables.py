@@ -1,0 +1,67 @@
+"""Tables as they are printed and saved."""
+
+import csv
+
+import pytest
+
+from utils import tables
+from utils.metrics import METRICS
+from utils.tables import Row
+
+
+def row(method, *values, floor=False):
+    images = {f"{i}": dict.fromkeys(METRICS, value) for i, value in enumerate(values)}
+    return Row(method, images, is_floor=floor)
+
+
+def test_the_printed_block_has_the_layout_of_fusion_papers():
+    scores = dict(zip(METRICS, (7.123, 46.0, 13.149, 2.19, 1.76, 0.77, 0.54, 1.03, 1, 1, 1, 1), strict=True))
+    assert tables.text("TNO", [Row("cmmdl", {"01": scores})]) == "\n".join([
+        "=" * 80,
+        "The test result of TNO :",
+        "                 EN      SD      SF      MI     SCD     VIF    Qabf    SSIM",
+        "CMMDL          7.12   46.00   13.15    2.19    1.76    0.77    0.54    1.03",
+        "=" * 80,
+    ])  # fmt: skip
+
+
+def test_the_mean_is_over_images():
+    assert row("cmmdl", 1.0, 2.0, 6.0).mean() == dict.fromkeys(METRICS, 3.0)
+
+
+def test_a_method_without_scored_images_has_no_line():
+    assert "CMMDL" not in tables.text("A", [Row("cmmdl")])
+    assert "CMMDL" not in tables.markdown({"A": [Row("cmmdl"), row("average", 1.0, floor=True)]}, "cmmdl")
+
+
+def test_the_best_method_is_bold_and_the_floor_never_is():
+    rows = [row("cmmdl", 2.0), row("mlfuse", 1.0), row("max", 5.0, floor=True)]
+    text = tables.markdown({"A": rows}, "cddfuse")
+    assert "| CMMDL | **2.00** " in text
+    assert "| maximum | 5.00 " in text
+    mse = METRICS.index("MSE") + 2
+    assert text.split("| MLFuse |")[1].split("|")[mse - 2].strip() == "**1.00**", "less error is better"
+    assert r"CMMDL & \textbf{2.00}" in tables.latex({"A": rows}, "cddfuse")
+
+
+def test_a_lone_method_is_not_bold():
+    assert "**" not in tables.markdown({"A": [row("cmmdl", 1.0), row("max", 0.5, floor=True)]}, "cmmdl")
+
+
+def test_names_are_escaped_for_latex():
+    assert r"MRI\_CT" in tables.latex({"MRI_CT": [row("cmmdl", 1.0)]}, "cmmdl")
+
+
+def test_every_table_names_its_protocol():
+    assert "`cddfuse`" in tables.markdown({"A": [row("cmmdl", 1.0)]}, "cddfuse")
+    assert "cddfuse" in tables.latex({"A": [row("cmmdl", 1.0)]}, "cddfuse")
+
+
+def test_the_csv_reads_back_to_the_last_digit(tmp_path):
+    written = row("cmmdl", 1 / 3, 2 / 3)
+    tables.write_csv(tmp_path / "set" / "metrics.csv", written)
+    lines = list(csv.reader((tmp_path / "set" / "metrics.csv").open()))
+    assert lines[0] == ["image", *METRICS]
+    assert float(lines[1][1]) == 1 / 3
+    assert lines[-1][0] == "mean"
+    assert float(lines[-1][1]) == pytest.approx(0.5)
