@@ -11,8 +11,13 @@ from utils.metrics import METRICS
 PRINTED = METRICS[:8]  # the columns of a printed table; the files have all twelve
 LOWER_IS_BETTER = ("MSE",)
 LABELS = {
-    "cmmdl": "CMMDL", "mlfuse": "MLFuse", "sfdfuse": "SFDFuse", "adasffuse": "AdaSFFuse", "max": "maximum", "dwt": "DWT",
-}  # fmt: skip
+    "cmmdl": "CMMDL",
+    "mlfuse": "MLFuse",
+    "sfdfuse": "SFDFuse",
+    "adasffuse": "AdaSFFuse",
+    "max": "maximum",
+    "dwt": "DWT",
+}
 RULE = "=" * 80
 
 Scores = Mapping[str, float]
