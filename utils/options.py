@@ -2,20 +2,22 @@
 
 import argparse
 import math
+from collections.abc import Callable
 
 
-def positive(text: str) -> int:
-    """A whole number from 1 up."""
-    if not text.isdecimal() or int(text) == 0 or int(text) > 10**9:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from 1 up")
-    return int(text)
+def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
+    """The type of a whole number from `low` to `high`."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from {low} to {high}")
+        return int(text)
+
+    return read
 
 
-def not_negative(text: str) -> int:
-    """A whole number from 0 up."""
-    if not text.isdecimal() or int(text) > 10**9:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from 0 up")
-    return int(text)
+positive = whole(1)
+not_negative = whole(0)
 
 
 def positive_number(text: str) -> float:

@@ -1,0 +1,249 @@
+"""Train CMMDL.
+
+    python CMMDL_train.py --h5 data/MSRS_train_imgsize_128_stride_200.h5             # one CPU or GPU
+    torchrun --nnodes=1 --nproc_per_node 2 CMMDL_train.py --h5 ...                   # one process per GPU, or gloo
+    python CMMDL_train.py --recipe best --data DIR --data DIR                        # random crops of whole images
+    python CMMDL_train.py --demo --dim 16 --epochs 3                                 # rendered scenes, to see it run
+
+The same command, given again after an interruption, goes on where it was (`--resume auto`). Exit status: 0 done, 1 it
+could not go on, 2 usage, 130 interrupted with everything saved. Images that were refused are named on standard error.
+"""
+
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while torch loads or data are read: no traceback
+
+import argparse
+import logging
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+import net
+from data import sources
+from net.fuser import PRECISIONS, pick_device
+from utils import distributed, failures, runs
+from utils.board import Board
+from utils.checkpoints import Training, seed_everything
+from utils.distributed import World
+from utils.ema import MovingAverage
+from utils.interrupt import StopRequest, leave_signals_to_parent
+from utils.memory import keep_freed_memory
+from utils.options import not_negative, positive, positive_number, whole
+from utils.recipes import RECIPES, Recipe
+from utils.runs import LAST, log
+
+DEFAULT_H5 = Path("data/MSRS_train_imgsize_128_stride_200.h5")
+KEEP_EVERY = 10  # epochs between checkpoints that stay
+INTERRUPTED = 130  # exit status
+
+
+class Diverged(ValueError):
+    """The loss or its gradient is no longer a number."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train as the command line says; the exit status."""
+    args = parse(argv)
+    keep_freed_memory()
+    runs.open_log()
+    try:
+        with failures.in_plain_words():
+            world = distributed.join(pick_device(args.device))
+            log.setLevel(logging.INFO if world.is_main else logging.ERROR)
+            return 0 if train(args, world) else INTERRUPTED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (ValueError, OSError, MemoryError) as error:
+        log.error("error: %s", failures.sentence(error), extra={"silent": not failures.first_to_fail()})
+        return 1
+    finally:
+        runs.close_log()
+        distributed.leave()
+
+
+def train(args: argparse.Namespace, world: World) -> bool:
+    """Train to the end. False if it was asked to stop before."""
+    source = open_source(args, world)
+    recipe = RECIPES[args.recipe].override(args.epochs, args.batch_size, args.lr, args.size or source.size)
+    args.epochs, args.batch_size, args.lr = recipe.epochs, recipe.batch_size, recipe.lr  # as the run folder has them
+    for stage in recipe.stages:  # what cannot be trained on is refused now rather than hours later
+        patches = source.epoch(0, stage.size)
+        sources.shuffled_batches(len(patches), recipe.batch_of(stage), world.rank, world.size, args.seed, 0)
+
+    seed_everything(args.seed)
+    model = build(args, world)
+    raw = model.module if world.size > 1 else model
+    optimizer = torch.optim.Adam(raw.parameters(), lr=recipe.lr, fused=world.device.type == "cuda")
+    average = MovingAverage(raw, recipe.ema_decay) if recipe.ema_decay else None
+    training = Training(args.method, raw, optimizer, average, world)
+    seed_everything(args.seed + world.rank)
+    checkpoint = runs.find(args, world)
+    processes = training.restore(checkpoint) if checkpoint else world.size
+    folder = runs.enter(args, checkpoint, world)
+    log.info("%s: recipe %s, %s, %d process(es) on %s", folder, args.recipe, source, world.size, world.device.type)
+    if checkpoint:
+        log.info("going on from %s: epoch %d, step %d", checkpoint, training.epoch + 1, training.step)
+    if processes != world.size:
+        log.warning("begun with %d process(es): the weights will not be those of an undisturbed training", processes)
+
+    probe = sources.probe(patches)
+    with Board(folder, training, recipe.epochs, probe, source.held_out) as board, StopRequest() as stop:
+        while training.epoch < recipe.epochs:
+            loader = open_loader(args, source, recipe, training)
+            if not train_one_epoch(model, loader, training, recipe, board, stop, args.precision, args.save_seconds):
+                training.save(folder / LAST)
+                log.info("stopped in epoch %d; the same command goes on from here", training.epoch + 1)
+                return False
+            training.end_epoch()
+            board.after_epoch()
+            if training.epoch % KEEP_EVERY == 0:
+                training.save(folder / f"epoch_{training.epoch:03d}.pth")
+            training.save(folder / LAST)
+            board.write_history()
+    if world.is_main:
+        training.save_weights(folder / f"{args.method.upper()}.pth")
+        runs.finish(folder)
+        log.info("done: %s", folder / f"{args.method.upper()}.pth")
+    return True
+
+
+def train_one_epoch(
+    model: nn.Module,
+    loader: DataLoader,
+    training: Training,
+    recipe: Recipe,
+    board: Board,
+    stop: StopRequest,
+    precision: str = "fp32",
+    save_seconds: float = 300,
+) -> bool:
+    """The steps of one epoch that `loader` still has. False if it was asked to stop after one of them.
+
+    Raises:
+        Diverged: a loss or gradient was not finite in some process; the weights are from before that step.
+    """
+    world, epoch, steps = training.world, training.epoch, training.step + len(loader)
+    saved = time.monotonic()
+    model.train()
+    bar = tqdm(
+        loader, desc=f"epoch {epoch + 1}/{recipe.epochs}", initial=training.step, total=steps, unit="step",
+        leave=False, disable=None if world.is_main else True,
+    )  # fmt: skip
+    for batch in bar:
+        training.lr = recipe.lr_at(epoch, training.step / steps)
+        vis, ir, mask = (x.to(world.device, non_blocking=True) for x in batch)  # (B, 1, S, S) each
+        with torch.autocast(world.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            fused = model(vis, ir)  # (B, 1, S, S)
+        loss = recipe.loss(vis, ir, fused.float(), mask)
+        training.optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+
+        # one exchange a step: the processes agree on what they log, on whether to go on, and on when to save
+        wishes = stop.requested, world.is_main and time.monotonic() - saved > save_seconds
+        shared = world.mean(torch.stack([*loss, norm, *norm.new_tensor(wishes)]).detach()).tolist()
+        *values, norm, stop_now, save_now = shared
+        terms = dict(zip(loss._fields, values, strict=True))
+        if not all(map(math.isfinite, shared)):
+            raise Diverged(divergence(terms, norm, training, board.folder / LAST))
+        training.end_step(terms)
+
+        bar.set_postfix(loss=f"{terms['total']:.4f}", refresh=False)
+        board.after_step(terms, len(vis) * world.size)
+        if stop_now:
+            return False
+        if save_now:
+            training.save(board.folder / LAST)
+            saved = time.monotonic()
+    return True
+
+
+def divergence(terms: dict[str, float], norm: float, training: Training, last: Path) -> str:
+    """What to tell about a loss that is not finite."""
+    found = ", ".join(f"{name} {value:g}" for name, value in (terms | {"gradient norm": norm}).items())
+    way_out = f"go on from {last}, which is from before it, with" if last.exists() else "try"
+    return (
+        f"the loss is not finite in epoch {training.epoch + 1}, step {training.step + 1} ({found}); "
+        f"{way_out} a lower --lr or --precision fp32"
+    )
+
+
+def open_source(args: argparse.Namespace, world: World) -> sources.Source:
+    """The training patches that the arguments name; what was refused among them is named in the log."""
+    if args.demo:
+        return sources.rendered(args.seed)
+    if args.data:
+        source = sources.from_folders(args.data, args.seed, progress=world.is_main)
+        for refusal in source.refused:
+            log.warning("refused: %s", refusal)
+        return source
+    if not args.h5.exists():
+        raise FileNotFoundError(f"{args.h5}: no such file; see python -m data.patches, or use --data or --demo")
+    return sources.PatchSource(args.h5)
+
+
+def build(args: argparse.Namespace, world: World) -> nn.Module:
+    """The network, ready to train on this process's device."""
+    model = net.load(args.init).train() if args.init else net.build(args.method, dim=args.dim)
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):  # as their gradients come
+            layer.to(memory_format=torch.channels_last)
+    return world.wrap(model)
+
+
+def open_loader(args: argparse.Namespace, source: sources.Source, recipe: Recipe, training: Training) -> DataLoader:
+    """What is left of this process's share of the present epoch."""
+    epoch, stage, world = training.epoch, recipe.stage(training.epoch), training.world
+    patches = source.epoch(epoch, stage.size)
+    batches = sources.shuffled_batches(
+        len(patches), recipe.batch_of(stage), world.rank, world.size, args.seed, epoch
+    )
+    return DataLoader(
+        patches,
+        batch_sampler=batches[training.step :],
+        num_workers=args.workers,
+        pin_memory=world.device.type == "cuda",
+        worker_init_fn=leave_signals_to_parent,
+        generator=torch.Generator(),  # its own: a loader more, after a resume, must not change what others draw
+    )
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = failures.Parser(description="Train CMMDL", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--method", choices=net.METHODS, default="cmmdl")
+    parser.add_argument("--recipe", choices=RECIPES, default="paper", help="the release's, or ours")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--h5", type=Path, default=DEFAULT_H5, help="patch file, see python -m data.patches")
+    where.add_argument("--data", type=Path, action="append", metavar="DIR", help="pair folders to crop; repeatable")
+    where.add_argument("--demo", action="store_true", help="crop from rendered scenes")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="where the numbered run folder goes")
+    parser.add_argument("--epochs", type=positive, help="default: the recipe's")
+    parser.add_argument("--batch-size", type=whole(2), help="per process; default: the recipe's")
+    parser.add_argument("--lr", type=positive_number, help="default: the recipe's")
+    parser.add_argument("--size", type=whole(3), help="side of random crops; default: the recipe's")
+    parser.add_argument("--dim", type=whole(2, 1024), default=64, help="feature channels, where --init does not tell")
+    parser.add_argument("--init", type=Path, metavar="WEIGHTS", help="start from these weights")
+    parser.add_argument("--resume", default="auto", help="auto: go on with the newest unfinished run of the same "
+                        "arguments; none: start anew; or a checkpoint")  # fmt: skip
+    parser.add_argument("--save-seconds", type=not_negative, default=300, help="between checkpoints within an epoch")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--workers", type=whole(0, 256), default=0, help="loader processes; a GPU wants some 8")
+    parser.add_argument("--seed", type=not_negative, default=42)
+    args = parser.parse_args(argv)
+    if args.size and not (args.data or args.demo):
+        parser.error("argument --size: goes with --data or --demo; the patches of a file have their size")
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Random crops of whole images, the same ones whenever the same epoch is asked for."""
+
+import math
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from data.images import ImageError
+from data.pairs import Pair, PairError, Refusal, find_sets, read_pair
+from data.patches import CLASSES, Masks, find_masks, grey
+
+Triple = tuple[np.ndarray, ...]  # (vis, ir, mask) of one image, uint8 (H, W)
+
+HELD_OUT = 10  # one image in so many is kept from training
+MOST_CROPS = 8  # of one image in one epoch
+TARGETS = tuple(CLASSES.index(name) for name in ("car", "person", "bike"))
+
+
+class CropDataset(Dataset):
+    """Crops of registered pairs as (vis, ir, mask) float32 tensors (1, S, S); vis and ir in [0, 1], mask 0 or 1.
+
+    All images are kept in memory as 8-bit luminance. An image gives more crops the larger it is, up to
+    `MOST_CROPS` an epoch. Where a crop lies and how it is flipped depends on nothing but seed, epoch and index, so a
+    resumed training sees what an undisturbed one sees, with any number of workers.
+
+    Args:
+        images: triples (vis, ir, mask) of uint8 (H, W).
+        size: side of a crop in pixels; smaller images are left out.
+        seed, epoch: choose places and flips.
+
+    Raises:
+        ValueError: every image is smaller than a crop.
+    """
+
+    def __init__(self, images: Sequence[Triple], *, size: int, seed: int = 0, epoch: int = 0) -> None:
+        self.images = [image for image in images if min(image[0].shape) >= size]
+        if not self.images:
+            largest = max(min(image[0].shape) for image in images)
+            raise ValueError(f"crops of {size}x{size} pixels; expected at most {largest}, the largest image's side")
+        self.size, self.seed, self.epoch = size, seed, epoch
+        self.source = [i for i, (vis, *_) in enumerate(self.images) for _ in range(crops_of(vis.shape, size))]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+        random = np.random.default_rng((self.seed, self.epoch, index))
+        image = self.images[self.source[index]]
+        top, left = (random.integers(0, length - self.size + 1) for length in image[0].shape)
+        crop = np.stack([part[top : top + self.size, left : left + self.size] for part in image])  # (3, S, S)
+        if random.random() < 0.5:
+            crop = crop[:, :, ::-1]
+        vis, ir, mask = torch.from_numpy(np.ascontiguousarray(crop)).float()[:, None]  # each (1, S, S)
+        return vis / 255, ir / 255, mask
+
+
+def crops_of(shape: tuple[int, ...], size: int) -> int:
+    """How many crops an (H, W) image gives in one epoch: it grows with the image's side, not its area."""
+    return min(MOST_CROPS, max(1, round(math.sqrt(shape[0] * shape[1]) / size / 2)))
+
+
+def read_images(roots: Iterable[Path], *, progress: bool = True) -> tuple[list[Triple], list[Triple], list[Refusal]]:
+    """Read every pair below the given folders as 8-bit luminance.
+
+    Returns:
+        training images, held-out images (every tenth, chosen by the file's stem, so that one scene stored at two sizes
+        falls on one side), and the refusals. An image is a triple (vis, ir, mask) of uint8 (H, W).
+
+    Raises:
+        PairError: a root is no folder of pairs, or not one pair could be read.
+    """
+    train, held_out, refused = [], [], []
+    sets = [found for root in roots for found in find_sets(root)]
+    total = sum(len(found.pairs) for found in sets)
+    with tqdm(total=total, unit="image", desc="reading", disable=None if progress else True) as bar:
+        for found in sets:
+            refused += found.refused
+            masks = find_masks(found.vis_dir.parent, TARGETS) if found.pairs else None
+            for pair in found.pairs:
+                bar.update()
+                try:
+                    image = read_image(pair, masks)
+                except ImageError as error:
+                    refused.append(Refusal(f"{found.name}/{pair.name}", str(error)))
+                    continue
+                (held_out if zlib.crc32(pair.name.encode()) % HELD_OUT == 0 else train).append(image)
+    if not train:
+        train, held_out = held_out, []
+    if not train:
+        reasons = f"; {len(refused)} refused, the first {refused[0]}" if refused else ""
+        raise PairError(f"no readable pair to train on; expected at least one{reasons}")
+    return train, held_out, refused
+
+
+def read_image(pair: Pair, masks: Masks) -> Triple:
+    """One pair and its mask, zeros where it has none. Raises ImageError for files that cannot be read or do not fit."""
+    vis, ir = (np.rint(grey(image) * 255).astype(np.uint8) for image in read_pair(pair))
+    mask = masks.read(pair.name, vis.shape)
+    return vis, ir, np.zeros_like(vis) if mask is None else mask.astype(np.uint8)

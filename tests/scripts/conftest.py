@@ -1,0 +1,40 @@
+"""What the tests of the training script share: a tiny patch file, the script on it, and a training to compare with."""
+
+from pathlib import Path
+
+import pytest
+from trainings import BEST, SMALL, write_patches
+
+import CMMDL_train as script
+
+
+@pytest.fixture(scope="session")
+def h5(tmp_path_factory) -> Path:
+    """Eight patches: four steps of two."""
+    return write_patches(tmp_path_factory.mktemp("patches") / "patches.h5", 8)
+
+
+@pytest.fixture
+def shallow(monkeypatch) -> None:
+    """Networks with one transformer block where there are four, which saves most of the time of a test."""
+    monkeypatch.setattr(script.net, "build", lambda _, **options: script.net.CMMDL(**{"depth": 1} | options))
+
+
+@pytest.fixture
+def train(h5, tmp_path, shallow):  # noqa: ARG001
+    """Run the script on the patches, into a folder of this test; the exit status."""
+    return lambda *options: script.main(["--h5", str(h5), "--out", str(tmp_path), *SMALL, *map(str, options)])
+
+
+@pytest.fixture(scope="session")
+def undisturbed_folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("undisturbed")
+
+
+@pytest.fixture
+def undisturbed(h5, undisturbed_folder, shallow) -> Path:  # noqa: ARG001
+    """The run folder of three epochs of the recipe `best` that nothing interrupted."""
+    folder = undisturbed_folder / "000-cmmdl"
+    if not folder.exists():
+        assert script.main(["--h5", str(h5), "--out", str(undisturbed_folder), *SMALL, *BEST]) == 0
+    return folder

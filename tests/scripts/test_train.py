@@ -1,0 +1,219 @@
+"""The training script in one process: what it writes and what it refuses."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from trainings import SMALL, assert_one_sentence, assert_same_training, checkpoint, write_patches
+
+import CMMDL_train as script
+import net
+from utils.recipes import PAPER
+
+
+def test_a_run_folder_holds_arguments_log_history_curves_and_checkpoints(train, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(script, "KEEP_EVERY", 3)
+    assert train("--epochs", 4) == 0
+    folder = tmp_path / "000-cmmdl"
+    assert {path.name.split(".")[0] for path in folder.iterdir()} == {
+        "CMMDL", "arguments", "epoch_003", "events", "finished", "history", "last", "log"
+    }  # fmt: skip
+    log = (folder / "log.txt").read_text()
+    assert "epoch 4/4: lr 0.0001, total" in log and "left" in log and "patches/s" in log
+    assert log.count("epoch") == capsys.readouterr().err.count("epoch")
+    lines = list(csv.DictReader((folder / "history.csv").open()))
+    assert [line["epoch"] for line in lines] == [str(i) for i in range(1, 5)]
+    assert float(lines[-1]["total"]) < float(lines[0]["total"])
+    for line in lines:
+        assert float(line["total"]) == pytest.approx(float(line["intensity"]) + 5 * float(line["gradient"]))
+    assert checkpoint(folder / "epoch_003.pth")["epoch"] == 3 and checkpoint(folder / "last.pth")["epoch"] == 4
+
+
+def test_tensorboard_shows_loss_terms_rate_speed_and_the_probe_batch(train, tmp_path):
+    assert train("--epochs", 3) == 0
+    events = EventAccumulator(str(tmp_path / "000-cmmdl")).Reload()
+    tags = {"loss/total", "loss/intensity", "loss/gradient", "learning rate", "patches per second"}
+    assert tags == set(events.Tags()["scalars"])
+    assert [point.step for point in events.Scalars("learning rate")] == [10]
+    pictures = events.Images("visible, infrared, fused")
+    assert [(picture.step, picture.width, picture.height) for picture in pictures] == [(i, 48, 64) for i in (4, 8, 12)]
+
+
+def test_a_checkpoint_is_complete_and_fuses_as_it_is(train, tmp_path, pair):
+    assert train("--recipe", "best", "--epochs", 1) == 0
+    state = checkpoint(tmp_path / "000-cmmdl" / "last.pth")
+    assert state["epoch"] == 1 and state["step"] == 0 and state["steps"] == 4
+    assert {"optimizer", "lr", "random", "history", "trained"} <= state.keys()
+    assert not [key for key in state["model"] if key.startswith("module.")]
+    last, final = (net.load(tmp_path / "000-cmmdl" / name) for name in ("last.pth", "CMMDL.pth"))
+    assert torch.equal(last(*pair), final(*pair))
+    assert not torch.equal(state["model"]["encoder.embed.weight"], state["trained"]["encoder.embed.weight"])
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(train, tmp_path):
+    for seed in (1, 1, 2):
+        assert train("--epochs", 1, "--seed", seed) == 0
+    first, again, other = (tmp_path / f"00{i}-cmmdl" for i in range(3))
+    assert_same_training(first, again)
+    assert (first / "history.csv").read_text() != (other / "history.csv").read_text()
+
+
+def test_the_defaults_are_the_releases(h5):
+    args = script.parse(["--h5", str(h5)])
+    recipe = script.RECIPES[args.recipe].override(args.epochs, args.batch_size, args.lr, args.size)
+    assert recipe == PAPER
+    assert (recipe.epochs, recipe.batch_size, recipe.lr, recipe.schedule) == (100, 4, 1e-4, "step")
+    assert (args.seed, args.dim, args.precision, args.resume, script.KEEP_EVERY) == (42, 64, "fp32", "auto", 10)
+    assert script.parse([]).h5 == Path("data/MSRS_train_imgsize_128_stride_200.h5")
+
+
+def test_bf16_trains_close_to_fp32(train, tmp_path):
+    for precision in ("fp32", "bf16"):
+        assert train("--epochs", 2, "--precision", precision) == 0
+    exact, rough = (list(csv.DictReader((tmp_path / f"00{i}-cmmdl" / "history.csv").open())) for i in range(2))
+    assert float(rough[-1]["total"]) == pytest.approx(float(exact[-1]["total"]), rel=0.02)
+    assert rough[-1]["total"] != exact[-1]["total"]
+
+
+def test_demo_trains_on_crops_of_rendered_scenes_and_scores_held_out_ones(tmp_path, shallow):  # noqa: ARG001
+    assert script.main(["--demo", "--size", "32", "--epochs", "1", "--out", str(tmp_path), *SMALL]) == 0
+    (line,) = csv.DictReader((tmp_path / "000-cmmdl" / "history.csv").open())
+    assert float(line["VIF"]) > 0 and 0 < float(line["Qabf"]) < 1
+
+
+def test_training_can_start_from_weights_whose_width_counts(train, tmp_path, small):
+    torch.save({"options": small.options, "model": small.state_dict()}, tmp_path / "start.pth")
+    assert train("--init", tmp_path / "start.pth", "--lr", "1e-12", "--epochs", 1, "--dim", "64") == 0
+    state = checkpoint(tmp_path / "000-cmmdl" / "CMMDL.pth")
+    assert state["options"] == small.options
+    torch.testing.assert_close(state["model"]["encoder.embed.weight"], small.state_dict()["encoder.embed.weight"])
+
+
+def test_a_loss_that_is_not_finite_stops_the_training_and_spares_the_checkpoint(train, tmp_path, capsys):
+    assert train("--epochs", 3, "--lr", "1e30", "--save-seconds", 0) == 1
+    last = tmp_path / "000-cmmdl" / "last.pth"
+    assert_one_sentence(capsys.readouterr().err, "not finite in epoch 1, step 2", str(last), "lower --lr")
+    state = checkpoint(last)
+    assert state["steps"] == 1 and all(x.isfinite().all() for x in state["model"].values())
+    assert "not finite" in (tmp_path / "000-cmmdl" / "log.txt").read_text()
+    assert train("--epochs", 3, "--lr", "1e-5", "--resume", last) == 1  # too late: the step before was too large
+
+
+def test_a_gradient_that_is_not_finite_stops_the_training_before_it_reaches_the_weights(train, monkeypatch):
+    def loss(vis, ir, fused, mask):
+        terms = script.RECIPES["paper"].loss(vis, ir, fused, mask)
+        return terms._replace(total=terms.total + (fused - fused.detach()).abs().sqrt().sum())  # 0, with slope inf
+
+    monkeypatch.setitem(script.RECIPES, "best", replace(PAPER, loss=loss))
+    assert train("--recipe", "best") == 1
+
+
+def test_patches_that_cannot_be_read_end_the_training_with_their_name(tmp_path, capsys, shallow):  # noqa: ARG001
+    path = write_patches(tmp_path / "patches.h5", 8)
+    with h5py.File(path, "r+") as file:
+        file["vis_patchs/5"][:] = np.nan
+    for workers in (0, 1):
+        assert script.main(["--h5", str(path), "--out", str(tmp_path), "--workers", str(workers), *SMALL]) == 1
+        assert_one_sentence(capsys.readouterr().err, str(path), "vis_patchs/5 has values from nan")
+
+
+def test_refused_images_are_named_and_the_others_trained_on(tmp_path, capsys, shallow):  # noqa: ARG001
+    random = np.random.default_rng(0)
+    for i in range(4):
+        for folder in ("ir", "vi"):
+            path = tmp_path / "set" / folder / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            size = (40, 48) if (i, folder) == (2, "ir") else (48, 48)
+            cv2.imwrite(str(path), random.integers(0, 256, size, np.uint8))
+    (tmp_path / "set" / "vi" / "3.png").write_bytes(b"")
+    options = ["--data", str(tmp_path / "set"), "--size", "16", "--epochs", "1", "--out", str(tmp_path / "runs")]
+    assert script.main([*options, *SMALL]) == 0
+    errors = capsys.readouterr().err
+    assert "refused: set/2: 2.png: infrared 48x40, visible 48x48" in errors and "refused: set/3: " in errors
+    assert "2 refused" in (tmp_path / "runs" / "000-cmmdl" / "log.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    "options, status, words",
+    [
+        (["--recipe", "secret"], 2, "--recipe: invalid choice: 'secret'"),
+        (["--lr", "0"], 2, "--lr: '0'; expected a number above 0"),
+        (["--lr", "nan"], 2, "--lr: 'nan'; expected a number above 0"),
+        (["--batch-size", "1"], 2, "--batch-size: '1'; expected a whole number from 2"),
+        (["--epochs", "-3"], 2, "--epochs: '-3'; expected a whole number from 1"),
+        (["--dim", "1000000"], 2, "--dim: '1000000'; expected a whole number from 2 to 1024"),
+        (["--workers", "99999"], 2, "--workers: '99999'; expected"),
+        (["--seed", "1.5"], 2, "--seed: '1.5'; expected"),
+        (["--device", "tpu"], 2, "--device: invalid choice: 'tpu'"),
+        (["--size", "32"], 2, "--size: goes with --data or --demo"),
+        (["--h5", "a.h5", "--demo"], 2, "--demo: not allowed with argument --h5"),
+        (["--dim", "20"], 1, "dim is 20; expected an even multiple of heads (8)"),
+        (["--batch-size", "9"], 1, "8 patches; expected at least one batch of 9"),
+        (["--init", "nowhere.pth"], 1, "nowhere.pth: no such weights file"),
+        (["--init", "{folder}/empty"], 1, "empty: not a readable torch file"),
+        (["--resume", "nowhere.pth"], 1, "nowhere.pth: no such checkpoint"),
+        (["--resume", "{folder}/weights.pth"], 1, "weights.pth: holds no training state"),
+        (["--out", "{folder}/empty"], 1, "empty: a file; expected a folder"),
+        (["--out", "{folder}/empty/runs"], 1, "empty"),
+    ],
+)
+def test_unsuitable_options_are_refused_before_anything_is_written(
+    train, tmp_path, small, capsys, options, status, words
+):
+    material = tmp_path / "material"
+    material.mkdir()
+    (material / "empty").touch()
+    torch.save({"options": small.options, "model": small.state_dict()}, material / "weights.pth")
+    before = sorted(tmp_path.rglob("*"))
+    try:
+        found = train(*(option.format(folder=material) for option in options))
+    except SystemExit as error:
+        found = error.code
+    assert found == status
+    assert_one_sentence(capsys.readouterr().err, words)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--h5", "nowhere.h5"], "nowhere.h5: no such file; see python -m data.patches"),
+        (["--h5", "{folder}"], "a folder; expected a patch file"),
+        (["--data", "{folder}/small/ir"], "no pair folder; expected sub-folders"),
+        (["--data", "{folder}/nowhere"], "nowhere: no such folder; expected a folder of pairs"),
+        (["--data", "{folder}/small"], "crops of 128x128 pixels; expected at most 16, the largest image's side"),
+        (["--data", "{folder}/small", "--size", "8"], "1 patches; expected at least one batch of 4"),
+    ],
+)
+def test_unsuitable_data_are_refused_before_anything_is_written(tmp_path, capsys, options, words):
+    for folder in ("ir", "vi"):
+        (tmp_path / "small" / folder).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "small" / folder / "1.png"), np.eye(16, dtype=np.uint8) * 255)
+    options = [option.format(folder=tmp_path) for option in options]
+    assert script.main([*options, "--out", str(tmp_path / "runs"), "--dim", "16"]) == 1
+    assert_one_sentence(capsys.readouterr().err, words)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_missing_cuda_device_is_refused(train, capsys):
+    assert train("--device", "cuda") == 1
+    assert_one_sentence(capsys.readouterr().err, "torch sees no CUDA device here; expected cpu or auto")
+
+
+def test_a_checkpoint_of_another_width_or_recipe_is_refused_and_its_folder_left_alone(train, tmp_path, capsys):
+    assert train("--epochs", 1) == 0
+    last = tmp_path / "000-cmmdl" / "last.pth"
+    before = {path: path.read_bytes() for path in last.parent.iterdir()}
+    capsys.readouterr()
+    width = (("--dim", "32"), "encoder.embed.weight has shape (16, 1, 3, 3), expected (32, 1, 3, 3)")
+    for option, words in (width, (("--recipe", "best"), "no moving average")):
+        assert train("--epochs", 2, "--resume", last, *option) == 1
+        assert_one_sentence(capsys.readouterr().err, str(last), words)
+    assert {path: path.read_bytes() for path in last.parent.iterdir()} == before

@@ -1,0 +1,174 @@
+"""The training script in two processes under torchrun: interrupted, killed, and with one process in trouble."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from trainings import BEST, SMALL, assert_one_sentence, assert_same_training, checkpoint, write_patches
+
+import CMMDL_train as script
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in Linux's /proc")
+SECONDS = 120  # the longest that anything here may take; it takes some five
+
+
+class Launch:
+    """The script on `h5` in two processes; what it says is in `errors` once it has ended.
+
+        with Launch(h5, out, "--epochs", 3) as launch: ...
+    """
+
+    def __init__(self, h5: Path, out: Path, *options: object, launcher: tuple[str, ...] = ()) -> None:
+        self.last, self.errors = out / "000-cmmdl" / "last.pth", ""
+        script_and_options = ["CMMDL_train.py", "--h5", h5, "--out", out, *SMALL, "--save-seconds", "0", *options]
+        launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *launcher)
+        self.process = subprocess.Popen(
+            [sys.executable, *launcher, *map(str, script_and_options)],
+            cwd=Path(script.__file__).parent, stderr=subprocess.PIPE, text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
+        )  # fmt: skip
+
+    def __enter__(self) -> "Launch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.errors += self.process.communicate(timeout=SECONDS)[1]
+        finally:
+            self.kill()
+
+    @property
+    def status(self) -> int:
+        return self.process.returncode
+
+    def workers(self) -> dict[str, int]:
+        """The process of each rank."""
+        return {rank_of(pid): pid for pid in children(self.process.pid)}
+
+    def kill(self) -> None:
+        """End every process at once, as a power cut does."""
+        for pid in (*children(self.process.pid), self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def at(self, steps: int, action: Callable[[], None]) -> None:
+        """Do something once a checkpoint has so many steps; every checkpoint on the way has to be a whole one."""
+        deadline = time.monotonic() + SECONDS
+        while not (self.last.exists() and checkpoint(self.last)["steps"] >= steps):
+            assert self.process.poll() is None and time.monotonic() < deadline, self.errors
+            time.sleep(0.01)
+        action()
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def rank_of(pid: int) -> str:
+    environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return next((entry[5:].decode() for entry in environment if entry.startswith(b"RANK=")), "")
+
+
+@pytest.fixture(scope="module")
+def patches(tmp_path_factory) -> Path:
+    """Sixteen patches: four steps of two for each of two processes."""
+    return write_patches(tmp_path_factory.mktemp("patches") / "patches.h5", 16)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_pair(patches, tmp_path_factory) -> Path:
+    """The run folder of a training in two processes that nothing interrupted."""
+    return finish(patches, tmp_path_factory.mktemp("undisturbed"), *BEST)
+
+
+def finish(h5: Path, out: Path, *options: object) -> Path:
+    """Train to the end; the run folder."""
+    with Launch(h5, out, *options) as launch:
+        pass
+    assert launch.status == 0, launch.errors
+    return launch.last.parent
+
+
+def test_with_one_process_killed_and_then_both_terminated_it_ends_as_if_undisturbed(
+    patches, tmp_path, undisturbed_pair
+):
+    with Launch(patches, tmp_path, *BEST, launcher=("--max-restarts", "1")) as launch:
+        launch.at(2, lambda: os.kill(launch.workers()["1"], signal.SIGKILL))
+        launch.at(6, launch.process.terminate)  # after torchrun has started both again
+    assert_one_sentence(launch.errors, "another process of this training ended")
+    assert "the same command goes on from here" in launch.errors
+    assert checkpoint(launch.last)["steps"] < 12
+    assert_same_training(finish(patches, tmp_path, *BEST), undisturbed_pair)
+
+
+def test_a_loss_that_is_not_finite_stops_both_processes_with_one_message(patches, tmp_path):
+    with Launch(patches, tmp_path, "--lr", "1e30") as launch:
+        pass
+    assert launch.status == 1
+    assert_one_sentence(launch.errors, "not finite in epoch 1, step 2", "which is from before it")
+    assert checkpoint(launch.last)["steps"] == 1
+
+
+@pytest.mark.slow
+def test_interrupted_by_ctrl_c_it_ends_as_if_undisturbed(patches, tmp_path, undisturbed_pair):
+    with Launch(patches, tmp_path, *BEST) as launch:
+        launch.at(5, lambda: launch.process.send_signal(signal.SIGINT))
+    assert "the same command goes on from here" in launch.errors and 'CMMDL_train.py", line' not in launch.errors
+    assert_same_training(finish(patches, tmp_path, *BEST), undisturbed_pair)
+
+
+@pytest.mark.slow
+def test_trouble_in_one_process_ends_both_with_its_message_alone(patches, tmp_path):
+    broken = tmp_path / "broken.h5"
+    broken.write_bytes(patches.read_bytes())
+    with h5py.File(broken, "r+") as file:
+        file["vis_patchs/5"][:] = np.nan
+    began = time.monotonic()
+    with Launch(broken, tmp_path) as launch:
+        pass
+    assert launch.status == 1 and time.monotonic() - began < 60
+    assert_one_sentence(launch.errors, "broken.h5: vis_patchs/5 has values from nan")
+
+
+@pytest.mark.slow
+def test_a_mistake_in_the_command_line_is_told_once(patches, tmp_path):
+    with Launch(patches, tmp_path, "--lr", "0") as launch:
+        pass
+    assert_one_sentence(launch.errors, "argument --lr: '0'; expected a number above 0")
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_at_random_moments_it_ends_as_if_undisturbed(patches, tmp_path):
+    long = ("--recipe", "best", "--epochs", "40")
+    undisturbed = finish(patches, tmp_path / "undisturbed", *long)
+    moments, steps = random.Random(0), 0
+    for _ in range(20):
+        with Launch(patches, tmp_path / "killed", *long) as launch:
+            launch.at(steps + 1, lambda: time.sleep(moments.uniform(0, 0.5)))
+            launch.kill()
+        steps = checkpoint(launch.last)["steps"]
+    assert steps < 160
+    assert_same_training(finish(patches, tmp_path / "killed", *long), undisturbed)
+
+
+@pytest.mark.slow
+def test_another_number_of_processes_goes_on_with_a_warning(patches, tmp_path, train, capsys):
+    with Launch(patches, tmp_path, "--epochs", "2") as launch:
+        launch.at(2, launch.kill)
+    before = checkpoint(launch.last)
+    assert train("--h5", patches, "--epochs", "2") == 0
+    assert "begun with 2 process(es)" in capsys.readouterr().err
+    after = checkpoint(launch.last)
+    assert after["steps"] == before["steps"] + 16 - 2 * before["step"]  # eight steps an epoch now, half of them begun

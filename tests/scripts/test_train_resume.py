@@ -1,0 +1,209 @@
+"""An interruption, wherever it comes, changes nothing in what the training ends with."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from trainings import BEST, SMALL, assert_equal, assert_same_training, checkpoint
+
+import CMMDL_train as script
+from utils.board import Board
+from utils.checkpoints import Training
+
+ROOT = Path(script.__file__).resolve().parent
+
+
+def at_step(number: int, action):
+    """`Board.after_step`, but with something happening after one of the steps."""
+    original = Board.after_step
+
+    def after_step(board: Board, *args, **kwargs) -> None:
+        original(board, *args, **kwargs)
+        if board.training.steps == number:
+            action()
+
+    return after_step
+
+
+def send(number: signal.Signals):
+    return lambda: os.kill(os.getpid(), number)
+
+
+def fail() -> None:
+    raise OSError("the power went out")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("step", [6, 8])  # within the second epoch, and with its last step
+def test_a_signal_stops_after_the_step_and_the_same_command_ends_as_if_undisturbed(
+    train, tmp_path, monkeypatch, capsys, undisturbed, number, step
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "after_step", at_step(step - 1, send(number)))
+        assert train(*BEST) == 130
+    assert "stopped in epoch 2; the same command goes on from here" in capsys.readouterr().err
+    assert checkpoint(tmp_path / "000-cmmdl" / "last.pth")["steps"] == step
+    assert train(*BEST) == 0
+    assert "going on from" in capsys.readouterr().err
+    assert_same_training(tmp_path / "000-cmmdl", undisturbed)
+
+
+def test_a_signal_between_epochs_is_answered_after_the_next_step(train, tmp_path, monkeypatch, undisturbed):
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "write_history", lambda board: send(signal.SIGTERM)() if board.training.epoch else None)
+        assert train(*BEST) == 130
+    assert checkpoint(tmp_path / "000-cmmdl" / "last.pth")["steps"] == 5
+    assert train(*BEST) == 0
+    assert_same_training(tmp_path / "000-cmmdl", undisturbed)
+
+
+@pytest.mark.parametrize("save_seconds, steps", [(0, 5), (300, 4)])  # saved after each step, or after the epoch
+def test_a_crash_loses_nothing_but_the_steps_since_the_last_checkpoint(
+    train, tmp_path, monkeypatch, undisturbed, save_seconds, steps
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "after_step", at_step(6, fail))
+        assert train(*BEST, "--save-seconds", save_seconds) == 1
+    assert checkpoint(tmp_path / "000-cmmdl" / "last.pth")["steps"] == steps
+    assert train(*BEST) == 0
+    assert_same_training(tmp_path / "000-cmmdl", undisturbed)
+
+
+@pytest.mark.parametrize("method", ["after_epoch", "write_history"])
+def test_a_crash_around_the_end_of_an_epoch_neither_loses_nor_doubles_its_line(
+    train, tmp_path, monkeypatch, undisturbed, method
+):
+    original = getattr(Board, method)
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, method, lambda board: fail() if board.training.epoch == 2 else original(board))
+        assert train(*BEST, "--save-seconds", 0) == 1
+    assert train(*BEST) == 0
+    assert_same_training(tmp_path / "000-cmmdl", undisturbed)
+
+
+def test_a_crash_after_the_last_epoch_needs_only_the_weights_written(train, tmp_path, monkeypatch, undisturbed):
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "save_weights", lambda *_: fail())
+        assert train(*BEST) == 1
+    assert train(*BEST) == 0
+    assert_same_training(tmp_path / "000-cmmdl", undisturbed)
+
+
+def test_a_crash_right_after_writing_a_checkpoint_that_stays_does_not_lose_it(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "KEEP_EVERY", 2)
+    original = Training.save
+
+    def save(training: Training, path: Path) -> None:
+        original(training, path)
+        if path.name == "epoch_002.pth":
+            fail()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "save", save)
+        assert train("--epochs", 2) == 1
+    assert train("--epochs", 2) == 0
+    folder = tmp_path / "000-cmmdl"
+    assert_equal(checkpoint(folder / "epoch_002.pth"), checkpoint(folder / "last.pth"))
+
+
+def test_resume_none_other_arguments_and_a_finished_run_start_anew(train, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "after_step", at_step(5, send(signal.SIGTERM)))
+        assert train("--epochs", 2) == 130
+    assert train("--epochs", 2, "--resume", "none") == 0
+    assert train("--epochs", 1) == 0
+    assert train("--epochs", 2, "--workers", 1) == 0  # goes on with the first: workers change nothing
+    assert train("--epochs", 2) == 0  # all have ended
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"00{i}-cmmdl" for i in range(4)]
+    assert_same_training(tmp_path / "000-cmmdl", tmp_path / "001-cmmdl")
+    assert_same_training(tmp_path / "000-cmmdl", tmp_path / "003-cmmdl")
+
+
+def test_a_named_checkpoint_is_gone_on_from_in_its_folder_with_new_arguments(train, tmp_path):
+    assert train("--epochs", 1) == 0
+    assert train("--epochs", 2, "--resume", tmp_path / "000-cmmdl" / "last.pth") == 0
+    assert train("--epochs", 2, "--resume", "none") == 0
+    assert_same_training(tmp_path / "000-cmmdl", tmp_path / "001-cmmdl")
+    assert '"epochs": 2' in (tmp_path / "000-cmmdl" / "arguments.json").read_text()
+
+
+def test_a_checkpoint_from_elsewhere_is_gone_on_from_in_a_new_folder(train, tmp_path):
+    assert train("--epochs", 1) == 0
+    elsewhere = tmp_path / "downloads" / "some.pth"
+    elsewhere.parent.mkdir()
+    (tmp_path / "000-cmmdl" / "last.pth").rename(elsewhere)
+    assert train("--epochs", 2, "--resume", elsewhere) == 0
+    assert [path.name for path in elsewhere.parent.iterdir()] == ["some.pth"]
+    assert checkpoint(tmp_path / "001-cmmdl" / "last.pth")["epoch"] == 2
+
+
+def test_what_a_killed_process_was_writing_is_removed(train, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "after_step", at_step(1, send(signal.SIGTERM)))
+        assert train("--epochs", 1) == 130
+    (tmp_path / "000-cmmdl" / ".last.pth.abc.part").write_bytes(b"half")
+    assert train("--epochs", 1) == 0
+    assert not list((tmp_path / "000-cmmdl").glob(".*"))
+
+
+def test_a_folder_that_another_training_writes_to_is_refused(train, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "after_step", at_step(1, send(signal.SIGTERM)))
+        assert train("--epochs", 1) == 130
+    log = tmp_path / "000-cmmdl" / "log.txt"
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.lockf(f, fcntl.LOCK_EX); print(); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        assert train("--epochs", 1) == 1
+        other.stdin.close()
+    assert "another training writes there" in capsys.readouterr().err
+    assert train("--epochs", 1) == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_ctrl_c_while_the_program_loads_ends_it_without_a_traceback():
+    def catches_ctrl_c(pid: int) -> bool:
+        status = Path(f"/proc/{pid}/status").read_text()
+        return bool(int(status.partition("SigCgt:")[2].split()[0], 16) & 1 << (signal.SIGINT - 1))
+
+    command = [sys.executable, "CMMDL_train.py", "--help"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT) as child:
+        while not catches_ctrl_c(child.pid):  # until Python has started
+            time.sleep(0.001)
+        while catches_ctrl_c(child.pid):  # until the script has
+            time.sleep(0.001)
+        child.send_signal(signal.SIGINT)
+        assert child.stderr.read() == b""
+    assert child.returncode == -signal.SIGINT  # which a shell shows as 130
+
+
+def test_ctrl_c_while_data_are_read_ends_with_status_130(train, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(script.sources, "PatchSource", interrupt)
+    assert train() == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_loader_processes_outlive_a_signal_to_the_whole_process_group(h5, tmp_path):
+    command = [sys.executable, "CMMDL_train.py", "--h5", h5, "--out", tmp_path, *SMALL, "--workers", "1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+    with subprocess.Popen(
+        [*map(str, command), "--save-seconds", "0"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as child:  # fmt: skip
+        while not (tmp_path / "000-cmmdl" / "last.pth").exists() and child.poll() is None:
+            time.sleep(0.01)
+        os.killpg(child.pid, signal.SIGTERM)
+        errors = child.stderr.read()
+    assert "the same command goes on from here" in errors and "Traceback" not in errors
+    assert child.returncode == 130
+
+

@@ -1,0 +1,56 @@
+"""What the tests of the training script share: its input, and what they ask of run folders and messages."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from data.patchfile import PatchWriter
+
+SMALL = ["--dim", "16", "--batch-size", "2"]
+BEST = ["--recipe", "best", "--epochs", "3"]
+
+
+def write_patches(path: Path, count: int) -> Path:
+    """A patch file with `count` random patches of 16x16 pixels."""
+    random = np.random.default_rng(0)
+    with PatchWriter(path, size=16) as writer:
+        for _ in range(count):
+            vis, ir, mask = random.random((3, 16, 16), np.float32)
+            writer.add(vis, ir, mask > 0.9)
+    return path
+
+
+def checkpoint(path: Path) -> dict:
+    return torch.load(path, weights_only=True)
+
+
+def assert_equal(a, b) -> None:
+    """Two nested containers of tensors and numbers are the same to the bit."""
+    assert type(a) is type(b)
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_equal(a[key], b[key])
+    elif isinstance(a, (list, tuple)):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            assert_equal(x, y)
+    else:
+        assert a == b
+
+
+def assert_same_training(a: Path, b: Path) -> None:
+    """Two run folders hold the same weights, training state and history."""
+    for name in ("CMMDL.pth", "last.pth"):
+        assert_equal(checkpoint(a / name), checkpoint(b / name))
+    assert (a / "history.csv").read_text() == (b / "history.csv").read_text()
+
+
+def assert_one_sentence(errors: str, *words: str) -> None:
+    assert 'CMMDL_train.py", line' not in errors  # a traceback; torchrun has one of its own
+    (line,) = [line for line in errors.splitlines() if "error: " in line]
+    for word in words:
+        assert word in line

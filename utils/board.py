@@ -1,0 +1,138 @@
+"""What one watches while training: TensorBoard, a line in the log and in a table after each epoch."""
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from net.fuser import to_uint8
+from utils.checkpoints import Training
+from utils.files import write_text
+from utils.metrics import MIN_SIDE, evaluate
+from utils.runs import log
+
+EVERY = 10  # steps between points of a curve
+CHECKED = 12  # held-out images scored after an epoch
+CHECK_SIZE = 128  # pixels, the centre of each
+SCORES = ("VIF", "Qabf")
+
+
+class Board:
+    """Curves, pictures and figures of a training. Only the main process writes; in the others nothing happens.
+
+    TensorBoard: each loss term, the learning rate and patches per second every `EVERY` steps; after each epoch
+    visible, infrared and fused images of a fixed probe batch, and VIF and Qabf on held-out images where there are
+    some. `history.csv` has one line for each epoch, and the log a sentence with the time that is left.
+
+    Args:
+        folder: where all of this goes.
+        training: what is watched; the curves and the table go on from its steps and its history.
+        epochs: how many there will be.
+        probe: a batch (vis, ir, mask), each (N, 1, S, S).
+        held_out: images (vis, ir, ...), uint8 (H, W), that are not trained on.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        training: Training,
+        epochs: int,
+        probe: Sequence[Tensor],
+        held_out: Sequence[tuple[np.ndarray, ...]] = (),
+    ) -> None:
+        self.folder, self.training, self.epochs, self.probe = folder, training, epochs, probe
+        self.held_out = [image for image in held_out if min(image[0].shape) >= MIN_SIDE]
+        self.writer = None
+        if training.world.is_main:
+            purge = training.steps + 1 if training.steps else None  # what an interrupted run drew beyond its checkpoint
+            self.writer = SummaryWriter(str(folder), purge_step=purge)
+            self.write_history()
+        self.restart()
+
+    def __enter__(self) -> "Board":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.writer:
+            self.writer.close()
+
+    def restart(self) -> None:
+        """Start to measure anew: the time, patches and steps of an epoch."""
+        self.began = self.before = time.monotonic()
+        self.patches = self.steps = 0
+
+    def after_step(self, terms: dict[str, float], patches: int) -> None:
+        """Show one step: loss terms averaged over the processes, and how many patches all of them took."""
+        now, steps = time.monotonic(), self.training.steps
+        self.patches, self.steps = self.patches + patches, self.steps + 1
+        if self.writer and steps % EVERY == 0:
+            for name, value in terms.items():
+                self.writer.add_scalar(f"loss/{name}", value, steps)
+            self.writer.add_scalar("learning rate", self.training.lr, steps)
+            self.writer.add_scalar("patches per second", patches / (now - self.before), steps)
+        self.before = now
+
+    def after_epoch(self) -> None:
+        """Show the probe batch, score held-out images and add that to the epoch's line of the history."""
+        if not self.writer:
+            return
+        line, steps, model = self.training.history[-1], self.training.steps, self.training.result
+        seconds, was_training = time.monotonic() - self.began, model.training
+        model.eval()
+        vis, ir, _ = self.probe
+        rows = torch.cat([vis, ir, self.fuse(vis, ir)], dim=3)  # (N, 1, S, 3S)
+        self.writer.add_image("visible, infrared, fused", rows.flatten(0, 2)[None], steps)  # (1, N S, 3S)
+        for name, value in self.score().items():
+            self.writer.add_scalar(f"held out/{name}", value, steps)
+            line[name] = value
+        model.train(was_training)
+        log.info("epoch %d/%d: %s", line["epoch"], self.epochs, self.sentence(line, seconds))
+        self.restart()
+
+    def score(self) -> dict[str, float]:
+        """Mean scores, protocol cddfuse, of the centres of a few held-out images spread over all of them."""
+        scores = []
+        for i in np.linspace(0, len(self.held_out) - 1, min(CHECKED, len(self.held_out))).astype(int):
+            vis, ir = (centre(image) for image in self.held_out[i][:2])
+            fused = self.fuse(*(torch.tensor(image)[None, None] / 255 for image in (vis, ir)))
+            scores.append(evaluate(to_uint8(fused, stretch=True), ir, vis, protocol="cddfuse"))
+        return {name: float(np.mean([score[name] for score in scores])) for name in SCORES if scores}
+
+    @torch.no_grad()
+    def fuse(self, vis: Tensor, ir: Tensor) -> Tensor:
+        """A batch (N, 1, H, W) through the network, back on the CPU."""
+        device = self.training.world.device
+        return self.training.result(vis.to(device), ir.to(device)).float().cpu()
+
+    def sentence(self, line: dict[str, float], seconds: float) -> str:
+        """An epoch's figures for the log, with the time that the epochs to come will take."""
+        parts = [f"{name} {value:.4g}" for name, value in line.items() if name not in ("epoch", "steps")]
+        if self.steps:
+            steps = line["steps"] - sum(before["steps"] for before in self.training.history[-2:-1])
+            left = seconds / self.steps * steps * (self.epochs - line["epoch"])
+            parts += [f"{self.patches / seconds:.3g} patches/s", f"{tqdm.format_interval(left)} left"]
+        return ", ".join(parts)
+
+    def write_history(self) -> None:
+        """Write what is known of each epoch to `history.csv`, in the main process."""
+        lines = self.training.history
+        if not self.writer or not lines:
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, dict.fromkeys(name for line in lines for name in line), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+        write_text(self.folder / "history.csv", text.getvalue())
+
+
+def centre(image: np.ndarray) -> np.ndarray:
+    """The middle `CHECK_SIZE` pixels of a grey image, less where it is smaller."""
+    top, left = (max(0, length - CHECK_SIZE) // 2 for length in image.shape)
+    return image[top : top + CHECK_SIZE, left : left + CHECK_SIZE]

@@ -1,0 +1,177 @@
+"""Training state on disk: written whole or not at all, and complete enough to go on as if nothing had happened."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from net.weights import WeightsError, compare, read
+from utils.distributed import World
+from utils.ema import MovingAverage
+from utils.files import replacing
+
+COUNTS = ("epoch", "step", "steps", "sums", "history")
+
+
+class Training:
+    """What changes in the course of a training, and what a checkpoint therefore holds.
+
+    Attributes:
+        epoch, step: how many epochs, and steps of the present one, are done.
+        steps: all steps done.
+        sums: of each loss term over the steps of the present epoch.
+        history: a line of figures for each epoch done.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: MovingAverage | None,
+        world: World,
+    ) -> None:
+        self.method, self.model, self.optimizer, self.average, self.world = method, model, optimizer, average, world
+        self.epoch = self.step = self.steps = 0
+        self.sums: dict[str, float] = {}
+        self.history: list[dict[str, float]] = []
+
+    @property
+    def result(self) -> nn.Module:
+        """The network to fuse with: the average of the weights where there is one, else the weights."""
+        return self.average.model if self.average else self.model
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the last step, or of the next one where it was set already."""
+        return self.optimizer.param_groups[0]["lr"]
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = value
+
+    def end_step(self, terms: dict[str, float]) -> None:
+        """Change the weights by the gradients at hand, and count the step with its loss terms."""
+        self.optimizer.step()
+        self.step, self.steps = self.step + 1, self.steps + 1
+        self.sums = {name: self.sums.get(name, 0.0) + value for name, value in terms.items()}
+        if self.average:
+            self.average.update(self.model, self.steps)
+
+    def end_epoch(self) -> dict[str, float]:
+        """Count the epoch; its line of the history, with the mean of each loss term, which the history has now."""
+        means = {name: total / self.step for name, total in self.sums.items()}
+        self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
+        self.history.append({"epoch": self.epoch, "steps": self.steps, "lr": self.lr, **means})
+        return self.history[-1]
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint in the main process; every process has to call this.
+
+        Raises:
+            OSError: the disk is full or the folder cannot be written; the checkpoint before it is intact.
+        """
+        random_states = self.world.gather(get_random_states())
+        if not self.world.is_main:
+            return
+        state = self.weights() | {name: getattr(self, name) for name in COUNTS}
+        state |= {"optimizer": self.optimizer.state_dict(), "lr": self.lr, "random": random_states}
+        if self.average:
+            state["trained"] = self.model.state_dict()
+        write(path, state)
+
+    def save_weights(self, path: Path) -> None:
+        """Write only what fusing needs."""
+        write(path, self.weights())
+
+    def weights(self) -> dict[str, Any]:
+        """What fusing needs, as `net.load` reads it."""
+        state = {name: tensor.cpu().contiguous() for name, tensor in self.result.state_dict().items()}
+        return {"method": self.method, "options": self.model.options, "model": state}
+
+    def restore(self, path: Path) -> int:
+        """Go back to where `save` was called; how many processes there were then.
+
+        With another number of processes now, the epoch goes on after as many patches, but its random states are new.
+
+        Raises:
+            FileNotFoundError, WeightsError: there is none, or it is something else, or of another network or recipe.
+        """
+        state = read(path)
+        if not isinstance(state, dict) or not {"model", "optimizer", "lr", "random", *COUNTS} <= state.keys():
+            raise WeightsError(f"{path}: holds no training state; expected a checkpoint of CMMDL_train.py")
+        if bool(self.average) != ("trained" in state):
+            found = "no moving average" if self.average else "a moving average"
+            raise WeightsError(f"{path}: holds {found}, unlike this recipe; expected a checkpoint of the same --recipe")
+        try:
+            if problems := compare(self.model.state_dict(), state["model"]):
+                raise ValueError(problems[0])
+            self.result.load_state_dict(state["model"])
+            self.model.load_state_dict(state.get("trained", state["model"]))
+            # the optimiser's options stay this run's, because some depend on the device
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": groups})
+            self.lr = state["lr"]
+            self._restore_counts(state)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WeightsError(f"{path}: does not fit this network and recipe ({error})") from error
+        return len(state["random"])
+
+    def _restore_counts(self, state: dict[str, Any]) -> None:
+        for name in COUNTS:
+            setattr(self, name, state[name])
+        processes = len(state["random"])
+        if processes == self.world.size:
+            set_random_states(state["random"][self.world.rank])
+        elif self.step:
+            before, self.step = self.step, self.step * processes // self.world.size
+            self.sums = {name: total * self.step / before for name, total in self.sums.items()}
+
+
+def write(path: Path, state: dict[str, Any]) -> None:
+    """Save tensors and plain containers, atomically. Raises OSError, with the previous file intact."""
+    try:
+        with replacing(path) as temporary:
+            torch.save(state, temporary)
+    except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as a RuntimeError
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+        raise OSError(f"{path}: could not be written ({reason}); an earlier checkpoint is intact") from error
+
+
+def get_random_states() -> dict[str, Any]:
+    """The states of this process's random generators, as tensors and plain numbers."""
+    version, words, gauss = random.getstate()
+    states = {
+        "python": (version, torch.tensor(words), gauss),
+        "numpy": [torch.from_numpy(x.astype(np.int64)) if isinstance(x, np.ndarray) else x for x in numpy_state()],
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def set_random_states(states: dict[str, Any]) -> None:
+    """Put the generators back where `get_random_states` found them."""
+    version, words, gauss = states["python"]
+    random.setstate((version, tuple(words.tolist()), gauss))
+    np.random.set_state(tuple(x.numpy() if isinstance(x, Tensor) else x for x in states["numpy"]))  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if torch.cuda.is_available() and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"])
+
+
+def numpy_state() -> tuple[Any, ...]:
+    """The state of numpy's global generator: what other libraries may draw from."""
+    return np.random.get_state()  # noqa: NPY002
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, numpy's and torch's generators, torch's on every device."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.manual_seed(seed)

@@ -1,0 +1,28 @@
+"""A moving average of a model's weights."""
+
+from copy import deepcopy
+
+import torch
+from torch import nn
+
+
+class MovingAverage:
+    """Follows a model: `average = decay * average + (1 - decay) * model` after every step, buffers included.
+
+    The decay starts small and grows to its value, so that the first steps are soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = deepcopy(model).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, steps: int) -> None:
+        """Take in the model after its `steps`-th step."""
+        weight = 1 - min(self.decay, (1 + steps) / (10 + steps))
+        current = model.state_dict()
+        for name, average in self.model.state_dict().items():
+            if average.is_floating_point():
+                average.lerp_(current[name], weight)
+            else:
+                average.copy_(current[name])

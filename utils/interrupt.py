@@ -1,0 +1,40 @@
+"""Ctrl-C and termination as a request that long work answers at its next safe point."""
+
+import os
+import signal
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """While active, SIGINT and SIGTERM set `requested`; a second SIGINT interrupts at once.
+
+        with StopRequest() as stop:
+            for item in work:
+                ...
+                if stop.requested: save and leave
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __enter__(self) -> "StopRequest":
+        self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, _: FrameType | None) -> None:
+        if self.requested and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+def leave_signals_to_parent(_: int = 0) -> None:
+    """What a helper process calls first: signals that a terminal or `torchrun` sends to all processes of a group reach
+    its parent alone, which still needs it on the way to the safe point and then ends it."""
+    if hasattr(os, "setpgrp"):  # Windows has neither such groups nor such signals
+        os.setpgrp()

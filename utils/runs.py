@@ -1,0 +1,182 @@
+"""Numbered run folders: arguments, log, checkpoints and curves of one training."""
+
+import json
+import logging
+import platform
+import re
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+from tqdm import tqdm
+
+from utils.distributed import World
+from utils.files import write_text
+
+LAST = "last.pth"
+ARGUMENTS = "arguments.json"
+FINISHED = "finished"  # the file that marks a training that came to its end
+UNIMPORTANT = ("resume", "out", "workers", "device", "save_seconds")  # arguments that do not change what is computed
+
+log = logging.getLogger("cmmdl")
+
+
+def find(args: Namespace, world: World) -> Path | None:
+    """The checkpoint to go on from, the same in every process, or None to start anew.
+
+    `args.resume` is "auto" (that of the newest unfinished run below `args.out` with the same arguments, if there is
+    one), "none" or the checkpoint itself.
+
+    Raises:
+        FileNotFoundError: the named checkpoint is not there.
+    """
+    return world.broadcast(_find(args) if world.is_main else None)
+
+
+def _find(args: Namespace) -> Path | None:
+    if args.resume == "none":
+        return None
+    if args.resume == "auto":
+        return unfinished(args.out, plain(args))
+    if not Path(args.resume).is_file():
+        raise FileNotFoundError(f"{args.resume}: no such checkpoint; expected a file, or auto, or none")
+    return Path(args.resume)
+
+
+def unfinished(out: Path, arguments: dict[str, Any]) -> Path | None:
+    """The last checkpoint of the newest run below `out` that did not end and was started with the same arguments."""
+    for _, folder in sorted(numbered(out), reverse=True):
+        if (folder / FINISHED).exists() or not (folder / LAST).exists():
+            continue
+        try:
+            found = json.loads((folder / ARGUMENTS).read_text(encoding="utf-8"))["arguments"]
+        except (OSError, ValueError, KeyError):
+            continue
+        if important(found) == important(arguments):
+            return folder / LAST
+    return None
+
+
+def enter(args: Namespace, checkpoint: Path | None, world: World) -> Path:
+    """The run folder to write to, the same in every process: that of the checkpoint, or a new one.
+
+    In the main process it is locked against other trainings and holds the arguments, and the log goes there too.
+
+    Raises:
+        OSError: it cannot be written, or another training is writing there.
+    """
+    return world.broadcast(_enter(args, checkpoint, world) if world.is_main else None)
+
+
+def _enter(args: Namespace, checkpoint: Path | None, world: World) -> Path:
+    known = checkpoint is not None and (checkpoint.parent / ARGUMENTS).exists()
+    folder = checkpoint.parent if known else new(args.out, args.method)
+    file = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    log.addHandler(file)
+    lock(file.stream, folder)
+    if args.resume != "auto" or not known:
+        describe(folder, plain(args), world)
+    (folder / FINISHED).unlink(missing_ok=True)
+    for half in folder.glob(".*.part"):  # what a killed process was writing
+        half.unlink()
+    return folder
+
+
+def numbered(out: Path) -> list[tuple[int, Path]]:
+    """The run folders below `out` with their numbers."""
+    return [(int(match[1]), path) for path in out.glob("*-*") if (match := re.match(r"(\d{3,})-", path.name))]
+
+
+def new(out: Path, name: str) -> Path:
+    """Make the folder `<out>/<number>-<name>` with the number after the highest one there."""
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"{out}: a file; expected a folder for the runs")
+    out.mkdir(parents=True, exist_ok=True)
+    while True:
+        number = max((number for number, _ in numbered(out)), default=-1) + 1
+        folder = out / f"{number:03d}-{name}"
+        try:
+            folder.mkdir()
+        except FileExistsError:  # another training took this number just now
+            continue
+        return folder
+
+
+def lock(stream: TextIO, folder: Path) -> None:
+    """Hold a file until this process ends, however it ends.
+
+    A training whose `torchrun` was killed goes on without it; two that write to one folder would spoil both.
+    """
+    try:
+        import fcntl  # there is none on Windows
+    except ImportError:
+        return
+    try:
+        fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        raise OSError(f"{folder}: another training writes there; wait for it, end it, or give --resume none") from error
+
+
+def plain(args: Namespace) -> dict[str, Any]:
+    """Arguments as JSON holds them."""
+    return json.loads(json.dumps(vars(args), default=str))
+
+
+def important(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that decide what a training computes."""
+    return {key: value for key, value in arguments.items() if key not in UNIMPORTANT}
+
+
+def describe(folder: Path, arguments: dict[str, Any], world: World) -> None:
+    """Write what is needed to repeat a run: arguments, number of processes, versions and the commit."""
+    content = {
+        "arguments": arguments,
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "processes": world.size,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": torch.cuda.get_device_name() if world.device.type == "cuda" else platform.machine(),
+    }
+    write_text(folder / ARGUMENTS, json.dumps(content, indent=2) + "\n")
+
+
+def commit() -> str | None:
+    """The commit of this source tree, marked where files differ from it; None outside a git checkout."""
+    try:
+        answer = subprocess.run(
+            ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def finish(folder: Path) -> None:
+    """Mark a run as ended."""
+    (folder / FINISHED).touch()
+
+
+class StandardError(logging.Handler):
+    """Prints messages above a progress bar. One logged with `extra={"silent": True}` is for the log file alone."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not getattr(record, "silent", False):
+            tqdm.write(record.getMessage(), file=sys.stderr)
+
+
+def open_log() -> None:
+    """Send messages to standard error, and to the run folder's log once there is one."""
+    log.addHandler(StandardError())
+
+
+def close_log() -> None:
+    """Undo `open_log`, which also unlocks the run folder."""
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
