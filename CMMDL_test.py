@@ -1,9 +1,11 @@
-"""Fuse folders of pairs, score them, print and save the tables.
+"""Fuse pairs of images, score them, print and save the tables.
 
     python CMMDL_test.py --data DIR [DIR ...]                        # the weights that ship, the release's protocol
     python CMMDL_test.py --data DIR --weights CMMDL.pth --protocol cddfuse
     python CMMDL_test.py --data DIR --method cmmdl --method mlfuse --weights mlfuse=MLFuse.pth
     python CMMDL_test.py --data DIR --fused DIR --out DIR            # score what some other program fused
+    python CMMDL_test.py --pairs pairs.csv                           # pairs that a file lists, two paths a line
+    python CMMDL_test.py --pair VIS IR                               # one pair
 
 Exit status: 0 all done, 1 some inputs were refused (each named on stderr) and the rest done, 2 usage.
 """
@@ -17,21 +19,20 @@ from pathlib import Path
 from torch import nn
 
 import net
-from data.pairs import PairError, PairFolder, find_sets
+from data.kinds import TASKS
+from data.pairs import PairFolder
 from net.fuser import PRECISIONS
 from utils import report, tables
 from utils.files import write_text
+from utils.inputs import Reader
 from utils.memory import keep_freed_memory
 from utils.metrics import PROTOCOLS
-from utils.options import not_negative, positive
+from utils.options import UsageError, not_negative, positive
 from utils.scoring import Contender, Folder, Network, run_set
+from utils.sets import describe, open_sets
 
 HOME = Path(__file__).resolve().parent
 FLOOR = ("average", "max")  # rules without learning that every table shows
-
-
-class UsageError(ValueError):
-    """A command line that cannot be carried out."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     keep_freed_memory()
     try:
-        sets, refused = open_sets(args.data, args.limit)
+        sets, refused = open_sets(args.data, args.pairs, args.pair, task=args.task, limit=args.limit)
         contenders = open_contenders(args)
         args.out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
@@ -63,13 +64,20 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
     results, pictures, refusals = {}, {}, 0
     if not args.no_metrics:
         print(f"Scoring protocol: {args.protocol}")
+    read = Reader(resize_ir=args.resize == "ir", check=not args.no_registration_check)
     for found in sets:
-        result = run_set(found, contenders, protocol=args.protocol, metrics=not args.no_metrics, home=args.out)
+        if found.pairs:
+            print(describe(found), flush=True)
+        result = run_set(
+            found, contenders, protocol=args.protocol, metrics=not args.no_metrics, home=args.out, read=read
+        )
         results[found.name], pictures[found.name] = result.rows, result.pictures
         refusals += len(result.refused)
+        for line in result.remarks.lines():
+            print(f"{found.name}: {line}", file=sys.stderr)
         for refusal in result.refused:
             print(f"refused: {found.name}: {refusal}", file=sys.stderr)
-        if not args.no_metrics:
+        if any(row.images for row in result.rows):
             print(tables.text(found.name, result.rows), flush=True)
             for contender, row in zip(contenders, result.rows, strict=True):
                 if not contender.is_floor and row.images:
@@ -85,32 +93,6 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
         write_text(args.out / "table.tex", tables.latex(results, args.protocol))
     print(f"pictures and tables: {args.out / 'index.html'}", file=sys.stderr)
     return refusals
-
-
-def open_sets(roots: Sequence[Path], limit: int) -> tuple[list[PairFolder], list[PairError]]:
-    """The pair folders below the given roots, under names of their own, and the roots that are none.
-
-    Raises:
-        UsageError: there is no pair at all.
-    """
-    sets: dict[str, PairFolder] = {}
-    refused = []
-    for root in roots:
-        try:
-            found = find_sets(root)
-        except PairError as error:
-            refused.append(error)
-            continue
-        for each in found:
-            name, number = each.name, 2
-            while name in sets:
-                name, number = f"{each.name}_{number}", number + 1
-            pairs = each.pairs[:limit] if limit else each.pairs
-            sets[name] = PairFolder(name, each.vis_dir, each.ir_dir, pairs, each.refused)
-    if not any(found.pairs for found in sets.values()):
-        reasons = [str(error) for error in refused] + [str(r) for found in sets.values() for r in found.refused]
-        raise UsageError(f"no pair to fuse: {'; '.join(reasons)}")
-    return list(sets.values()), refused
 
 
 def open_contenders(args: argparse.Namespace) -> list[Contender]:
@@ -170,8 +152,14 @@ def open_model(name: str, file: Path | None) -> nn.Module:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fuse folders of pairs and score them")
     add = parser.add_argument
-    add("--data", type=Path, nargs="+", metavar="DIR", default=[HOME / "test_img"],
+    add("--data", type=Path, nargs="+", metavar="DIR", default=[],
         help="pair folders, or folders of pair folders (test_img)")  # fmt: skip
+    add("--pairs", type=Path, nargs="+", metavar="CSV", default=[],
+        help="files that list pairs, visible and infrared path on each line")  # fmt: skip
+    add("--pair", type=Path, nargs=2, metavar=("VIS", "IR"), help="the two files of one pair")
+    add("--task", choices=TASKS, help="what the pairs are (guessed from the folders' names)")
+    add("--resize", choices=["ir"], help="bring the infrared image to the visible's size instead of refusing the pair")
+    add("--no-registration-check", action="store_true", help="do not look for misaligned pairs")
     add("--out", type=Path, default=Path("result"), help="where images, tables and index.html go (result)")
     add("--method", choices=net.METHODS, action="append", help="repeat to compare several (cmmdl)")
     add("--weights", action="append", metavar="[NAME=]PATH", help="weights file (the one that ships in models/)")
@@ -184,6 +172,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--limit", type=positive, default=0, metavar="N", help="only the first N pairs of each set")
     add("--no-metrics", action="store_true", help="fuse only")
     args = parser.parse_args(argv)
+    if not (args.data or args.pairs or args.pair):
+        args.data = [HOME / "test_img"]
     args.method = list(dict.fromkeys(args.method or ["cmmdl"]))
     if args.fused and (args.weights or args.no_metrics):
         parser.error("--fused scores images as they are; it goes with neither --weights nor --no-metrics")

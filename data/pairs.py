@@ -2,24 +2,14 @@
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from data.images import EXTENSIONS, ImageError, read_image
-
-# Accepted sub-folder names (in any case), `vis` first. `vis` is the input whose colour the fused image keeps, and its
-# brightness is fused with `ir`:
-KINDS = (
-    (("vi", "vis", "visible", "rgb"), ("ir", "infrared", "thermal", "lwir")),  # infrared has no colour to keep
-    (("PET", "SPECT"), ("MRI",)),  # their colour is the measurement; MRI is grey
-    (("MRI",), ("CT",)),  # both grey: MRI shows the texture, CT the bright bone, as visible and infrared do
-    (("under",), ("over",)),  # the short exposure has the colour of the highlights, which the long one lost
-    (("near",), ("far",)),  # equal in colour
-)
-ACCEPTED = "; ".join(f"{'|'.join(ir)} with {'|'.join(vis)}" for vis, ir in KINDS)
-_WORDS = dict.fromkeys(KINDS[0][0], "visible") | dict.fromkeys(KINDS[0][1], "infrared")
+from data.kinds import ACCEPTED, KINDS, Kind, is_among
 
 
 class PairError(ValueError):
@@ -28,11 +18,16 @@ class PairError(ValueError):
 
 @dataclass(frozen=True)
 class Pair:
-    """One registered pair: `name` is the common stem, `vis` and `ir` the two files in the network's order."""
+    """One registered pair: `name` is the common stem, `vis` and `ir` the two files in the network's order.
+
+    In nested folders the name is the common relative path, with slashes and without extension. `words` is what
+    messages call the two.
+    """
 
     name: str
     vis: Path
     ir: Path
+    words: tuple[str, str] = field(default=("visible", "infrared"), compare=False)
 
 
 @dataclass(frozen=True)
@@ -48,17 +43,24 @@ class Refusal:
 
 @dataclass(frozen=True)
 class PairFolder:
-    """A pair folder. One that was refused as a whole has no pairs, no `vis_dir`, no `ir_dir` and one refusal."""
+    """A set of pairs; `task` is one of `data.kinds.TASKS`, as the folders' names tell it.
+
+    One that was refused as a whole has no pairs, no `vis_dir`, no `ir_dir` and one refusal. A set that was listed file
+    by file has neither `vis_dir` nor `ir_dir`.
+    """
 
     name: str
     vis_dir: Path | None
     ir_dir: Path | None
     pairs: tuple[Pair, ...]
     refused: tuple[Refusal, ...]
+    task: str = "ivf"
 
 
 def find_sets(root: str | Path) -> list[PairFolder]:
     """Find the pair folders of `root`: itself, or else those directly in it, in natural order of their names.
+
+    The two input folders may have sub-folders of their own, alike in both, as LLVIP's infrared/train and visible/train.
 
     Other sub-folders of a pair folder (labels, masks, boxes) are ignored. In a folder of pair folders, a sub-folder
     with half a pair, two candidates for one input, or loose images is refused: it is returned as a PairFolder without
@@ -80,6 +82,17 @@ def list_images(folder: Path) -> list[Path]:
     return sorted(names, key=natural_key)
 
 
+def images_by_name(folder: Path) -> dict[str, list[Path]]:
+    """Images of `folder` and all its sub-folders by their relative path without extension, in natural order.
+
+    Hidden folders are left out, and a folder that a link leads back to is not entered again.
+    """
+    files = defaultdict(list)
+    for path in _walk(folder, frozenset()):
+        files[path.relative_to(folder).with_suffix("").as_posix()].append(path)
+    return files
+
+
 def natural_key(path: Path) -> tuple:
     """Sorting key under which numbers count by value and case does not matter."""
     parts = re.split(r"(\d+)", path.name.casefold())
@@ -89,28 +102,29 @@ def natural_key(path: Path) -> tuple:
 def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     """Read (vis, ir) as `read_image` does. Raises ImageError for a bad file or for two sizes."""
     vis, ir = read_image(pair.vis), read_image(pair.ir)
-    if vis.shape[:2] != ir.shape[:2]:
-        sizes = f"{_word(pair.ir)} {_size(ir)}, {_word(pair.vis)} {_size(vis)}"
-        raise ImageError(f"{pair.vis.name}: {sizes}; a pair must have one size")
+    check_sizes(pair, vis, ir)
     return vis, ir
 
 
+def check_sizes(pair: Pair, vis: np.ndarray, ir: np.ndarray) -> None:
+    """Raise ImageError for two images of different size."""
+    if vis.shape[:2] != ir.shape[:2]:
+        sizes = f"{pair.words[1]} {_size(ir)}, {pair.words[0]} {_size(vis)}"
+        raise ImageError(f"{pair.vis.name}: {sizes}; a pair must have one size")
+
+
 def _find_sets(root: Path) -> list[PairFolder]:
-    vis_dir, ir_dir, problem = _match(root)
-    if vis_dir and ir_dir:
+    match, problem = _match(root)
+    if match:
         if problem:
             raise PairError(f"{root}: {problem}")
-        return [_pair_up(root.resolve().name, vis_dir, ir_dir)]
+        return [_pair_up(root.resolve().name, *match)]
     sets = [found for folder in _sub_folders(root) if (found := _examine(folder))]
     if any(found.vis_dir for found in sets):
         return sets
     if sets and not problem:
         problem = str(sets[0].refused[0])
     raise PairError(f"{root}: {problem or f'no pair folder; expected sub-folders {ACCEPTED}'}")
-
-
-def _word(path: Path) -> str:
-    return _WORDS.get(path.parent.name.lower(), path.parent.name)
 
 
 def _size(image: np.ndarray) -> str:
@@ -121,64 +135,71 @@ def _sub_folders(folder: Path) -> list[Path]:
     return sorted((sub for sub in folder.iterdir() if sub.is_dir() and not sub.name.startswith(".")), key=natural_key)
 
 
-def _match(folder: Path) -> tuple[Path | None, Path | None, str]:
-    """The two input folders, if there are two, and what is wrong with them ("" if nothing)."""
+def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    yield from list_images(folder)
+    above |= {folder.resolve()}
+    for sub in _sub_folders(folder):
+        if sub.resolve() not in above and sub.suffix.lower() not in EXTENSIONS:
+            yield from _walk(sub, above)
+
+
+def _match(folder: Path) -> tuple[tuple[Kind, Path, Path] | None, str]:
+    """The two input folders and their kind, if there are two, and what is wrong with them ("" if nothing)."""
     subs = _sub_folders(folder)
-    sides = [(_named(subs, vis), _named(subs, ir)) for vis, ir in KINDS]
-    complete = [(vis, ir) for vis, ir in sides if vis and ir]
+    sides = [(kind, _named(subs, kind.vis), _named(subs, kind.ir)) for kind in KINDS]
+    complete = [side for side in sides if side[1] and side[2]]
     if complete:
-        candidates = [sub.name for vis, ir in complete for sub in vis + ir]
+        candidates = [sub.name for _, vis, ir in complete for sub in vis + ir]
         names = ", ".join(dict.fromkeys(candidates))
         problem = f"{names} could be more than one pair; expected one of {ACCEPTED}" if len(candidates) > 2 else ""
-        return complete[0][0][0], complete[0][1][0], problem
-    halves = dict.fromkeys(sub.name for vis, ir in sides for sub in vis + ir)
-    return None, None, f"{', '.join(halves)} without a partner; expected {ACCEPTED}" if halves else ""
+        kind, vis, ir = complete[0]
+        return (kind, vis[0], ir[0]), problem
+    halves = dict.fromkeys(sub.name for _, vis, ir in sides for sub in vis + ir)
+    return None, f"{', '.join(halves)} without a partner; expected {ACCEPTED}" if halves else ""
 
 
 def _named(folders: list[Path], names: tuple[str, ...]) -> list[Path]:
-    wanted = {name.lower() for name in names}
-    return [folder for folder in folders if folder.name.lower() in wanted]
+    return [folder for folder in folders if is_among(folder.name, names)]
 
 
 def _examine(folder: Path) -> PairFolder | None:
     """A sub-folder of a folder of pair folders: its pairs, its refusal, or None if it is none of our business."""
-    vis_dir, ir_dir, problem = _match(folder)
-    if not problem and vis_dir and ir_dir:
-        return _pair_up(folder.name, vis_dir, ir_dir)
+    match, problem = _match(folder)
+    if match and not problem:
+        return _pair_up(folder.name, *match)
     if not problem and list_images(folder):
         problem = f"images that lie in no pair folder; expected sub-folders {ACCEPTED}"
     return PairFolder(folder.name, None, None, (), (Refusal(folder.name, problem),)) if problem else None
 
 
-def _pair_up(name: str, vis_dir: Path, ir_dir: Path) -> PairFolder:
-    vis_files, ir_files = _by_stem(vis_dir), _by_stem(ir_dir)
+def _pair_up(name: str, kind: Kind, vis_dir: Path, ir_dir: Path) -> PairFolder:
+    vis_files, ir_files = images_by_name(vis_dir), images_by_name(ir_dir)
     empty = [folder.name for folder, files in ((vis_dir, vis_files), (ir_dir, ir_files)) if not files]
     if empty:
-        reason = f"no image directly in {' and '.join(empty)}; expected {', '.join(sorted(EXTENSIONS))} files"
-        return PairFolder(name, vis_dir, ir_dir, (), (Refusal(name, reason),))
+        reason = f"no image in {' and '.join(empty)}; expected {', '.join(sorted(EXTENSIONS))} files"
+        return PairFolder(name, vis_dir, ir_dir, (), (Refusal(name, reason),), kind.task)
     if not vis_files.keys() & ir_files.keys():
-        examples = f"{vis_dir.name} has {_first(vis_files)}, {ir_dir.name} has {_first(ir_files)}"
+        examples = f"{vis_dir.name} has {_first(vis_dir, vis_files)}, {ir_dir.name} has {_first(ir_dir, ir_files)}"
         reason = f"no two files have one stem ({examples}); a pair needs equal stems"
-        return PairFolder(name, vis_dir, ir_dir, (), (Refusal(name, reason),))
-    pairs, refused = [], []
-    for stem in sorted(vis_files.keys() | ir_files.keys(), key=lambda stem: natural_key(Path(stem))):
-        reason = _stem_problem(vis_dir, vis_files[stem], ir_dir, ir_files[stem])
-        if reason:
-            refused.append(Refusal((vis_files[stem] + ir_files[stem])[0].name, reason))
+        return PairFolder(name, vis_dir, ir_dir, (), (Refusal(name, reason),), kind.task)
+    pairs, refused, words = [], [], kind.words(vis_dir.name, ir_dir.name)
+    for stem in sorted(vis_files.keys() | ir_files.keys(), key=lambda stem: _path_key(Path(stem))):
+        vis, ir = vis_files.get(stem, []), ir_files.get(stem, [])
+        if reason := _stem_problem(vis_dir, vis, ir_dir, ir):
+            first = (vis + ir)[0]
+            refused.append(Refusal(first.relative_to(vis_dir if vis else ir_dir).as_posix(), reason))
         else:
-            pairs.append(Pair(stem, vis_files[stem][0], ir_files[stem][0]))
-    return PairFolder(name, vis_dir, ir_dir, tuple(pairs), tuple(refused))
+            pairs.append(Pair(stem, vis[0], ir[0], words))
+    return PairFolder(name, vis_dir, ir_dir, tuple(pairs), tuple(refused), kind.task)
 
 
-def _by_stem(folder: Path) -> defaultdict[str, list[Path]]:
-    files = defaultdict(list)
-    for path in list_images(folder):
-        files[path.stem].append(path)
-    return files
+def _path_key(path: Path) -> tuple:
+    """Natural order of relative paths, what lies directly in a folder before its sub-folders."""
+    return len(path.parts) > 1, [natural_key(Path(part)) for part in path.parts]
 
 
-def _first(files: dict[str, list[Path]]) -> str:
-    return next(iter(files.values()))[0].name
+def _first(folder: Path, files: dict[str, list[Path]]) -> str:
+    return next(iter(files.values()))[0].relative_to(folder).as_posix()
 
 
 def _stem_problem(vis_dir: Path, vis: list[Path], ir_dir: Path, ir: list[Path]) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.images import ImageError, read_image
-from data.pairs import Pair, PairError, PairFolder, find_sets, list_images, read_pair
+from data.pairs import Pair, PairError, PairFolder, find_sets, images_by_name, read_pair
 from data.patchfile import DTYPES, PatchFileError, PatchWriter
 from net.fuser import PERCENTILES
 
@@ -189,11 +189,11 @@ def _summary(tally: Tally) -> str:
 
 
 def _images_in(folder: Path, names: Sequence[str]) -> dict[str, Path]:
-    """Images by stem of the first of the sub-folders `names` (in any case) that has some."""
+    """Images by their pair's name, of the first of the sub-folders `names` (in any case) that has some."""
     subs = {sub.name.lower(): sub for sub in folder.iterdir() if sub.is_dir()}
     for name in names:
-        if name in subs and (images := list_images(subs[name])):
-            return {path.stem: path for path in images}
+        if name in subs and (images := images_by_name(subs[name])):
+            return {stem: paths[-1] for stem, paths in images.items()}
     return {}
 
 

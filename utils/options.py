@@ -5,6 +5,10 @@ import math
 from collections.abc import Callable
 
 
+class UsageError(ValueError):
+    """A command line that cannot be carried out."""
+
+
 def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
     """The type of a whole number from `low` to `high`."""
 

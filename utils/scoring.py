@@ -12,8 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 from data.images import EXTENSIONS, ImageError, read_image, write_image
-from data.pairs import Pair, PairFolder, Refusal, read_pair
+from data.pairs import Pair, PairFolder, Refusal
 from net.fuser import Fuser, to_uint8, to_unit
+from utils.inputs import Inputs, Reader, Remarks, eight_bit
 from utils.metrics import Sources, grey
 from utils.report import Pictures
 from utils.tables import Row
@@ -47,8 +48,8 @@ class Network:
 
     def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
         if self.protocol == "cddfuse":
-            vis, ir = grey(eight_bit(vis, "visible")), grey(eight_bit(ir, "infrared"))
-        vis, ir = to_unit(vis, "visible"), to_unit(ir, "infrared")
+            vis, ir = (grey(eight_bit(image, word)) for image, word in zip((vis, ir), pair.words, strict=True))
+        vis, ir = (to_unit(image, word) for image, word in zip((vis, ir), pair.words, strict=True))
         return to_uint8(self.fuser.colour(self.fuser.luminance(vis, ir), vis), stretch=True)
 
 
@@ -82,10 +83,19 @@ class Result:
     rows: list[Row]
     pictures: dict[str, Pictures] = field(default_factory=dict)
     refused: list[Refusal] = field(default_factory=list)
+    remarks: Remarks = field(default_factory=Remarks)
     seconds: float = 0.0  # of fusing alone
 
 
-def run_set(found: PairFolder, contenders: list[Contender], *, protocol: str, metrics: bool, home: Path) -> Result:
+def run_set(
+    found: PairFolder,
+    contenders: list[Contender],
+    *,
+    protocol: str,
+    metrics: bool,
+    home: Path,
+    read: Callable[[Pair], Inputs | ImageError] | None = None,
+) -> Result:
     """Fuse and score every pair of a set by every contender.
 
     Reading the next pair, writing and scoring go on in threads while a network works. What cannot be read, fused or
@@ -97,6 +107,7 @@ def run_set(found: PairFolder, contenders: list[Contender], *, protocol: str, me
         protocol: scoring convention.
         metrics: False only fuses.
         home: the folder that the report's links are relative to.
+        read: how a pair is read; by default two sizes are refused and the registration is checked.
     """
     result = Result([Row(c.name, is_floor=c.is_floor) for c in contenders], refused=list(found.refused))
     rows = dict(zip((c.name for c in contenders), result.rows, strict=True))
@@ -111,11 +122,13 @@ def run_set(found: PairFolder, contenders: list[Contender], *, protocol: str, me
 
     bar = tqdm(total=len(found.pairs), desc=found.name, unit="pair", disable=None)
     with ThreadPoolExecutor(max_workers=2) as pool, bar:
-        for pair, images in ahead(pool, try_reading, found.pairs):
+        for pair, inputs in ahead(pool, read or Reader(), found.pairs):
             bar.update()
-            if isinstance(images, Exception):
-                result.refused.append(Refusal(pair.name, str(images)))
+            if isinstance(inputs, Exception):
+                result.refused.append(Refusal(pair.name, str(inputs)))
                 continue
+            result.remarks.add(pair, inputs)
+            images = inputs.vis, inputs.ir
             fused: list[tuple[Contender, np.ndarray]] = []
             for contender in contenders:
                 began = time.monotonic()
@@ -141,10 +154,10 @@ def finish(
     home: Path,
 ) -> tuple[str, Pictures, dict[str, dict[str, float]], list[Refusal]]:
     """Write and score one pair's fused images; its stem, pictures, scores by method, and what was refused."""
-    vis, ir = eight_bit(images[0], "visible"), eight_bit(images[1], "infrared")
+    vis, ir = (eight_bit(image, word) for image, word in zip(images, pair.words, strict=True))
     pictures, scores, refused = Pictures(), {}, []
-    pictures.add("visible", vis)
-    pictures.add("infrared", ir)
+    for word, image in zip(pair.words, (vis, ir), strict=True):
+        pictures.add(word, image)
     sources = None
     for contender, image in fused:
         try:
@@ -167,19 +180,6 @@ def write(contender: Contender, found: PairFolder, pair: Pair, image: np.ndarray
     file.parent.mkdir(parents=True, exist_ok=True)
     write_image(file, image)
     return file
-
-
-def eight_bit(image: np.ndarray, role: str) -> np.ndarray:
-    """An image as read, as uint8; more than 8 bits are mapped as for fusing."""
-    return image if image.dtype == np.uint8 else to_uint8(to_unit(image, role), stretch=False)
-
-
-def try_reading(pair: Pair) -> tuple[np.ndarray, np.ndarray] | ImageError:
-    """A pair's images, or why they cannot be read."""
-    try:
-        return read_pair(pair)
-    except ImageError as error:
-        return error
 
 
 def ahead(pool: ThreadPoolExecutor, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:

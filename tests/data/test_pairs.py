@@ -113,7 +113,36 @@ def test_folder_without_images_is_refused_once(tmp_path):
     found = only(tmp_path)
     assert found.pairs == ()
     (refusal,) = found.refused
-    assert "no image directly in ir;" in refusal.reason
+    assert "no image in ir;" in refusal.reason
+
+
+def test_nested_folders_pair_by_relative_path(tmp_path):
+    fill(tmp_path, "infrared/train/1.jpg", "infrared/test/1.jpg", "visible/train/1.png", "visible/test/1.png",
+         "infrared/0.png", "visible/0.png", "visible/train/2.png", "visible/.thumbs/1.png")  # fmt: skip
+    found = only(tmp_path)
+    assert [pair.name for pair in found.pairs] == ["0", "test/1", "train/1"]
+    assert found.pairs[2].vis == tmp_path / "visible" / "train" / "1.png"
+    assert found.pairs[2].ir == tmp_path / "infrared" / "train" / "1.jpg"
+    assert [refusal.name for refusal in found.refused] == ["train/2.png"]
+
+
+def test_a_link_back_to_a_folder_above_is_not_followed_in_circles(tmp_path):
+    fill(tmp_path, "vi/a/1.png", "ir/a/1.png")
+    (tmp_path / "vi" / "a" / "again").symlink_to(tmp_path / "vi", target_is_directory=True)
+    assert [pair.name for pair in only(tmp_path).pairs] == ["a/1"]
+
+
+@pytest.mark.parametrize(("vis", "ir", "task", "words"), [
+    ("rgb", "Thermal", "ivf", ("visible", "infrared")),
+    ("pet", "mri", "medical", ("PET", "MRI")),
+    ("MRI", "CT", "medical", ("MRI", "CT")),
+    ("Under", "over", "mef", ("under", "over")),
+    ("near", "far", "mff", ("near", "far")),
+])  # fmt: skip
+def test_the_names_of_the_folders_tell_the_task_and_the_roles(tmp_path, vis, ir, task, words):
+    found = only(fill(tmp_path, f"{vis}/1.png", f"{ir}/1.png"))
+    assert found.task == task
+    assert found.pairs[0].words == words
 
 
 def test_two_folders_without_a_common_stem_are_refused_once(tmp_path):

@@ -1,0 +1,110 @@
+"""Pairs that are named one by one: in a list file of two paths a line, or two files on the command line."""
+
+import csv
+import os
+from pathlib import Path
+
+from data.images import EXTENSIONS
+from data.kinds import Kind, is_role, recognise, recognise_files
+from data.pairs import Pair, PairError, PairFolder, Refusal
+
+EXPECTED = "expected two paths: visible, infrared"
+Line = tuple[int, list[str]]  # its number in the file and its fields
+
+
+def read_pairs(path: str | Path) -> PairFolder:
+    """The set that a csv file (UTF-8) lists, one pair a line: the visible image's path, then the infrared one's.
+
+    Relative paths start at the file's own folder. Empty lines and lines that start with # are skipped. A first line
+    without image paths is a header; where its two names are those of pair folders, such as `ir,vi` or `MRI,PET`, they
+    say which column is which. A pair is named by its visible image's path below the folder that all of them share. A
+    bad line becomes a refusal that names it. Raises PairError for a file that cannot be read or holds no line.
+    """
+    path = Path(path)
+    lines = _read_lines(path)
+    header = lines.pop(0)[1] if lines and _is_header(lines[0][1]) else []
+    found = recognise(*header) if header else None
+    if any(is_role(name) for name in header) and not found:
+        raise PairError(f"{path}: the header {','.join(header)}; expected the names of two inputs, as visible,infrared")
+    if not lines:
+        raise PairError(f"{path}: lists no pair; {EXPECTED} on each line")
+    rows: list[tuple[int, Path, Path]] = []
+    refused: list[Refusal] = []
+    for number, fields in lines:
+        row = [path.parent / name for name in (fields if not found or found[1] else fields[::-1])]
+        if problem := _line_problem(path.parent, fields) or (not found and _order_problem(*row)):
+            refused.append(Refusal(f"{path.name} line {number}", problem))
+        else:
+            rows.append((number, *row))
+    task, words = _task(found, header, rows)
+    pairs: dict[str, tuple[int, Pair]] = {}
+    for (number, vis, ir), name in zip(rows, _names([vis for _, vis, _ in rows]), strict=True):
+        if name in pairs:
+            problem = f"{vis.name} gives its fused image the name {name}, which line {pairs[name][0]} has"
+            refused.append(Refusal(f"{path.name} line {number}", f"{problem}; expected each visible image once"))
+        else:
+            pairs[name] = number, Pair(name, vis, ir, words)
+    return PairFolder(path.stem, None, None, tuple(pair for _, pair in pairs.values()), tuple(refused), task)
+
+
+def single_pair(vis: str | Path, ir: str | Path) -> PairFolder:
+    """The set `pair` of two files. Raises PairError if one is not there or their folders' names say the reverse."""
+    vis, ir = Path(vis), Path(ir)
+    for path in (vis, ir):
+        if not path.is_file():
+            raise PairError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected an image")
+    if problem := _order_problem(vis, ir):
+        raise PairError(f"{vis} and {ir}: {problem}")
+    task, words = _task(None, [], [(0, vis, ir)])
+    return PairFolder("pair", None, None, (Pair(vis.stem, vis, ir, words),), (), task)
+
+
+def _read_lines(path: Path) -> list[Line]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, skipinitialspace=True)
+            lines = [(reader.line_num, [field.strip() for field in fields]) for fields in reader]
+    except FileNotFoundError:
+        raise PairError(f"{path}: no such file; expected a csv file of pairs") from None
+    except OSError as error:
+        raise PairError(f"{path}: not readable ({error.strerror}); expected a csv file of pairs") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise PairError(f"{path}: not a csv file in UTF-8 ({error}); {EXPECTED} on each line") from None
+    return [line for line in lines if any(line[1]) and not line[1][0].startswith("#")]
+
+
+def _is_header(fields: list[str]) -> bool:
+    return len(fields) == 2 and not any(Path(name).suffix.lower() in EXTENSIONS for name in fields)
+
+
+def _line_problem(home: Path, fields: list[str]) -> str:
+    if len(fields) != 2 or not all(fields):
+        return f"{len(fields)} field{'s' * (len(fields) != 1)} ({', '.join(fields)}); {EXPECTED}"
+    missing = [name for name in fields if not (home / name).is_file()]
+    return f"no such file: {', '.join(missing)}; {EXPECTED}" if missing else ""
+
+
+def _order_problem(vis: Path, ir: Path) -> str:
+    """What is wrong if the names of the folders say that the two files are the other way round."""
+    found = recognise_files(vis, ir)
+    if not found or found[1]:
+        return ""
+    kind, _, first, second = found
+    wanted = " first, ".join(kind.words(second, first))
+    return f"the first lies in {first}, the second in {second}; expected {wanted} second"
+
+
+def _task(header: tuple[Kind, bool] | None, names: list[str], rows: list) -> tuple[str, tuple[str, str]]:
+    """The task and the inputs' words by the header, else by the folders of the first pair."""
+    if header:
+        kind, in_order = header
+        return kind.task, kind.words(*(names if in_order else names[::-1]))
+    found = recognise_files(*rows[0][1:]) if rows else None
+    return (found[0].task, found[0].words(*found[2:])) if found else ("ivf", ("visible", "infrared"))
+
+
+def _names(files: list[Path]) -> list[str]:
+    """Each file's path below the folder that all of them share, with slashes and without extension."""
+    files = [Path.cwd() / os.path.normpath(file) for file in files]  # not resolved: a link counts by its own name
+    home = os.path.commonpath([file.parent for file in files]) if files else ""
+    return [file.relative_to(home).with_suffix("").as_posix() for file in files]

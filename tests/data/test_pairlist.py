@@ -1,0 +1,116 @@
+"""Pairs named one by one: what a list file may look like, and which of its lines are refused by number."""
+
+import cv2
+import numpy as np
+import pytest
+
+from data.pairlist import read_pairs, single_pair
+from data.pairs import PairError
+
+
+def fill(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(cv2.imencode(".png", np.full((4, 6), 100, np.uint8))[1].tobytes())
+    return root
+
+
+def listed(root, text, encoding="utf-8"):
+    (root / "pairs.csv").write_text(text, encoding=encoding)
+    return read_pairs(root / "pairs.csv")
+
+
+@pytest.fixture
+def files(tmp_path):
+    return fill(tmp_path, "a/1.png", "a/2.png", "b/1.png", "b/2.png", "b/Straße, Nacht.png")
+
+
+def test_each_line_is_a_pair_relative_to_the_file(files, monkeypatch):
+    monkeypatch.chdir(files.parent)
+    found = listed(files, f"a/1.png,b/1.png\n\n# a comment\n  {files}/a/2.png , b/2.png\n")
+    assert found.name == "pairs"
+    assert [(p.name, p.vis.name, p.ir.parent.name) for p in found.pairs] == [("1", "1.png", "b"), ("2", "2.png", "b")]
+    assert found.refused == ()
+    assert found.task == "ivf"
+    assert found.pairs[0].words == ("visible", "infrared")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_names_may_hold_commas_in_quotes_and_any_letter(files, encoding):
+    found = listed(files, 'a/1.png,"b/Straße, Nacht.png"\n', encoding)
+    assert found.pairs[0].ir.name == "Straße, Nacht.png"
+
+
+@pytest.mark.parametrize(("header", "task", "words", "vis_first"), [
+    ("visible,infrared", "ivf", ("visible", "infrared"), True),
+    ("IR,VI", "ivf", ("visible", "infrared"), False),
+    ("first,second", "ivf", ("visible", "infrared"), True),
+    ("MRI,PET", "medical", ("PET", "MRI"), False),
+    ("MRI,CT", "medical", ("MRI", "CT"), True),
+    ("over,under", "mef", ("under", "over"), False),
+])  # fmt: skip
+def test_a_header_says_which_column_is_which(files, header, task, words, vis_first):
+    found = listed(files, f"{header}\na/1.png,b/1.png\n")
+    assert (found.task, found.pairs[0].words) == (task, words)
+    assert found.pairs[0].vis.parent.name == ("a" if vis_first else "b")
+
+
+def test_the_folders_of_the_first_pair_tell_the_task(tmp_path):
+    found = listed(fill(tmp_path, "near/x/1.png", "far/x/1.png"), "near/x/1.png,far/x/1.png\n")
+    assert (found.task, found.pairs[0].words) == ("mff", ("near", "far"))
+
+
+def test_fused_images_are_named_by_the_visible_path_below_what_all_share(tmp_path):
+    fill(tmp_path, "vi/day/1.png", "vi/night/1.png", "ir/1.png", "ir/2.png")
+    found = listed(tmp_path, "vi/day/1.png,ir/1.png\nvi/night/1.png,ir/2.png\n")
+    assert [pair.name for pair in found.pairs] == ["day/1", "night/1"]
+
+
+@pytest.mark.parametrize(("line", "reason"), [
+    ("a/2.png", "1 field (a/2.png); expected two paths: visible, infrared"),
+    ("a/2.png,b/2.png,c", "3 fields (a/2.png, b/2.png, c); expected two paths"),
+    ("a/2.png,", "2 fields (a/2.png, ); expected two paths"),
+    ("a/2.png,b/9.png", "no such file: b/9.png"),
+    ("a,b/2.png", "no such file: a;"),
+    ("a/1.png,b/2.png", "gives its fused image the name 1, which line 1 has"),
+])  # fmt: skip
+def test_a_bad_line_is_refused_by_its_number_and_the_rest_is_kept(files, line, reason):
+    found = listed(files, f"a/1.png,b/1.png\n{line}\n")
+    assert [pair.name for pair in found.pairs] == ["1"]
+    (refusal,) = found.refused
+    assert refusal.name == "pairs.csv line 2"
+    assert reason in refusal.reason
+
+
+def test_a_line_whose_folders_say_the_reverse_is_refused(tmp_path):
+    found = listed(fill(tmp_path, "ir/1.png", "vi/1.png"), "ir/1.png,vi/1.png\n")
+    assert found.pairs == ()
+    assert "the first lies in ir, the second in vi; expected visible first, infrared second" in str(found.refused[0])
+
+
+@pytest.mark.parametrize(("content", "reason"), [
+    (b"", "lists no pair"),
+    (b"visible,infrared\n", "lists no pair"),
+    (b"visible,depth\na/1.png,b/1.png\n", "the header visible,depth; expected the names of two inputs"),
+    (b"\xff\xfe\x00a", "not a csv file in UTF-8"),
+])  # fmt: skip
+def test_a_file_that_lists_nothing_is_refused_as_a_whole(files, content, reason):
+    (files / "pairs.csv").write_bytes(content)
+    with pytest.raises(PairError, match=reason):
+        read_pairs(files / "pairs.csv")
+
+
+def test_a_missing_list_is_refused(tmp_path):
+    with pytest.raises(PairError, match="no such file"):
+        read_pairs(tmp_path / "pairs.csv")
+
+
+def test_two_files_are_one_pair(tmp_path):
+    fill(tmp_path, "PET/1.png", "MRI/other.png")
+    found = single_pair(tmp_path / "PET" / "1.png", tmp_path / "MRI" / "other.png")
+    assert (found.name, found.task, found.pairs[0].name, found.pairs[0].words) == ("pair", "medical", "1",
+                                                                                  ("PET", "MRI"))  # fmt: skip
+    with pytest.raises(PairError, match="expected PET first, MRI second"):
+        single_pair(tmp_path / "MRI" / "other.png", tmp_path / "PET" / "1.png")
+    with pytest.raises(PairError, match="no such file"):
+        single_pair(tmp_path / "PET" / "1.png", tmp_path / "2.png")

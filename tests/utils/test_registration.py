@@ -1,0 +1,74 @@
+"""The registration check: it finds a shift between two sensors and stays silent where there is none."""
+
+import numpy as np
+import pytest
+
+from data.pairs import find_sets, read_pair
+from data.scenes import render
+from utils.metrics import grey
+from utils.registration import misalignment
+
+
+def shifted(vis, ir, right, down):
+    """The pair cut so that the infrared image lies `right` and `down` of the visible one."""
+    height, width = vis.shape
+
+    def cut(image, x, y):
+        return image[max(0, y) : height + min(0, y), max(0, x) : width + min(0, x)]
+
+    return cut(vis, right, down), cut(ir, -right, -down)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    scene = render(0, 240, 320)
+    return grey(scene.vis), grey(scene.ir)
+
+
+def test_a_registered_pair_is_not_suspected(scene):
+    assert misalignment(*scene) is None
+
+
+@pytest.mark.parametrize(("right", "down"), [(8, 0), (0, -8), (-6, 5), (11, 3)])
+def test_a_shift_is_found_with_its_size_and_direction(scene, right, down):
+    found = misalignment(*shifted(*scene, right, down))
+    assert found is not None
+    assert (found.right, found.down) == pytest.approx((right, down), abs=2)
+
+
+def test_a_shift_of_two_pixels_is_tolerated(scene):
+    assert misalignment(*shifted(*scene, 2, -2)) is None
+
+
+def test_the_shift_is_told_in_words(scene):
+    text = str(misalignment(*shifted(*scene, 8, 0)))
+    assert text.startswith("by about 8 pixels (8 to the right")
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (300, 20), (2000, 100)])
+def test_images_too_small_to_tell_are_not_suspected(shape):
+    noise = np.random.default_rng(0).integers(0, 255, (2, *shape), dtype=np.uint8)
+    assert misalignment(*noise) is None
+
+
+def test_images_without_edges_or_without_relation_are_not_suspected():
+    flat = np.full((120, 160), 90, np.uint8)
+    assert misalignment(flat, flat) is None
+    noise = np.random.default_rng(1).integers(0, 255, (2, 120, 160), dtype=np.uint8)
+    assert misalignment(*noise) is None
+
+
+def test_real_pairs_raise_few_false_alarms_and_shifted_ones_are_found(shared):
+    """Every 4th pair; the whole measurement stands in docs/USING.md."""
+    rng = np.random.default_rng(0)
+    alarms, found, count = 0, 0, 0
+    for name, step in (("TNO", 4), ("RoadScene", 4), ("MSRS", 24)):
+        for pair in find_sets(shared / "data" / "test" / name)[0].pairs[::step]:
+            images = [grey(image) for image in read_pair(pair)]
+            size, angle = rng.uniform(5, 12), rng.uniform(0, 2 * np.pi)
+            moved = shifted(*images, round(size * np.cos(angle)), round(size * np.sin(angle)))
+            alarms += misalignment(*images) is not None
+            found += misalignment(*moved) is not None
+            count += 1
+    assert alarms <= 0.06 * count
+    assert found >= 0.7 * count

@@ -1,0 +1,96 @@
+"""One pair as a command line asks for it: read, brought to one size if that is wanted, and checked for registration."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from data.images import ImageError, read_image
+from data.pairs import Pair, check_sizes
+from net.fuser import to_uint8, to_unit
+from utils.metrics import grey
+from utils.registration import Shift, misalignment
+
+NAMED = 10  # pairs of one set that are warned about by name
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The two images of a pair as they are fused, and what is to be said about them."""
+
+    vis: np.ndarray
+    ir: np.ndarray
+    resized: str = ""  # from which size to which the second was brought
+    shift: Shift | None = None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads pairs.
+
+    Args:
+        resize_ir: bring the second image to the size of the first; False refuses two sizes.
+        check: look for a shift between the two.
+    """
+
+    resize_ir: bool = False
+    check: bool = True
+
+    def __call__(self, pair: Pair) -> Inputs | ImageError:
+        """A pair's images, or why they cannot be read."""
+        try:
+            vis, ir = read_image(pair.vis), read_image(pair.ir)
+        except ImageError as error:
+            return error
+        try:
+            check_sizes(pair, vis, ir)
+        except ImageError as error:
+            if not self.resize_ir:
+                return ImageError(f"{error} (--resize ir brings {pair.words[1]} to the size of {pair.words[0]})")
+        resized = "" if vis.shape[:2] == ir.shape[:2] else f"{_size(ir)} to {_size(vis)}"
+        if resized:
+            ir = resize(ir, vis.shape[:2])
+        shift = misalignment(*(grey(eight_bit(image, "")) for image in (vis, ir))) if self.check else None
+        return Inputs(vis, ir, resized, shift)
+
+
+class Remarks:
+    """What a run says about the inputs of one set: sizes once, misaligned pairs by name up to a number."""
+
+    def __init__(self) -> None:
+        self.resized: list[str] = []
+        self.shifted: list[str] = []
+
+    def add(self, pair: Pair, inputs: Inputs) -> None:
+        """Take down what there is to say about one pair."""
+        if inputs.resized:
+            self.resized.append(f"{pair.words[1]} brought to the size of {pair.words[0]}, {inputs.resized}")
+        if inputs.shift:
+            self.shifted.append(f"{pair.name}: {pair.words[1]} looks shifted against {pair.words[0]} {inputs.shift}")
+
+    def lines(self) -> list[str]:
+        """The sentences."""
+        lines = [f"warning: {line}; fusing expects registered pairs" for line in self.shifted[:NAMED]]
+        if len(self.shifted) > NAMED:
+            lines.append(f"warning: {len(self.shifted) - NAMED} more pairs look misaligned")
+        if self.resized:
+            more = f" (in {len(self.resized)} pairs; this is the first)" if len(self.resized) > 1 else ""
+            lines.insert(0, f"resized: {self.resized[0]}{more}")
+        return lines
+
+
+def resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """An image at another height and width: averaged where it shrinks, cubic where it grows; its dtype stays."""
+    shrinks = shape[0] * shape[1] < image.shape[0] * image.shape[1]
+    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def eight_bit(image: np.ndarray, role: str) -> np.ndarray:
+    """An image as read, as uint8 without alpha; more than 8 bits are mapped as for fusing."""
+    if image.dtype == np.uint8:
+        return image[..., :3] if image.ndim == 3 else image
+    return to_uint8(to_unit(image, role), stretch=False)
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"

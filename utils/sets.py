@@ -1,0 +1,64 @@
+"""The sets of pairs that a command line asks for: folders, list files, a single pair, each under a name of its own."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from data.kinds import BLENDED, TASKS
+from data.pairlist import read_pairs, single_pair
+from data.pairs import PairError, PairFolder, find_sets
+from utils.options import UsageError
+
+
+def open_sets(
+    folders: Iterable[Path] = (),
+    lists: Iterable[Path] = (),
+    pair: Sequence[Path] | None = None,
+    *,
+    task: str | None = None,
+    limit: int = 0,
+) -> tuple[list[PairFolder], list[PairError]]:
+    """The sets, and the folders and list files that are none.
+
+    Args:
+        folders: pair folders, or folders of pair folders.
+        lists: csv files of pairs.
+        pair: the visible and the infrared file of one pair.
+        task: one of `TASKS`, whatever the folders' names say; None believes them.
+        limit: only so many pairs of each set; 0 takes all.
+
+    Raises:
+        UsageError: there is no pair at all.
+    """
+    sets: dict[str, PairFolder] = {}
+    refused: list[PairError] = []
+    for each in _found(folders, lists, pair, refused):
+        name, number = each.name, 2
+        while name in sets:
+            name, number = f"{each.name}_{number}", number + 1
+        pairs = each.pairs[:limit] if limit else each.pairs
+        sets[name] = replace(each, name=name, pairs=pairs, task=task or each.task)
+    if not any(found.pairs for found in sets.values()):
+        reasons = [str(error) for error in refused] + [str(r) for found in sets.values() for r in found.refused]
+        raise UsageError(f"no pair to fuse: {'; '.join(reasons)}")
+    return list(sets.values()), refused
+
+
+def describe(found: PairFolder) -> str:
+    """A set's task and which input is which, in one line."""
+    vis, ir = found.pairs[0].words
+    colour = "colour blended from both" if found.task in BLENDED else f"colour of {vis}"
+    return f"Task of {found.name}: {found.task} ({TASKS[found.task]}); vis is {vis}, ir is {ir}; {colour}"
+
+
+def _found(
+    folders: Iterable[Path], lists: Iterable[Path], pair: Sequence[Path] | None, refused: list[PairError]
+) -> Iterator[PairFolder]:
+    sources = [(find_sets, (folder,)) for folder in folders]
+    sources += [(lambda path: [read_pairs(path)], (path,)) for path in lists]
+    sources += [(lambda vis, ir: [single_pair(vis, ir)], tuple(pair))] if pair else []
+    for function, arguments in sources:
+        try:
+            yield from function(*arguments)
+        except PairError as error:
+            refused.append(error)
