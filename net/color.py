@@ -17,3 +17,13 @@ def ycbcr_to_rgb(y: Tensor, cb: Tensor, cr: Tensor) -> Tensor:
     """Luminance and chroma, each (B, 1, H, W) -> (B, 3, H, W) RGB clamped to [0, 1]."""
     cb, cr = cb - 0.5, cr - 0.5
     return torch.cat([y + 1.403 * cr, y - 0.714 * cr - 0.344 * cb, y + 1.773 * cb], dim=1).clamp(0, 1)
+
+
+def blend_chroma(first: Tensor, second: Tensor) -> Tensor:
+    """One chroma component of two images, (B, 1, H, W) each: the mean weighted by the distance from neutral (0.5).
+
+    The rule that exposure and focus fusion uses, C = (C1 |C1 - 0.5| + C2 |C2 - 0.5|) / (|C1 - 0.5| + |C2 - 0.5|): a
+    pixel takes the colour of the image that has one there. Where both are neutral, so is the result.
+    """
+    one, two = first - 0.5, second - 0.5
+    return 0.5 + (one * one.abs() + two * two.abs()) / (one.abs() + two.abs()).clamp_min(1e-6)

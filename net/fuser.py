@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from net.color import rgb_to_ycbcr, ycbcr_to_rgb
+from net.color import blend_chroma, rgb_to_ycbcr, ycbcr_to_rgb
 
 PRECISIONS = ("fp32", "bf16")
 PERCENTILES = (0.1, 99.9)  # of an image of more than 8 bits, which become black and white
@@ -47,21 +47,22 @@ class Fuser:
         self.model = model.to(self.device).eval()
         self.precision, self.stretch, self.tile = precision, stretch, tile
 
-    def __call__(self, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:
+    def __call__(self, vis: np.ndarray, ir: np.ndarray, *, blend: bool = False) -> np.ndarray:
         """Fuse a pair.
 
         Args:
             vis: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, uint8, uint16 or float; its colour is kept.
             ir: the same forms; colour is reduced to luminance.
+            blend: both inputs have the scene's colour (two exposures, two focus distances): take it from both.
 
         Returns:
-            uint8, (H, W) for a grey visible image, else (H, W, 3) RGB. Alpha is dropped.
+            uint8, (H, W) for a grey visible image (blending: two grey images), else (H, W, 3) RGB. Alpha is dropped.
 
         Raises:
             ValueError: unequal sizes or other forms, with what was found.
         """
         vis, ir = to_unit(vis, "visible"), to_unit(ir, "infrared")
-        return to_uint8(self.colour(self.luminance(vis, ir), vis), self.stretch)
+        return to_uint8(self.colour(self.luminance(vis, ir), vis, ir if blend else None), self.stretch)
 
     @torch.inference_mode()
     def luminance(self, vis: Tensor, ir: Tensor) -> Tensor:
@@ -77,11 +78,16 @@ class Fuser:
         return fused.float().cpu()
 
     @staticmethod
-    def colour(fused: Tensor, vis: Tensor) -> Tensor:
-        """Fused luminance with the chroma of `vis`, (1, 3, H, W), or as it is where `vis` is grey."""
-        if vis.shape[1] == 1:
+    def colour(fused: Tensor, vis: Tensor, other: Tensor | None = None) -> Tensor:
+        """Fused luminance with the chroma of `vis`, (1, 3, H, W), or as it is where `vis` is grey.
+
+        With `other` the chroma is blended from both (`net.color.blend_chroma`); one grey image counts as neutral.
+        """
+        coloured = [image for image in (vis, other) if image is not None and image.shape[1] == 3]
+        if not coloured or (other is None and vis.shape[1] == 1):
             return fused
-        _, cb, cr = rgb_to_ycbcr(vis)
+        chroma = [rgb_to_ycbcr(image)[1:] for image in coloured]
+        cb, cr = chroma[0] if len(chroma) == 1 else map(blend_chroma, *chroma)
         return ycbcr_to_rgb(fused, cb, cr)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.images import EXTENSIONS, ImageError, read_image, write_image
+from data.kinds import BLENDED
 from data.pairs import Pair, PairFolder, Refusal
 from net.fuser import Fuser, to_uint8, to_unit
 from utils.inputs import Inputs, Reader, Remarks, eight_bit
@@ -36,7 +37,8 @@ class Contender(Protocol):
 class Network:
     """A network or rule that fuses pairs here.
 
-    In protocol `cmmdl` its image has the visible image's colour and is stretched as a whole. In `cddfuse` the sources
+    In protocol `cmmdl` its image has the colour of `vis`, or of both where the task has colour in both, and is
+    stretched as a whole. In `cddfuse` the sources
     are 8-bit grey to begin with (luminance rounded), and its image is the fused luminance, stretched by itself.
     """
 
@@ -46,11 +48,12 @@ class Network:
     folder: Path | None = None
     is_floor: bool = False
 
-    def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
+    def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:
         if self.protocol == "cddfuse":
             vis, ir = (grey(eight_bit(image, word)) for image, word in zip((vis, ir), pair.words, strict=True))
         vis, ir = (to_unit(image, word) for image, word in zip((vis, ir), pair.words, strict=True))
-        return to_uint8(self.fuser.colour(self.fuser.luminance(vis, ir), vis), stretch=True)
+        other = ir if found.task in BLENDED else None
+        return to_uint8(self.fuser.colour(self.fuser.luminance(vis, ir), vis, other), stretch=True)
 
 
 @dataclass

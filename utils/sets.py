@@ -48,7 +48,7 @@ def describe(found: PairFolder) -> str:
     """A set's task and which input is which, in one line."""
     vis, ir = found.pairs[0].words
     colour = "colour blended from both" if found.task in BLENDED else f"colour of {vis}"
-    return f"Task of {found.name}: {found.task} ({TASKS[found.task]}); vis is {vis}, ir is {ir}; {colour}"
+    return f"Task of {found.name}: {found.task} ({TASKS[found.task]}): vis = {vis}, ir = {ir}, {colour}"
 
 
 def _found(

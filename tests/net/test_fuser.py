@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import net
-from net.color import rgb_to_ycbcr, ycbcr_to_rgb
+from net.color import blend_chroma, rgb_to_ycbcr, ycbcr_to_rgb
 from net.fuser import starts
 
 
@@ -120,3 +120,21 @@ def test_tiles_cover_everything_and_overlap(length):
 def test_colour_conversion_goes_back_and_forth():
     rgb = torch.rand(1, 3, 20, 20) * 0.5 + 0.25
     torch.testing.assert_close(ycbcr_to_rgb(*rgb_to_ycbcr(rgb)), rgb, atol=2e-3, rtol=0)
+
+
+def test_blended_chroma_is_the_mean_weighted_by_the_distance_from_neutral():
+    first, second = torch.tensor([0.5, 0.7, 0.5, 0.3, 0.6, 0.9]), torch.tensor([0.5, 0.5, 0.2, 0.7, 0.8, 0.9])
+    expected = [0.5, 0.7, 0.2, 0.5, (0.6 * 0.1 + 0.8 * 0.3) / 0.4, 0.9]
+    torch.testing.assert_close(blend_chroma(first, second), torch.tensor(expected), atol=1e-4, rtol=0)
+    torch.testing.assert_close(blend_chroma(second, first), blend_chroma(first, second))
+
+
+def test_blending_takes_colour_from_whichever_image_has_it(images):
+    fuser = net.Fuser(Average(), device="cpu", stretch=False)
+    colour, grey = images[0], np.dstack([images[0][..., 1]] * 3)
+    np.testing.assert_array_equal(fuser(grey, colour, blend=True), fuser(colour, grey, blend=True))
+    kept = fuser(grey[..., 0], colour, blend=True)
+    assert kept.shape == colour.shape
+    assert np.ptp(kept.astype(int), axis=2).mean() > 30
+    assert np.ptp(fuser(grey, colour).astype(int), axis=2).max() <= 1, "without blending, vis alone gives colour"
+    assert fuser(grey[..., 0], grey[..., 0], blend=True).ndim == 2
