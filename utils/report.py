@@ -4,15 +4,21 @@ import base64
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from urllib.parse import quote
 
 import cv2
 import numpy as np
 
 from utils.metrics import METRICS
-from utils.tables import PRINTED, Row
+from utils.tables import PRINTED, Row, is_best
 
-THUMBNAIL = 320  # pixels wide at most
+TEMPLATE = Path(__file__).with_name("report.html")
+THUMBNAIL = 360  # pixels wide at most
 QUALITY = 85
+WORST = 5  # images that are shown above all others
+WORST_BY = ("VIF", "Qabf", "SSIM")
 
 
 @dataclass
@@ -57,80 +63,89 @@ def page(
         protocol: convention of the scores.
         command: how the page was made.
     """
-    sections = [section(name, rows, pictures.get(name, {})) for name, rows in tables.items()]
-    return TEMPLATE.format(
-        title=html.escape(title), protocol=html.escape(protocol), command=html.escape(command), body="\n".join(sections)
+    sections = [section(f"s{i}", name, rows, pictures.get(name, {})) for i, (name, rows) in enumerate(tables.items())]
+    links = [f'<a href="#s{i}">{html.escape(name)}</a>' for i, name in enumerate(tables)]
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        title=html.escape(title),
+        protocol=html.escape(protocol),
+        command=html.escape(command),
+        links="".join(links) if len(links) > 1 else "",
+        body="\n".join(sections),
     )
 
 
-def section(name: str, rows: Sequence[Row], pictures: Mapping[str, Pictures]) -> str:
-    """One set: the table of means, then a sortable table of images with pictures and scores."""
-    means = "".join(
-        f"<tr><th>{html.escape(row.label)}</th>{cells(row.mean(), METRICS)}</tr>" for row in rows if row.images
-    )
-    head = "".join(f"<th>{metric}</th>" for metric in METRICS)
-    scored = [row for row in rows if not row.is_floor]
-    sortable = "".join(f'<th class="sort" title="sort">{metric}</th>' for metric in PRINTED)
-    lines = "".join(line(stem, found, scored) for stem, found in pictures.items())
-    summary = f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{means}</tbody></table>" if means else ""
+def section(key: str, name: str, rows: Sequence[Row], pictures: Mapping[str, Pictures]) -> str:
+    """One set: the means, the worst images, then a sortable table of all images with pictures and scores."""
+    methods = [row for row in rows if not row.is_floor and row.images]
+    ids = {stem: f"{key}-{i}" for i, stem in enumerate(pictures)}
+    shown = PRINTED if methods else ()
+    heads = "".join(f'<th class="sort" aria-sort="none">{metric}</th>' for metric in shown)
+    names = '<th class="names">method</th>' if len(methods) > 1 else ""
+    lines = "".join(line(ids[stem], stem, found, methods) for stem, found in pictures.items())
+    strips = "".join(strip(row, ids, hidden=row is not methods[0]) for row in methods)
+    count = max((len(found.thumbnails) for found in pictures.values()), default=1)
     return (
-        f"<h2>{html.escape(name)}</h2>{summary}"
-        f'<table class="images"><thead><tr><th class="sort">image</th><th>pictures</th>{sortable}</tr></thead>'
-        f"<tbody>{lines}</tbody></table>"
+        f'<section id="{key}" style="--count: {count}"><h2>{html.escape(name)} ({len(pictures)} images)</h2>'
+        f'{means(rows)}{choice(methods)}{strips}<div><table class="images">'
+        f'<thead><tr><th class="sort" aria-sort="none">image</th>'
+        f'<th class="row">pictures</th>{names}{heads}</tr></thead><tbody>{lines}</tbody></table></div></section>'
     )
 
 
-def line(stem: str, found: Pictures, rows: Sequence[Row]) -> str:
-    """One image: its pictures side by side and the first method's scores, other methods' below."""
+def means(rows: Sequence[Row]) -> str:
+    """The table of means, the best method's figure of each column bold, the floor's rows paler."""
+    lines = []
+    for row in rows:
+        if mean := row.mean():
+            best = {metric: ' class="best"' if is_best(row, rows, metric) else "" for metric in METRICS}
+            cells = "".join(f"<td{best[metric]}>{mean[metric]:.2f}</td>" for metric in METRICS)
+            kind = ' class="floor"' if row.is_floor else ""
+            lines.append(f"<tr{kind}><th>{html.escape(row.label)}</th>{cells}</tr>")
+    head = "".join(f"<th>{metric}</th>" for metric in METRICS)
+    body = f"<thead><tr><th>mean</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f'<div class="wide"><table class="means">{body}</table></div>' if lines else ""
+
+
+def choice(methods: Sequence[Row]) -> str:
+    """Where several methods were scored: which of them sorts the images and shows its worst."""
+    options = "".join(f"<option>{html.escape(row.label)}</option>" for row in methods)
+    return f"<p><label>Sort by the scores of <select>{options}</select></label></p>" if len(methods) > 1 else ""
+
+
+def strip(row: Row, ids: Mapping[str, str], *, hidden: bool) -> str:
+    """A method's worst images by three metrics, each a link to its line; nothing for a set that is as short."""
+    if len(row.images) <= WORST:
+        return ""
+    groups, method = [], html.escape(row.method, quote=True)
+    for metric in WORST_BY:
+        worst = sorted(row.images, key=lambda stem, metric=metric: row.images[stem][metric])[:WORST]
+        figures = "".join(
+            f'<a href="#{ids[stem]}"><figure><img data-row="{ids[stem]}" data-of="{method}" alt="">'
+            f'<figcaption title="{html.escape(stem, quote=True)}">{row.images[stem][metric]:.3f} '
+            f"{html.escape(stem)}</figcaption></figure></a>"
+            for stem in worst
+        )
+        groups.append(f'<div><h3>Worst {WORST} by {metric}</h3><div class="five">{figures}</div></div>')
+    return f'<div class="strip"{" hidden" if hidden else ""}>{"".join(groups)}</div>'
+
+
+def line(key: str, stem: str, found: Pictures, methods: Sequence[Row]) -> str:
+    """One image: its pictures side by side and the methods' scores below each other."""
     figures = "".join(figure(caption, found) for caption in found.thumbnails)
-    scores = [row.images.get(stem) for row in rows]
-    columns = "".join(
-        "<td>" + "<br>".join(f"{score[metric]:.3f}" if score else "" for score in scores) + "</td>"
-        for metric in PRINTED
+    scores = [row.images.get(stem) for row in methods]
+    labels = "<br>".join(html.escape(row.label) for row in methods)
+    columns = f'<td class="names">{labels}</td>' if len(methods) > 1 else ""
+    for metric in PRINTED if methods else ():
+        columns += "<td>" + "<br>".join(f"{score[metric]:.3f}" if score else "–" for score in scores) + "</td>"
+    return (
+        f'<tr id="{key}"><td>{html.escape(stem)}</td><td class="row"><div class="pictures">{figures}</div></td>'
+        f"{columns}</tr>"
     )
-    return f'<tr><td>{html.escape(stem)}</td><td class="row">{figures}</td>{columns}</tr>'
 
 
 def figure(caption: str, found: Pictures) -> str:
-    image = f'<img src="{found.thumbnails[caption]}" alt="{html.escape(caption)}" loading="lazy">'
-    if caption in found.files:
-        image = f'<a href="{html.escape(found.files[caption], quote=True)}">{image}</a>'
-    return f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>"
-
-
-def cells(scores: Mapping[str, float], names: Sequence[str]) -> str:
-    return "".join(f"<td>{scores[name]:.2f}</td>" for name in names)
-
-
-TEMPLATE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 14px/1.4 system-ui, sans-serif; margin: 2em; }}
-table {{ border-collapse: collapse; margin: 0 0 2em; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .25em .6em; text-align: right; border-bottom: 1px solid #8884; vertical-align: middle; }}
-th:first-child, td:first-child {{ text-align: left; }}
-.images thead th {{ position: sticky; top: 0; background: Canvas; z-index: 1; }}
-.row {{ display: flex; gap: .5em; }}
-figure {{ margin: 0; }} figcaption {{ text-align: center; opacity: .7; }}
-img {{ display: block; width: 260px; height: auto; transition: transform .1s; }}
-img:hover {{ transform: scale(1.6); position: relative; z-index: 2; }}
-.sort {{ cursor: pointer; text-decoration: underline dotted; }}
-code {{ overflow-wrap: anywhere; }}
-</style></head><body>
-<h1>{title}</h1>
-<p>Protocol <b>{protocol}</b>. Click a column's name to sort: the first click puts the lowest on top.
-A fused picture opens at full size.</p>
-{body}
-<p>Made by <code>{command}</code></p>
-<script>
-document.querySelectorAll("th.sort").forEach(head => head.addEventListener("click", () => {{
-  const body = head.closest("table").tBodies[0], column = head.cellIndex;
-  const sign = head.dataset.up === "1" ? -1 : 1;
-  head.dataset.up = sign === 1 ? "1" : "0";
-  const value = row => row.cells[column].innerText.split("\\n")[0];
-  [...body.rows].sort((a, b) => sign * (column ? value(a) - value(b)
-    : value(a).localeCompare(value(b), undefined, {{numeric: true}}))).forEach(row => body.append(row));
-}}));
-</script></body></html>
-"""
+    """One picture; `data-file` is the full-size image beside the page, if there is one."""
+    name = html.escape(caption, quote=True)
+    file = f' data-file="{quote(found.files[caption])}"' if caption in found.files else ""
+    image = f'<img src="{found.thumbnails[caption]}" alt="{name}" loading="lazy">'
+    return f'<figure data-of="{name}"{file}>{image}<figcaption>{name}</figcaption></figure>'

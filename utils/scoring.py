@@ -166,7 +166,7 @@ def finish(
         try:
             file = write(contender, found, pair, image)
             if not contender.is_floor:
-                pictures.add(contender.name, image, str(file.relative_to(home)) if file else "")
+                pictures.add(contender.name, image, file.relative_to(home).as_posix() if file else "")
             if protocol:
                 sources = sources or Sources(grey(ir), grey(vis))
                 scores[contender.name] = sources.evaluate(grey(image), protocol)

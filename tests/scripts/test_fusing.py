@@ -115,7 +115,7 @@ def test_the_page_stands_alone_but_for_links_to_full_size_images(pairs, weights,
     page = (out / "index.html").read_text()
     assert page.count('src="data:image/jpeg;base64,') == 6
     assert 'src="http' not in page
-    assert 'href="A/1.png"' in page
+    assert 'data-file="A/1.png"' in page
 
 
 def test_refused_pairs_are_named_with_the_reason_and_the_rest_is_done(pairs, weights, tmp_path, capsys):

@@ -112,7 +112,7 @@ def test_nested_folders_keep_their_relative_path(tmp_path, scene):
     assert (tmp_path / "out" / "LLVIP" / "train" / "1.png").exists()
     lines = list(csv.reader((tmp_path / "out" / "LLVIP" / "metrics.csv").open()))
     assert [line[0] for line in lines] == ["image", "test/1", "train/1", "mean"]
-    assert 'href="LLVIP/train/1.png"' in (tmp_path / "out" / "index.html").read_text()
+    assert 'data-file="LLVIP/train/1.png"' in (tmp_path / "out" / "index.html").read_text()
     assert run("--data", tmp_path / "LLVIP", "--fused", tmp_path / "out", "--out", tmp_path / "again") == 0
 
 

@@ -1,0 +1,105 @@
+"""The html page: what stands on it, in which order, and that it works in a real browser."""
+
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from utils.metrics import METRICS
+from utils.report import Pictures, page
+from utils.tables import Row
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def scores(**given):
+    return {metric: float(given.get(metric, 1)) for metric in METRICS}
+
+
+def pictures(*captions):
+    found = Pictures()
+    for shade, caption in enumerate(captions):
+        found.add(caption, np.full((60, 80), 40 * shade, np.uint8), f"{caption} 1.png" if shade > 1 else "")
+    return found
+
+
+@pytest.fixture
+def made():
+    """A page of seven images by two methods, `a` worst at image 3 in VIF, `b` worst at image 5, and the floor."""
+    a = Row("a", {f"{i}": scores(VIF=abs(i - 3) + 0.5, Qabf=i, SSIM=-i) for i in range(7)})
+    b = Row("b", {f"{i}": scores(VIF=abs(i - 5) + 0.5, Qabf=2) for i in range(7)})
+    floor = Row("average", {f"{i}": scores(VIF=9, MSE=0) for i in range(7)}, is_floor=True)
+    shown = {f"{i}": pictures("visible", "infrared", "a", "b") for i in range(7)}
+    return page({"Set <1>": [a, b, floor]}, {"Set <1>": shown}, title="T & T", protocol="cmmdl",
+                command="run 'x y' <z>")  # fmt: skip
+
+
+def test_the_page_is_one_file_that_names_its_command(made):
+    assert "<code>run &#x27;x y&#x27; &lt;z&gt;</code>" in made
+    assert "<h1>T &amp; T</h1>" in made
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", made)
+    assert "<link" not in made
+    assert "@import" not in made
+    assert made.count("data:image/jpeg") == 7 * 4, "every picture once"
+
+
+def test_means_come_first_then_the_worst_then_all(made):
+    assert made.index('class="means"') < made.index("Worst 5 by VIF") < made.index('class="images"')
+
+
+def test_the_worst_images_of_each_method_are_listed_lowest_first(made):
+    by_a, by_b = re.findall(r'<div class="strip".*?</div></div></div>', made)
+    worst = re.search(r"by VIF</h3>(.*?)<h3>", by_a).group(1)
+    assert re.findall(r'title="(\d)"', worst) == ["3", "2", "4", "1", "5"]
+    assert re.findall(r'title="(\d)"', re.search(r"by SSIM</h3>(.*)", by_a).group(1)) == ["6", "5", "4", "3", "2"]
+    assert re.findall(r'title="(\d)"', by_b)[0] == "5"
+    assert "hidden" not in by_a[:30]
+    assert "hidden" in by_b[:30]
+
+
+def test_the_best_mean_among_methods_is_bold_and_the_floor_is_not(made):
+    floor = re.search(r'<tr class="floor">.*?</tr>', made).group()
+    assert "best" not in floor
+    means = re.search(r'class="means".*?</table>', made).group()
+    assert means.count('class="best"') >= 2
+
+
+def test_five_images_need_no_strip_and_no_scores_no_columns():
+    shown, words = {"S": {"1": pictures("visible", "infrared", "a")}}, {"title": "", "protocol": "", "command": ""}
+    few = page({"S": [Row("a", {"1": scores()})]}, shown, **words)
+    assert "Worst" not in few
+    assert "<select>" not in few
+    none = page({"S": [Row("a")]}, shown, **words)
+    assert ">VIF<" not in none
+    assert none.count("<figure") == 3
+
+
+def test_names_with_blanks_become_addresses(made):
+    assert 'data-file="a%201.png"' in made
+
+
+@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")
+def test_sorting_choosing_and_zooming_work_in_a_browser(made, tmp_path):
+    clicks = """
+      const vif = all("th.sort").find(h => h.innerText.startsWith("VIF")), out = document.createElement("output");
+      const body = document.querySelector(".images").tBodies[0];
+      const first = () => [...body.rows].map(r => r.cells[0].innerText).join("");
+      const log = [first()];
+      vif.click(); log.push(first()); vif.click(); log.push(first());
+      const select = document.querySelector("select");
+      select.selectedIndex = 1; select.dispatchEvent(new Event("change")); vif.click(); log.push(first());
+      log.push(all(".strip").map(s => s.hidden).join());
+      log.push(all(".strip img").every(i => i.src.startsWith("data:")));
+      document.querySelector(".images figure img").click();
+      log.push(document.querySelector("dialog").open, all("dialog figure").length);
+      out.value = log.join("|"); document.body.append(out); </script></body>"""
+    (tmp_path / "page.html").write_text(made.replace("</script></body>", clicks), encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
+    done = subprocess.run([BROWSER, *options, (tmp_path / "page.html").as_uri()], capture_output=True, timeout=120)
+    found = re.search(r"<output>(.*?)</output>", done.stdout.decode())
+    assert found, done.stderr.decode()[-2000:]
+    assert found.group(1).split("|") == [
+        "0123456", "3241506", "0615243", "5643210", "true,false", "true", "true", "4",
+    ]  # fmt: skip
