@@ -1,0 +1,39 @@
+"""Make docs/fused.png, the README's picture: sample pairs and what the shipped weights make of them.
+
+    python -m docs.figure
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import net
+from data.images import read_image, write_image
+from utils.memory import keep_freed_memory
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ("Road/lamps", "Field/moonlight", "Road/fumes")
+GAP = 6  # pixels
+
+
+def main() -> None:
+    keep_freed_memory()
+    fuser = net.Fuser(net.load(ROOT / "models" / "CMMDL.pth"))
+    rows = []
+    for sample in SAMPLES:
+        folder, stem = sample.split("/")
+        vis, ir = (read_image(ROOT / "test_img" / folder / kind / f"{stem}.png") for kind in ("vi", "ir"))
+        rows.append(beside([vis, np.dstack([ir] * 3), fuser(vis, ir)]))
+    write_image(ROOT / "docs" / "fused.png", np.vstack([np.pad(row, ((0, GAP), (0, 0), (0, 0))) for row in rows]))
+
+
+def beside(images: list[np.ndarray]) -> np.ndarray:
+    """Images of one height side by side with a gap, 320 pixels wide each."""
+    height = round(images[0].shape[0] * 320 / images[0].shape[1])
+    sized = [cv2.resize(image, (320, height), interpolation=cv2.INTER_AREA) for image in images]
+    return np.hstack([np.pad(image, ((0, 0), (0, GAP), (0, 0))) for image in sized])
+
+
+if __name__ == "__main__":
+    main()
