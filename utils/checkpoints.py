@@ -110,6 +110,8 @@ class Training:
         try:
             if problems := compare(self.model.state_dict(), state["model"]):
                 raise ValueError(problems[0])
+            if odd := [name for name in (*COUNTS, "lr") if type(state[name]) is not type(getattr(self, name))]:
+                raise TypeError(f"{odd[0]} is {state[odd[0]]!r}")
             self.result.load_state_dict(state["model"])
             self.model.load_state_dict(state.get("trained", state["model"]))
             # the optimiser's options stay this run's, because some depend on the device

@@ -49,15 +49,18 @@ def _find(args: Namespace) -> Path | None:
 def unfinished(out: Path, arguments: dict[str, Any]) -> Path | None:
     """The last checkpoint of the newest run below `out` that did not end and was started with the same arguments."""
     for _, folder in sorted(numbered(out), reverse=True):
-        if (folder / FINISHED).exists() or not (folder / LAST).exists():
-            continue
-        try:
-            found = json.loads((folder / ARGUMENTS).read_text(encoding="utf-8"))["arguments"]
-        except (OSError, ValueError, KeyError):
-            continue
-        if important(found) == important(arguments):
+        if (folder / LAST).exists() and not (folder / FINISHED).exists() and started_with(folder, arguments):
             return folder / LAST
     return None
+
+
+def started_with(folder: Path, arguments: dict[str, Any]) -> bool:
+    """Whether a run computes what these arguments say."""
+    try:
+        found = json.loads((folder / ARGUMENTS).read_text(encoding="utf-8"))["arguments"]
+        return important(found) == important(arguments)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no file of ours
+        return False
 
 
 def enter(args: Namespace, checkpoint: Path | None, world: World) -> Path:

@@ -33,7 +33,7 @@ def undisturbed_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def undisturbed(h5, undisturbed_folder, shallow) -> Path:  # noqa: ARG001
-    """The run folder of three epochs of the recipe `best` that nothing interrupted."""
+    """The run folder of two epochs of the recipe `best` that nothing interrupted."""
     folder = undisturbed_folder / "000-cmmdl"
     if not folder.exists():
         assert script.main(["--h5", str(h5), "--out", str(undisturbed_folder), *SMALL, *BEST]) == 0

@@ -37,8 +37,7 @@ def fail() -> None:
     raise OSError("the power went out")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("step", [6, 8])  # within the second epoch, and with its last step
+@pytest.mark.parametrize("number, step", [(signal.SIGTERM, 6), (signal.SIGINT, 8)])  # amid an epoch, with its last step
 def test_a_signal_stops_after_the_step_and_the_same_command_ends_as_if_undisturbed(
     train, tmp_path, monkeypatch, capsys, undisturbed, number, step
 ):

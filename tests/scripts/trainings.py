@@ -8,7 +8,7 @@ import torch
 from data.patchfile import PatchWriter
 
 SMALL = ["--dim", "16", "--batch-size", "2"]
-BEST = ["--recipe", "best", "--epochs", "3"]
+BEST = ["--recipe", "best", "--epochs", "2"]
 
 
 def write_patches(path: Path, count: int) -> Path:
