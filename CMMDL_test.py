@@ -46,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if args.tile:
+        print(f"--tile {args.tile}: a network sees a tile instead of the image, so its result changes", file=sys.stderr)
     for refusal in refused:
         print(f"refused: {refusal}", file=sys.stderr)
     try:

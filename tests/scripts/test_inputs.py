@@ -167,3 +167,9 @@ def test_a_shifted_pair_is_fused_with_a_warning_that_names_the_shift(tmp_path, c
 def test_a_written_png_is_read_alike_by_another_library(tmp_path, scene):
     fused = fused_by(tmp_path, ("a.png", scene.vis), ("a.png", scene.ir))
     np.testing.assert_array_equal(fused, io.imread(tmp_path / "out" / "set" / "a.png"))
+
+
+def test_tiles_are_announced_as_a_change_of_the_result(tmp_path, scene, capsys):
+    fused_by(tmp_path, ("a.png", scene.vis), ("a.png", scene.ir), "--tile", 32)
+    errors = capsys.readouterr().err
+    assert "--tile 32: a network sees a tile instead of the image, so its result changes" in errors
