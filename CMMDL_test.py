@@ -6,6 +6,7 @@
     python CMMDL_test.py --data DIR --fused DIR --out DIR            # score what some other program fused
     python CMMDL_test.py --pairs pairs.csv                           # pairs that a file lists, two paths a line
     python CMMDL_test.py --pair VIS IR                               # one pair
+    python CMMDL_test.py --video VIS IR --out fused.mp4              # two synchronised videos, frame by frame
 
 Exit status: 0 all done, 1 some inputs were refused (each named on stderr) and the rest done, 2 usage.
 """
@@ -30,6 +31,7 @@ from utils.metrics import PROTOCOLS
 from utils.options import UsageError, not_negative, positive
 from utils.scoring import Contender, Folder, Network, run_set
 from utils.sets import describe, open_sets
+from utils.video import fuse_video
 
 HOME = Path(__file__).resolve().parent
 FLOOR = ("average", "max")  # rules without learning that every table shows
@@ -38,16 +40,27 @@ FLOOR = ("average", "max")  # rules without learning that every table shows
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status as the module's docstring says."""
     args = parse(argv)
-    keep_freed_memory()
     try:
+        return carry_out(args)
+    except KeyboardInterrupt:
+        print(f"interrupted; what was fused is in {args.out}", file=sys.stderr)
+        return 130
+
+
+def carry_out(args: argparse.Namespace) -> int:
+    """Open what the command line names, then do the work; the exit status."""
+    keep_freed_memory()
+    if args.tile:
+        print(f"--tile {args.tile}: a network sees a tile instead of the image, so its result changes", file=sys.stderr)
+    try:
+        if args.video:
+            return run_video(args)
         sets, refused = open_sets(args.data, args.pairs, args.pair, task=args.task, limit=args.limit)
         contenders = open_contenders(args)
         args.out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    if args.tile:
-        print(f"--tile {args.tile}: a network sees a tile instead of the image, so its result changes", file=sys.stderr)
     for refusal in refused:
         print(f"refused: {refusal}", file=sys.stderr)
     try:
@@ -55,9 +68,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"interrupted; what was fused is in {args.out}", file=sys.stderr)
-        return 130
     return 1 if refused or refusals else 0
 
 
@@ -95,6 +105,17 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
         write_text(args.out / "table.tex", tables.latex(results, args.protocol))
     print(f"pictures and tables: {args.out / 'index.html'}", file=sys.stderr)
     return refusals
+
+
+def run_video(args: argparse.Namespace) -> int:
+    """Fuse two videos into one; 1 if they ended before their time. ValueError if they cannot be used at all."""
+    model = open_model(args.method[0], weights_by_method(args.weights or [], args.method).get(args.method[0]))
+    fuser = net.Fuser(model, device=args.device, precision=args.precision, tile=args.tile)
+    done = fuse_video(*args.video, args.out, fuser, resize_ir=args.resize == "ir", limit=args.limit)
+    if done.problem:
+        print(f"ended early: {done.problem}", file=sys.stderr)
+    print(f"{args.out}: {done.frames} frames", file=sys.stderr)
+    return 1 if done.problem else 0
 
 
 def open_contenders(args: argparse.Namespace) -> list[Contender]:
@@ -162,7 +183,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--task", choices=TASKS, help="what the pairs are (guessed from the folders' names)")
     add("--resize", choices=["ir"], help="bring the infrared image to the visible's size instead of refusing the pair")
     add("--no-registration-check", action="store_true", help="do not look for misaligned pairs")
-    add("--out", type=Path, default=Path("result"), help="where images, tables and index.html go (result)")
+    add("--video", type=Path, nargs=2, metavar=("VIS", "IR"), help="two synchronised videos; --out is then a video too")
+    add("--out", type=Path, help="where images, tables and index.html go (result), or the video (result/fused.mp4)")
     add("--method", choices=net.METHODS, action="append", help="repeat to compare several (cmmdl)")
     add("--weights", action="append", metavar="[NAME=]PATH", help="weights file (the one that ships in models/)")
     add("--fused", type=Path, metavar="DIR", help="score the images of another program instead of fusing")
@@ -171,16 +193,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--precision", choices=PRECISIONS, default="fp32", help="bf16 is for GPUs (fp32)")
     add("--tile", type=not_negative, default=0, metavar="N",
         help="fuse in overlapping tiles of N pixels; for short memory, changes the result (0: no tiles)")  # fmt: skip
-    add("--limit", type=positive, default=0, metavar="N", help="only the first N pairs of each set")
+    add("--limit", type=positive, default=0, metavar="N", help="only the first N pairs of each set, or frames")
     add("--no-metrics", action="store_true", help="fuse only")
     args = parser.parse_args(argv)
-    if not (args.data or args.pairs or args.pair):
-        args.data = [HOME / "test_img"]
     args.method = list(dict.fromkeys(args.method or ["cmmdl"]))
     if args.fused and (args.weights or args.no_metrics):
         parser.error("--fused scores images as they are; it goes with neither --weights nor --no-metrics")
-    if args.out.exists() and not args.out.is_dir():
-        parser.error(f"--out {args.out}: is a file; expected a folder")
+    if args.video and (args.data or args.pairs or args.pair or args.fused or len(args.method) > 1):
+        parser.error("--video is one job by one method; it goes without --data, --pairs, --pair and --fused")
+    args.out = args.out or Path("result/fused.mp4" if args.video else "result")
+    if args.out.exists() and args.out.is_dir() is bool(args.video):
+        found, expected = ("folder", "file") if args.video else ("file", "folder")
+        parser.error(f"--out {args.out}: is a {found}; expected a {expected}")
+    if not (args.data or args.pairs or args.pair):
+        args.data = [HOME / "test_img"]
     return args
 
 

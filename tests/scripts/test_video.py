@@ -1,0 +1,137 @@
+"""CMMDL_test.py --video: two files in, one file out, no flicker, and a clear word when an input ends early."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import CMMDL_test
+from data.scenes import render
+from utils.video import RunningRange
+
+
+def run(*arguments):
+    return CMMDL_test.main([str(argument) for argument in (*arguments, "--method", "average")])
+
+
+def film(path, frames, fps=10):
+    codec = cv2.VideoWriter_fourcc(*("mp4v" if path.suffix == ".mp4" else "MJPG"))
+    video = cv2.VideoWriter(str(path), codec, fps, frames[0].shape[1::-1])
+    for frame in frames:
+        video.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR if frame.ndim == 3 else cv2.COLOR_GRAY2BGR))
+    video.release()
+    return path
+
+
+def play(path):
+    capture, frames = cv2.VideoCapture(str(path)), []
+    while True:
+        there, frame = capture.read()
+        if not there:
+            return frames
+        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return render(0, 64, 96)
+
+
+@pytest.fixture
+def films(tmp_path, scene):
+    """Two videos of 12 frames in which the scene moves to the right."""
+    return [film(tmp_path / f"{name}.mp4", [np.roll(image, k, axis=1) for k in range(12)])
+            for name, image in (("vis", scene.vis), ("ir", scene.ir))]  # fmt: skip
+
+
+def test_two_videos_become_one_in_colour(films, tmp_path, capsys):
+    out = tmp_path / "deep" / "fused.mp4"
+    assert run("--video", *films, "--out", out) == 0
+    frames = play(out)
+    assert len(frames) == 12
+    assert frames[0].shape == (64, 96, 3)
+    assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FPS) == 10
+    assert np.ptp(frames[0].astype(int), axis=2).mean() > 5
+    assert "fused.mp4: 12 frames" in capsys.readouterr().err
+
+
+def test_the_limit_counts_frames(films, tmp_path):
+    assert run("--video", *films, "--out", tmp_path / "fused.avi", "--limit", 3) == 0
+    assert len(play(tmp_path / "fused.avi")) == 3
+
+
+def test_a_flash_does_not_make_the_rest_of_the_picture_flicker(tmp_path, scene):
+    dark = scene.ir // 3
+    flash = dark.copy()
+    flash[:20, :20] = 255
+    vis = film(tmp_path / "vis.avi", [scene.vis // 3] * 9)
+    ir = film(tmp_path / "ir.avi", [dark, dark, dark, flash, dark, flash, dark, dark, dark])
+    assert run("--video", vis, ir, "--out", tmp_path / "fused.avi") == 0
+    rest = [frame[30:, 30:].mean() for frame in play(tmp_path / "fused.avi")]
+    assert np.abs(np.diff(rest)).max() < 0.15 * np.mean(rest), "stretched by itself, a frame with a flash loses half"
+    assert max(rest) > 60, "the range is stretched"
+
+
+def test_the_running_range_follows_slowly():
+    stretch, frame = RunningRange(memory=0.9), torch.linspace(0.2, 0.6, 1000).reshape(1, 1, 10, 100)
+    assert stretch(frame).min() == 0
+    assert stretch(frame).max() == 1
+    brighter = stretch(frame + 0.2)
+    assert stretch.points[1] == pytest.approx(0.6 + 0.1 * 0.2, abs=0.002)
+    assert brighter.mean() > 0.8, "a sudden change stays visible"
+    for _ in range(60):
+        settled = stretch(frame + 0.2)
+    assert settled.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_unequal_frame_counts_are_told_and_the_common_part_plays(films, tmp_path, scene, capsys):
+    short = film(tmp_path / "short.mp4", [scene.ir] * 7)
+    assert run("--video", films[0], short, "--out", tmp_path / "fused.mp4") == 1
+    assert len(play(tmp_path / "fused.mp4")) == 7
+    assert "short.mp4 has 7 frames, vis.mp4 12 frames; expected as many in both" in capsys.readouterr().err
+
+
+def test_a_broken_frame_is_told_and_the_finished_part_plays(films, tmp_path, capsys):
+    texture = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    whole = film(tmp_path / "noise.mp4", [np.roll(texture, k) for k in range(12)]).read_bytes()
+    middle = len(whole) // 2
+    (tmp_path / "noise.mp4").write_bytes(whole[:middle] + bytes(6000) + whole[middle + 6000 :])
+    assert run("--video", tmp_path / "noise.mp4", films[1], "--out", tmp_path / "fused.mp4") == 1
+    count = len(play(tmp_path / "fused.mp4"))
+    assert 1 <= count < 10
+    message = f"frame {count + 1} cannot be read in noise.mp4 of 12; the {count} frames before it were fused"
+    assert message in capsys.readouterr().err
+
+
+def test_another_size_is_refused_unless_the_infrared_is_to_be_resized(films, tmp_path, scene, capsys):
+    small = film(tmp_path / "small.mp4", [cv2.resize(scene.ir, (48, 32))] * 12)
+    assert run("--video", films[0], small, "--out", tmp_path / "fused.mp4") == 2
+    assert "vis.mp4 96x64 and small.mp4 48x32; expected one size (--resize ir" in capsys.readouterr().err
+    assert not (tmp_path / "fused.mp4").exists()
+    assert run("--video", films[0], small, "--out", tmp_path / "fused.mp4", "--resize", "ir") == 0
+    assert len(play(tmp_path / "fused.mp4")) == 12
+
+
+@pytest.mark.parametrize(("vis", "out", "message"), [
+    ("nothing.mp4", "fused.mp4", "nothing.mp4: no such file"),
+    ("text.mp4", "fused.mp4", "text.mp4: not a video that OpenCV can read"),
+    ("vis.mp4", "fused.xyz", "extension '.xyz'; expected one of .mp4"),
+])  # fmt: skip
+def test_what_is_no_video_is_refused_in_one_sentence(films, tmp_path, capsys, vis, out, message):
+    (tmp_path / "text.mp4").write_text("hello")
+    assert run("--video", tmp_path / vis, films[1], "--out", tmp_path / out) == 2
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("more", [["--data", "x"], ["--pair", "a", "b"], ["--fused", "x"], ["--method", "max"]])
+def test_a_video_is_a_job_of_its_own(films, tmp_path, more):
+    with pytest.raises(SystemExit) as error:
+        run("--video", *films, "--out", tmp_path / "fused.mp4", *more)
+    assert error.value.code == 2
+
+
+def test_a_folder_cannot_become_the_video(films, tmp_path):
+    with pytest.raises(SystemExit):
+        run("--video", *films, "--out", tmp_path)

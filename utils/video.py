@@ -1,0 +1,146 @@
+"""Two synchronised videos fused frame by frame, without flicker and with a file that plays as far as it got."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from net.fuser import PERCENTILES, Fuser, to_uint8, to_unit
+from utils.inputs import resize
+
+CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
+MEMORY = 0.95  # of the running range: how much of it each frame keeps, about a second of memory at 25 frames
+FALLBACK_FPS = 25.0
+SLACK = 2  # frames by which a header's count may be off without anything being wrong
+
+
+class VideoError(ValueError):
+    """A video that cannot be used; the message is one sentence with the file, what was found and what was expected."""
+
+
+@dataclass
+class RunningRange:
+    """Stretches fused frames to the full range by black and white points that move slowly, so that nothing flickers.
+
+    Both are exponential averages of the frames' 0.1 and 99.9 percentiles; the first frame sets them.
+    """
+
+    memory: float = MEMORY
+    points: np.ndarray | None = field(default=None, init=False)
+
+    def __call__(self, frame: Tensor) -> Tensor:
+        """A frame (1, C, H, W), its range mapped to [0, 1] and clipped."""
+        found = np.percentile(frame.numpy(), PERCENTILES)
+        self.points = found if self.points is None else self.memory * self.points + (1 - self.memory) * found
+        low, high = (float(point) for point in self.points)
+        return ((frame - low) / max(high - low, 1e-3)).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Done:
+    """How many frames were written, and what ended the video early ("" if nothing)."""
+
+    frames: int
+    problem: str = ""
+
+
+class Source:
+    """The frames of one video file as RGB."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise VideoError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected a video")
+        self.path, self.capture = path, cv2.VideoCapture(str(path))
+        self.size = tuple(int(self.capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if not self.capture.isOpened() or 0 in self.size:
+            raise VideoError(f"{path}: not a video that OpenCV can read; expected mp4, avi, mov or mkv")
+        self.count = max(0, int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT)))  # as the header claims; 0: unknown
+        self.fps = self.capture.get(cv2.CAP_PROP_FPS)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        while True:
+            there, frame = self.capture.read()
+            if not there:
+                return
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+
+def fuse_video(vis: Path, ir: Path, out: Path, fuser: Fuser, *, resize_ir: bool = False, limit: int = 0) -> Done:
+    """Fuse two video files frame by frame into a third, without sound.
+
+    Args:
+        vis, ir: the two files; frame n of one belongs to frame n of the other.
+        out: .mp4, .m4v, .mov or .avi. Whatever ends the run early, the file is closed and plays up to there.
+        fuser: gives luminance and colour; its `stretch` does not count, the range moves slowly instead.
+        resize_ir: bring infrared frames to the visible's size; False refuses two sizes.
+        limit: only so many frames; 0 takes all.
+
+    Raises:
+        VideoError: before anything is written, for files that cannot be opened or do not fit together.
+    """
+    sources = Source(vis), Source(ir)
+    if sources[0].size != sources[1].size and not resize_ir:
+        sizes = " and ".join(f"{s.path.name} {s.size[0]}x{s.size[1]}" for s in sources)
+        raise VideoError(f"{sizes}; expected one size (--resize ir brings infrared to the size of visible)")
+    fps = sources[0].fps if sources[0].fps > 0 else FALLBACK_FPS
+    stretch, written = RunningRange(), 0
+    total = min((n for n in (sources[0].count, sources[1].count, limit) if n), default=None)
+    with ExitStack() as stack:
+        write = stack.enter_context(writer(out, fps, sources[0].size))
+        bar = stack.enter_context(tqdm(total=total, desc=out.name, unit="frame", disable=None))
+        for frames in itertools.zip_longest(*(itertools.islice(source, limit or None) for source in sources)):
+            if any(frame is None for frame in frames):
+                break
+            write(fuse_frame(fuser, *frames, stretch))
+            written += 1
+            bar.update()
+        else:
+            frames = (None, None)
+    return Done(written, _ending(sources, frames, written, limit))
+
+
+def fuse_frame(fuser: Fuser, vis: np.ndarray, ir: np.ndarray, stretch: RunningRange) -> np.ndarray:
+    """One fused RGB frame of two; the luminance is stretched by the running range before it gets its colour."""
+    if vis.shape != ir.shape:
+        ir = resize(ir, vis.shape[:2])
+    vis, ir = to_unit(vis, "visible"), to_unit(ir, "infrared")
+    with torch.inference_mode():
+        return to_uint8(fuser.colour(stretch(fuser.luminance(vis, ir)), vis), stretch=False)
+
+
+@contextmanager
+def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
+    """A function that appends RGB frames to a video file, which is closed whatever happens."""
+    if path.suffix.lower() not in CODECS:
+        raise VideoError(f"{path}: extension '{path.suffix}'; expected one of {', '.join(CODECS)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*CODECS[path.suffix.lower()]), fps, size)
+    if not video.isOpened():
+        raise VideoError(f"{path}: cannot be written as {CODECS[path.suffix.lower()]}, {size[0]}x{size[1]}")
+    try:
+        yield lambda frame: video.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    finally:
+        video.release()
+
+
+def _ending(sources: tuple[Source, Source], last: tuple, written: int, limit: int) -> str:
+    """What ended the two videos early, in words; "" if both ended together where their headers say."""
+    ended = [source for source, frame in zip(sources, last, strict=True) if frame is None]
+    if limit and written >= limit:
+        return ""
+    broken = [source for source in ended if source.count > written + SLACK]
+    if broken:
+        claims = " and ".join(f"{s.path.name} of {s.count}" for s in broken)
+        return f"frame {written + 1} cannot be read in {claims}; the {written} frames before it were fused"
+    if len(ended) == 1:
+        longer = next(source for source in sources if source is not ended[0])
+        more = f"{longer.count} frames" if longer.count else "more"
+        return f"{ended[0].path.name} has {written} frames, {longer.path.name} {more}; expected as many in both"
+    return ""
