@@ -77,7 +77,10 @@ class CMMDL(nn.Module):
             ValueError: for other shapes, unequal sizes, integers, NaN (`net.checks.check_pair`).
         """
         check_pair(vis, ir)
-        e_vis, e_ir = self.encoder(torch.cat([vis, ir])).chunk(2)  # one pass of the shared encoder; (B, C, H, W) each
+        if torch.is_grad_enabled():  # one pass of the shared encoder
+            e_vis, e_ir = self.encoder(torch.cat([vis, ir])).chunk(2)  # (B, C, H, W) each
+        else:  # nothing has to be kept for a backward pass, so two passes need half the memory
+            e_vis, e_ir = self.encoder(vis), self.encoder(ir)
         s_vis, s_ir = self.sdlb_vis(e_vis), self.sdlb_ir(e_ir)  # (B, C, H, W)
         f_vis, f_ir = self.fdlb(e_vis, e_ir)  # (B, C, H, W)
         return self.decoder(self.hdfab(f_vis, f_ir, s_vis, s_ir))  # (B, 1, H, W)
