@@ -8,16 +8,21 @@
 import torch
 from torch import Tensor, nn
 
+from net.bands import in_bands
 from net.checks import check_pair
 from net.fdlb import FDLB
 from net.hdfab import HDFAB
-from net.restormer import TransformerBlock
+from net.restormer import Transformer, TransformerBlock
 from net.sdlb import SDLB
 from net.sfca import SFCA
 
 
-def transformer(dim: int, heads: int, depth: int) -> nn.Sequential:
-    return nn.Sequential(*(TransformerBlock(dim, SFCA(dim, heads), "sfca") for _ in range(depth)))
+def transformer(dim: int, heads: int, depth: int) -> Transformer:
+    return Transformer(*(TransformerBlock(dim, SFCA(dim, heads), "sfca") for _ in range(depth)))
+
+
+def channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 class Encoder(nn.Module):
@@ -29,7 +34,9 @@ class Encoder(nn.Module):
         self.blocks = transformer(dim, heads, depth)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.blocks(self.embed(x).contiguous(memory_format=torch.channels_last))
+        if in_bands(self, x):  # one image after the other: half the memory of both
+            return torch.cat([self.blocks(channels_last(self.embed(one))) for one in x.split(1)])
+        return self.blocks(channels_last(self.embed(x)))
 
 
 class Decoder(nn.Module):
@@ -77,10 +84,12 @@ class CMMDL(nn.Module):
             ValueError: for other shapes, unequal sizes, integers, NaN (`net.checks.check_pair`).
         """
         check_pair(vis, ir)
-        if torch.is_grad_enabled():  # one pass of the shared encoder
-            e_vis, e_ir = self.encoder(torch.cat([vis, ir])).chunk(2)  # (B, C, H, W) each
-        else:  # nothing has to be kept for a backward pass, so two passes need half the memory
-            e_vis, e_ir = self.encoder(vis), self.encoder(ir)
-        s_vis, s_ir = self.sdlb_vis(e_vis), self.sdlb_ir(e_ir)  # (B, C, H, W)
+        return self.decoder(self.aggregated(vis, ir))  # (B, 1, H, W)
+
+    def aggregated(self, vis: Tensor, ir: Tensor) -> Tensor:
+        """What the decoder reads, (B, C, H, W); a method, so that all else is freed before the decoder runs."""
+        e_vis, e_ir = self.encoder(torch.cat([vis, ir])).chunk(2)  # one pass of the shared encoder; (B, C, H, W) each
         f_vis, f_ir = self.fdlb(e_vis, e_ir)  # (B, C, H, W)
-        return self.decoder(self.hdfab(f_vis, f_ir, s_vis, s_ir))  # (B, 1, H, W)
+        s_vis, s_ir = self.sdlb_vis(e_vis), self.sdlb_ir(e_ir)  # (B, C, H, W)
+        del e_vis, e_ir  # the memory of two feature images, for HDFAB
+        return self.hdfab(f_vis, f_ir, s_vis, s_ir)

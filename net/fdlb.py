@@ -1,9 +1,11 @@
 """FDLB: frequency-domain learning block, both modalities together in amplitude and phase."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.fourier import at_least_float32, irfft2, phase, rfft2
+from net.bands import from_planes, image, in_bands, pixels, row_bands
+from net.fourier import at_least_float32, irfft2, make_real_bins_positive, phase, rfft2
 
 EPS = 1e-8  # keeps the derivative of an amplitude finite where the spectrum is zero
 
@@ -33,15 +35,34 @@ class FDLB(nn.Module):
         self.post_ir = nn.Conv2d(dim, dim, 3, padding=1)
 
     def forward(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
+        if in_bands(self, vis):
+            pairs = [self._by_bands(*pair) for pair in zip(vis.split(1), ir.split(1), strict=True)]
+            return pairs[0] if len(pairs) == 1 else tuple(map(torch.cat, zip(*pairs, strict=True)))
         size = vis.shape[-2:]
         spectrum_vis = rfft2(self.pre_vis(vis) + EPS)  # (B, C, H, W // 2 + 1), complex
         spectrum_ir = rfft2(self.pre_ir(ir) + EPS)
         phase_vis, phase_ir = phase(spectrum_vis, size), phase(spectrum_ir, size)
         fused = self.phase_fused(torch.cat([phase_vis, phase_ir], dim=1))
         amplitude_vis, amplitude_ir = self.amp_vis(spectrum_vis.abs()), self.amp_ir(spectrum_ir.abs())
-        restored_vis = image(amplitude_vis, fused, size) + image(amplitude_vis, self.pha_vis(phase_vis), size)
-        restored_ir = image(amplitude_ir, fused, size) + image(amplitude_ir, self.pha_ir(phase_ir), size)
+        restored_vis = from_polar(amplitude_vis, fused, size) + from_polar(amplitude_vis, self.pha_vis(phase_vis), size)
+        restored_ir = from_polar(amplitude_ir, fused, size) + from_polar(amplitude_ir, self.pha_ir(phase_ir), size)
         return self.post_vis(restored_vis.to(vis.dtype)), self.post_ir(restored_ir.to(ir.dtype))
+
+    def _by_bands(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` computes, of one pair (1, C, H, W).
+
+        Everything between the transforms is local to a bin, so bands of rows of the spectra pass through all of it.
+        """
+        spectra = [spectrum(self.pre_vis, vis), spectrum(self.pre_ir, ir)]  # (C, H, W // 2 + 1), complex
+        bands = row_bands(spectra[0].shape[1], 2 * spectra[0][:, 0].numel(), vis.element_size())
+        fused = torch.empty_like(spectra[0], dtype=vis.dtype)
+        for rows in bands:
+            phases = torch.cat([spectrum[:, rows].angle() for spectrum in spectra]).flatten(1)  # (2C, P)
+            fused[:, rows] = mixed(self.phase_fused, phases).view(fused[:, rows].shape)
+        size = vis.shape[-2:]
+        out_vis = self.post_vis(restored(spectra.pop(0), fused, self.amp_vis, self.pha_vis, bands, size))
+        out_ir = self.post_ir(restored(spectra.pop(0), fused, self.amp_ir, self.pha_ir, bands, size))
+        return out_vis, out_ir
 
 
 def mixer(channels: int, dim: int) -> nn.Sequential:
@@ -49,7 +70,57 @@ def mixer(channels: int, dim: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, dim, 1), nn.LeakyReLU(0.1), nn.Conv2d(dim, dim, 1))
 
 
-def image(amplitude: Tensor, angle: Tensor, size: tuple[int, int]) -> Tensor:
+def spectrum(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    """`rfft2(convolution(x) + EPS)` of one image (1, C, H, W) as (C, H, W // 2 + 1), real bins with an angle >= 0.
+
+    The matrix product puts out planes, as the transform reads them, whatever the layout of x.
+    """
+    bias, weight = (convolution.bias + EPS)[:, None], convolution.weight.flatten(1)
+    height, width = x.shape[-2:]
+    points = pixels(x).flatten(0, 1).t()  # (C, HW)
+    transformed = points.new_empty(len(bias), height, width // 2 + 1, dtype=x.dtype.to_complex())
+    for out, b, w in zip(transformed.split(16), bias.split(16), weight.split(16), strict=True):
+        out.copy_(rfft2(torch.addmm(b, w, points).view(len(b), height, width)))
+    make_real_bins_positive(transformed, (height, width))
+    return transformed
+
+
+def mixed(mixer: nn.Sequential, x: Tensor) -> Tensor:
+    """A mixer on planes of any shape: (channels, P) -> (dim, P)."""
+    first, _, second = mixer
+    hidden = F.leaky_relu_(torch.addmm(first.bias[:, None], first.weight.flatten(1), x), 0.1)
+    return torch.addmm(second.bias[:, None], second.weight.flatten(1), hidden)
+
+
+def restored(
+    own: Tensor,
+    phase_fused: Tensor,
+    amplitude: nn.Sequential,
+    phase: nn.Sequential,
+    bands: list[slice],
+    size: torch.Size,
+) -> Tensor:
+    """r of one modality, (1, C, H, W), from its spectrum (C, H, W // 2 + 1), which is overwritten."""
+    fused = torch.empty_like(own)
+    for rows in bands:
+        strength, angle = mixed(amplitude, own[:, rows].abs().flatten(1)), phase_fused[:, rows].flatten(1)  # (C, P)
+        put_polar(fused[:, rows], strength, angle)
+        put_polar(own[:, rows], strength, mixed(phase, own[:, rows].angle().flatten(1)))
+    # A plane is shorter than its spectrum, so that the first planes fit where the first spectra have been read.
+    result = torch.view_as_real(own).flatten()[: len(own) * size.numel()].view(len(own), *size)
+    for planes, a, b in zip(result.split(4), fused.split(4), own.split(4), strict=True):
+        torch.add(irfft2(a, size).abs_(), irfft2(b, size).abs_(), out=planes)
+    del fused
+    return image(from_planes(result))
+
+
+def put_polar(out: Tensor, amplitude: Tensor, angle: Tensor) -> None:
+    """Writes the spectrum that `from_polar` inverts, from (C, P) each, into (C, n, W // 2 + 1)."""
+    real, imaginary = (amplitude * angle.cos()).add_(2 * EPS), (amplitude * angle.sin()).add_(EPS)
+    out.copy_(torch.complex(real, imaginary).view(out.shape))
+
+
+def from_polar(amplitude: Tensor, angle: Tensor, size: tuple[int, int]) -> Tensor:
     """|irfft2| of a spectrum in polar form; EPS is added as the release does, twice to the real part."""
     amplitude, angle = at_least_float32(amplitude), at_least_float32(angle)
     spectrum = torch.complex(amplitude * torch.cos(angle) + 2 * EPS, amplitude * torch.sin(angle) + EPS)

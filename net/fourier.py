@@ -24,6 +24,12 @@ def circular_convolution(a: Tensor, b: Tensor) -> Tensor:
     return irfft2(rfft2(a) * rfft2(b), a.shape[-2:])
 
 
+def convolve_in_place(a: Tensor, b: Tensor, planes: int = 4) -> None:
+    """Puts `circular_convolution(a, b)` of two (C, H, W) tensors in the place of `a`, a few planes at a time."""
+    for some, other in zip(a.split(planes), b.split(planes), strict=True):
+        some.copy_(irfft2(rfft2(some).mul_(rfft2(other)), a.shape[-2:]))
+
+
 def phase(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
     """Angles of `rfft2(x)`, in [-pi, pi], where x had (H, W) = `size`.
 
@@ -32,10 +38,21 @@ def phase(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
     """
     angle = torch.angle(spectrum)
     real = torch.zeros(angle.shape[-2:], dtype=torch.bool, device=angle.device)
+    for row, column in real_bins(size):
+        real[row, column] = True
+    return torch.where(real, angle.abs(), angle)
+
+
+def make_real_bins_positive(spectrum: Tensor, size: tuple[int, int]) -> None:
+    """Makes `torch.angle(spectrum)` what `phase` gives: changes the sign of round-off, in place."""
+    imaginary = torch.view_as_real(spectrum)[..., 1]
+    for row, column in real_bins(size):
+        imaginary[..., row, column].abs_()
+
+
+def real_bins(size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Rows and columns of the bins of `rfft2` that are real for every real image of this size."""
     height, width = size
     rows = (0,) if height % 2 else (0, height // 2)
     columns = (0,) if width % 2 else (0, width // 2)
-    for row in rows:
-        for column in columns:
-            real[row, column] = True
-    return torch.where(real, angle.abs(), angle)
+    return [(row, column) for row in rows for column in columns]

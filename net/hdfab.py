@@ -1,7 +1,12 @@
 """HDFAB: heterogeneous-domain feature aggregation block (the journal abstract calls it HDFFB), and the decoder."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from net.bands import BAND_BYTES, image, in_bands, one_by_one, pixels, row_bands
+
+DENSE_BYTES = 6 * BAND_BYTES  # of a band of the dense stages, which wait for arithmetic, not for memory
 
 
 class CBR(nn.Sequential):
@@ -26,7 +31,13 @@ class ChannelAttention(nn.Sequential):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * super().forward(x)
+        return x * self.gains(self[0](x))
+
+    def gains(self, mean: Tensor) -> Tensor:
+        """The channels' weights for channels with these means, (B, C, 1, 1) in and out."""
+        for layer in list(self)[1:]:
+            mean = layer(mean)
+        return mean
 
 
 class DenseStage(nn.Sequential):
@@ -61,6 +72,8 @@ class HDFAB(nn.Module):
         self.dense = nn.ModuleList(DenseStage(k * dim, dim) for k in range(1, 5))
 
     def forward(self, f_vis: Tensor, f_ir: Tensor, s_vis: Tensor, s_ir: Tensor) -> Tensor:
+        if in_bands(self, f_vis):
+            return one_by_one(self._by_bands, f_vis, f_ir, s_vis, s_ir)
         a = self.cbr_1(torch.cat([f_vis, s_ir], dim=1))
         b = self.cbr_2(torch.cat([s_vis, f_ir], dim=1))
         m = torch.cat([a, b], dim=1)  # (B, 2C, H, W)
@@ -71,3 +84,59 @@ class HDFAB(nn.Module):
         for stage in self.dense[:-1]:
             features = torch.cat([features, stage(features)], dim=1)  # (B, kC, H, W)
         return self.channel_1(x1) + self.channel_2(x2) + self.dense[-1](features)
+
+    def _by_bands(self, f_vis: Tensor, f_ir: Tensor, s_vis: Tensor, s_ir: Tensor) -> Tensor:
+        """What `forward` computes, of one image (1, C, H, W); every BatchNorm is folded into its convolution."""
+        _, dim, height, width = f_vis.shape
+        m = self._crossed(*(pixels(x) for x in (f_vis, f_ir, s_vis, s_ir)))
+        summary = torch.stack([m.mean(-1), m.amax(-1)])[None]  # (1, 2, H, W)
+        weight = 1 + torch.sigmoid(self.spatial(summary))[0].permute(1, 2, 0)  # (H, W, 1): m + w m = (1 + w) m
+        means = (weight.flatten() @ m.flatten(0, 1) / (height * width))[None, :, None, None].chunk(2, dim=1)
+        blocks = self.channel_1, self.channel_2
+        gains = torch.cat([block.gains(mean) for block, mean in zip(blocks, means, strict=True)]).flatten(1)  # (2, C)
+        stages = [folded(stage[0], stage[1], stage[2]) for stage in self.dense]
+        cbr_weight, cbr_bias = folded(self.cbr_3[0], self.cbr_3[1])
+        y = m.new_empty(height, width, dim)
+        for rows in row_bands(height, width * 4 * dim, m.element_size(), DENSE_BYTES):
+            # Each dense stage needs a row more on either side than its result has: four at first, none at last.
+            count, top = rows.stop - rows.start, rows.start - 4
+            inside = slice(max(0, top), min(height, rows.stop + 4))
+            x = m[inside] * weight[inside]  # (n, W, 2C)
+            features = m.new_zeros(count + 8, width, 4 * dim)
+            outside = features[: inside.start - top], features[inside.stop - top :]  # beyond the border of the image
+            d = torch.addmm(cbr_bias, x.flatten(0, 1), cbr_weight.flatten(1).t()).clamp_(0, 6)
+            features[inside.start - top : inside.stop - top, :, :dim] = d.view(-1, width, dim)
+            for k, (kernel, bias) in enumerate(stages, start=1):
+                known = image(features[k - 1 : count + 9 - k, :, : k * dim])
+                stage = pixels(F.conv2d(known, kernel, bias, padding=(0, 1)).relu_())  # (count + 8 - 2k, W, C)
+                if k < len(stages):
+                    features[k : count + 8 - k, :, k * dim : (k + 1) * dim] = stage
+                    for beyond in outside:
+                        beyond.zero_()
+            x1, x2 = x[rows.start - inside.start :][:count].chunk(2, dim=-1)
+            torch.addcmul(stage, x1, gains[0], out=y[rows]).addcmul_(x2, gains[1])
+        return image(y)
+
+    def _crossed(self, f_vis: Tensor, f_ir: Tensor, s_vis: Tensor, s_ir: Tensor) -> Tensor:
+        """`[CBR_1([F_v, S_i]), CBR_2([S_v, F_i])]`, from (H, W, C) each to (H, W, 2C)."""
+        height, width, dim = s_vis.shape
+        m = s_vis.new_empty(height, width, 2 * dim)
+        for block, out, first, second in zip(
+            (self.cbr_1, self.cbr_2), m.chunk(2, dim=-1), (f_vis, s_vis), (s_ir, f_ir), strict=True
+        ):
+            weight, bias = folded(block[0], block[1])
+            weight = weight.flatten(1).t()  # (2C, C); a product with each half replaces the concatenation
+            for rows in row_bands(height, width * dim, m.element_size()):
+                half = torch.addmm(bias, first[rows].flatten(0, 1), weight[:dim])
+                half.addmm_(second[rows].flatten(0, 1), weight[dim:]).clamp_(0, 6)
+                out[rows] = half.view(-1, width, dim)
+        return m
+
+
+def folded(convolution: nn.Conv2d, *norms: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the one convolution that equals a convolution without bias and then `norms` in eval mode."""
+    weight, bias = convolution.weight, torch.zeros_like(norms[0].running_mean)
+    for norm in norms:
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        weight, bias = weight * scale[:, None, None, None], (bias - norm.running_mean) * scale + norm.bias
+    return weight, bias

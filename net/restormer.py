@@ -5,15 +5,22 @@ After Restormer (Zamir et al., CVPR 2022), as CMMDL uses it. All tensors are (B,
 convolutions and the normalisation over channels read.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from net.bands import expand_and_filter, image, in_bands, matrix, one_by_one, pixels
 
 
 class ChannelLayerNorm(nn.LayerNorm):
     """LayerNorm over the channels of each pixel, (B, C, H, W) -> (B, C, H, W); biased variance, eps 1e-5."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self.last(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def last(self, x: Tensor) -> Tensor:
+        """The same for tensors that have their channels last, (..., C)."""
+        return super().forward(x)
 
 
 class GDFN(nn.Module):
@@ -35,6 +42,15 @@ class GDFN(nn.Module):
         a, b = self.dwconv(self.project_in(x)).chunk(2, dim=1)
         return self.project_out(F.gelu(a) * b)
 
+    def residual(self, x: Tensor, norm: ChannelLayerNorm, out: Tensor) -> None:
+        """`out = x + self(norm(x))` of one image (H, W, C), by bands."""
+        expand, project = matrix(self.project_in), matrix(self.project_out)
+        source = lambda rows: norm.last(x[rows])  # noqa: E731
+        for rows, hidden in expand_and_filter(source, expand, self.dwconv.weight, x.shape[:2]):
+            a, b = hidden.chunk(2, dim=-1)
+            gated = F.gelu(a).mul_(b)
+            torch.addmm(x[rows].flatten(0, 1), gated.flatten(0, 1), project, out=out[rows].flatten(0, 1))
+
 
 class TransformerBlock(nn.Module):
     """`x + attention(norm1(x))`, then `x + GDFN(norm2(x))`; (B, C, H, W) in and out.
@@ -53,3 +69,23 @@ class TransformerBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x + getattr(self, self._attention)(self.norm1(x))
         return x + self.gdfn(self.norm2(x))
+
+    def update(self, x: Tensor, scratch: list[Tensor]) -> None:
+        """`x = forward(x)` in place, of one image (H, W, C), by bands; `scratch` is four tensors of its size."""
+        y = getattr(self, self._attention).residual(x, self.norm1, scratch)
+        self.gdfn.residual(y, self.norm2, out=x)
+
+
+class Transformer(nn.Sequential):
+    """Transformer blocks in sequence; (B, C, H, W) in and out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return one_by_one(self._by_bands, x) if in_bands(self, x) else super().forward(x)
+
+    def _by_bands(self, x: Tensor) -> Tensor:
+        """What `forward` computes, of one image (1, C, H, W); all blocks share one set of large tensors."""
+        x = pixels(x).clone(memory_format=torch.contiguous_format)
+        scratch = [torch.empty_like(x) for _ in range(4)]
+        for block in self:
+            block.update(x, scratch)
+        return image(x)

@@ -1,8 +1,12 @@
 """SDLB: spatial-domain learning block, three coupling layers on one modality's features."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from net.bands import expand_and_filter, image, in_bands, matrix, one_by_one, pixels
 
 COUPLINGS = ("released", "affine")
 
@@ -42,6 +46,17 @@ class Coupling(nn.Module):
         self.rho = Bottleneck(dim // 2)
         self.eta = Bottleneck(dim // 2)
 
+    def by_bands(self, x: Tensor) -> Tensor:
+        """What `forward` computes, of one image (H, W, C); rho and eta read y1 in one pass."""
+        y = torch.empty_like(x)
+        (z1, z2), (y1, y2) = x.chunk(2, dim=-1), y.chunk(2, dim=-1)
+        for rows, (phi,) in bottlenecks(z2 if self.affine else z1, self.phi):
+            torch.add(z1[rows], phi, out=y1[rows])
+        for rows, (rho, eta) in bottlenecks(y1, self.rho, self.eta):
+            scale = rho.mul_(0.5).tanh_().mul_(0.8).exp_()
+            torch.addcmul(eta, z2[rows], scale, out=y2[rows])
+        return y
+
     def log_scale(self, y1: Tensor) -> Tensor:
         return 0.8 * torch.tanh(0.5 * self.rho(y1))  # 2 sigmoid(x) - 1 = tanh(x / 2)
 
@@ -64,6 +79,26 @@ class Coupling(nn.Module):
         return torch.cat([y1 - self.phi(z2), z2], dim=1)
 
 
+def bottlenecks(z: Tensor, *blocks: Bottleneck) -> Iterator[tuple[slice, list[Tensor]]]:
+    """Bands of several bottlenecks of one input (H, W, C), side by side: yields rows and one (n, W, C) for each."""
+    expand = torch.cat([matrix(block.expand) for block in blocks], dim=1)
+    depthwise = torch.cat([block.dwconv.weight for block in blocks])
+    bands = expand_and_filter(
+        lambda rows: z[rows], expand, depthwise, z.shape[:2], activation=relu6_, reflect=True
+    )
+    for rows, hidden in bands:
+        parts = relu6_(hidden).chunk(len(blocks), dim=-1)
+        skip = z[rows].flatten(0, 1)
+        yield rows, [
+            torch.addmm(skip, part.flatten(0, 1), matrix(block.project)).view(z[rows].shape)
+            for block, part in zip(blocks, parts, strict=True)
+        ]
+
+
+def relu6_(x: Tensor) -> Tensor:
+    return x.clamp_(0, 6)
+
+
 class SDLB(nn.Module):
     """Three couplings in sequence; (B, C, H, W) in and out, C even.
 
@@ -78,9 +113,18 @@ class SDLB(nn.Module):
         self.couplings = nn.ModuleList(Coupling(dim, coupling) for _ in range(3))
 
     def forward(self, x: Tensor) -> Tensor:
+        if in_bands(self, x):
+            return one_by_one(self._by_bands, x)
         for coupling in self.couplings:
             x = coupling(x)
         return x
+
+    def _by_bands(self, x: Tensor) -> Tensor:
+        """What `forward` computes, of one image (1, C, H, W)."""
+        x = pixels(x)
+        for coupling in self.couplings:
+            x = coupling.by_bands(x)
+        return image(x)
 
     def inverse(self, y: Tensor) -> Tensor:
         """The x with `forward(x) = y`; see `Coupling.inverse`."""

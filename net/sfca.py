@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from net.fourier import at_least_float32, circular_convolution
+from net.bands import expand_and_filter, from_planes, matrix, row_bands, to_planes
+from net.fourier import at_least_float32, circular_convolution, convolve_in_place
 from net.restormer import ChannelLayerNorm
 
 
@@ -54,21 +55,68 @@ class SFCA(nn.Module):
         c = self.norm_f(circular_convolution(streams[3], k_f).to(x.dtype))
         return self.project_f(c * v_f) + s
 
+    def residual(self, x: Tensor, norm: ChannelLayerNorm, scratch: list[Tensor]) -> Tensor:
+        """`x + self(norm(x))` of one image (H, W, C), by bands, in one of the four tensors of `scratch`."""
+        v, v_f, *planes = scratch
+        u, k_f = (plane.view(self.dim, *x.shape[:2]) for plane in planes)
+        mix = self._spatial(x, norm, v, u)
+        if not self.frequency:
+            return torch.addmm(x.flatten(0, 1), v.flatten(0, 1), mix.t(), out=v_f.flatten(0, 1)).view_as(x)
+        y = self._frequency(x, mix, v, k_f, v_f)
+        convolve_in_place(u, k_f)
+        for rows in row_bands(len(x), x[0].numel(), x.element_size()):
+            c = self.norm_f.last(from_planes(u[:, rows])).mul_(v_f[rows])
+            y[rows].flatten(0, 1).addmm_(c.flatten(0, 1), matrix(self.project_f))
+        return y
+
+    def _spatial(self, x: Tensor, norm: ChannelLayerNorm, v: Tensor, u: Tensor) -> Tensor:
+        """Writes v (H, W, C) and u in planes (C, H, W); returns the matrix with `s = mix v`, (C, C).
+
+        q and k are never stored: their products and squares are summed from band to band.
+        """
+        dim = self.dim
+        products, squares = x.new_zeros(dim, dim), x.new_zeros(2 * dim)
+        source = lambda rows: norm.last(x[rows])  # noqa: E731
+        for rows, streams in expand_and_filter(source, matrix(self.qkvu), self.qkvu_dw.weight, x.shape[:2]):
+            qk = streams[..., : 2 * dim].flatten(0, 1)
+            products.addmm_(qk[:, :dim].t(), qk[:, dim:])
+            squares += qk.square().sum(0)
+            v[rows] = streams[..., 2 * dim : 3 * dim]
+            if self.frequency:
+                to_planes(streams[..., 3 * dim :], u[:, rows])
+        attention = self._attention(products[None], squares[None, :dim], squares[None, dim:])[0]
+        return self.project_s.weight.flatten(1) @ attention
+
+    def _frequency(self, x: Tensor, mix: Tensor, v: Tensor, k_f: Tensor, v_f: Tensor) -> Tensor:
+        """Writes k_f in planes (C, H, W) and v_f (H, W, C); returns `x + s`, which takes the place of v."""
+        kv = (self.kv_f.weight.flatten(1) @ mix).t()
+        for rows, streams in expand_and_filter(lambda rows: v[rows], kv, self.kv_f_dw.weight, x.shape[:2]):
+            to_planes(streams[..., : self.dim], k_f[:, rows])
+            v_f[rows] = streams[..., self.dim :]
+            torch.add(x[rows], v[rows] @ mix.t(), out=v[rows])  # the filter has read these rows and keeps what it needs
+        return v
+
     def _channel_attention(self, q: Tensor, k: Tensor) -> Tensor:
         """Softmax attention of each head as the blocks of one block-diagonal matrix, (B, C, C).
 
-        Dividing the products by the norms equals normalising q and k over the pixels first, and all heads' products
-        are blocks on the diagonal of one C x C product, which is faster than one thin product per head; the softmax
-        gives what lies outside the blocks a weight of zero.
+        All heads' products are blocks on the diagonal of one C x C product, which is faster than one thin product per
+        head.
         """
         q, k = q.flatten(2).transpose(1, 2), k.flatten(2).transpose(1, 2)  # (B, HW, C)
         with torch.autocast(q.device.type, enabled=False):
             q, k = at_least_float32(q), at_least_float32(k)
-            norm_q = q.square().sum(1).sqrt().clamp_min(1e-12)  # (B, C)
-            norm_k = k.square().sum(1).sqrt().clamp_min(1e-12)  # (B, C)
-            cosine = q.transpose(1, 2) @ k / (norm_q[:, :, None] * norm_k[:, None, :])  # (B, C, C)
-            temperature = self.temperature.flatten().repeat_interleave(self.dim // self.heads)[:, None]  # (C, 1)
-            return (cosine * temperature).masked_fill(self.other_head, -torch.inf).softmax(dim=-1)
+            return self._attention(q.transpose(1, 2) @ k, q.square().sum(1), k.square().sum(1))
+
+    def _attention(self, products: Tensor, squares_q: Tensor, squares_k: Tensor) -> Tensor:
+        """Attention (B, C, C) from q^T k (B, C, C) and the sums over the pixels of q^2 and k^2, (B, C) each.
+
+        Dividing the products by the norms equals normalising q and k over the pixels first; the softmax gives what
+        lies outside the heads' blocks a weight of zero.
+        """
+        norm_q, norm_k = squares_q.sqrt().clamp_min(1e-12), squares_k.sqrt().clamp_min(1e-12)  # (B, C)
+        cosine = products / (norm_q[:, :, None] * norm_k[:, None, :])  # (B, C, C)
+        temperature = self.temperature.flatten().repeat_interleave(self.dim // self.heads)[:, None]  # (C, 1)
+        return (cosine * temperature).masked_fill(self.other_head, -torch.inf).softmax(dim=-1)
 
 
 def mix_channels(matrix: Tensor, x: Tensor) -> Tensor:

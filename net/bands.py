@@ -1,0 +1,120 @@
+"""Inference band by band: a few rows of the image pass through several layers while they are in the processor's cache.
+
+On a CPU most layers wait for memory, not for arithmetic. A block whose `in_bands` is true therefore does not run layer
+after layer over the whole image, but takes one band of rows through all its layers and writes only the result. In this
+form an image is (H, W, C): the matrix products and sums over channels read each pixel's channels side by side.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+BAND_BYTES = 4 * 2**20  # of one band of a block's widest tensor; a core's share of the cache holds it
+
+
+def in_bands(block: nn.Module, x: Tensor) -> bool:
+    """True where `block` works band by band: evaluation without gradients on a CPU, in float32 or float64.
+
+    Elsewhere the whole-tensor form runs: training differentiates it, GPUs prefer it, and compilers and exporters want
+    one graph without loops.
+    """
+    graph = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    differentiable = torch.is_grad_enabled() or block.training
+    half = torch.is_autocast_enabled("cpu") or x.dtype not in (torch.float32, torch.float64)
+    return x.device.type == "cpu" and not (graph or differentiable or half)
+
+
+def pixels(x: Tensor) -> Tensor:
+    """One image (1, C, H, W) as (H, W, C), the same memory."""
+    return x[0].permute(1, 2, 0)
+
+
+def image(x: Tensor) -> Tensor:
+    """The inverse of `pixels`: (H, W, C) -> (1, C, H, W), the same memory; convolutions see it as channels_last."""
+    return x[None].permute(0, 3, 1, 2)
+
+
+def one_by_one(function: Callable[..., Tensor], *batches: Tensor) -> Tensor:
+    """`function` of one image each, put together again as a batch."""
+    if len(batches[0]) == 1:
+        return function(*batches)
+    return torch.cat([function(*images) for images in zip(*(batch.split(1) for batch in batches), strict=True)])
+
+
+def matrix(convolution: nn.Conv2d) -> Tensor:
+    """Weights of a 1x1 convolution, transposed: `x @ matrix(convolution)` convolves (..., C_in) -> (..., C_out)."""
+    return convolution.weight.flatten(1).t()
+
+
+def row_bands(height: int, row: int, itemsize: int, budget: int = 0) -> list[slice]:
+    """Rows 0 to `height` in bands of about one height, of `row` numbers of `itemsize` bytes in each row.
+
+    A band has at least two rows, so that a 3x3 convolution finds both neighbours of its border in one band.
+    """
+    rows = max(4, (budget or BAND_BYTES) // (row * itemsize))
+    count = -(-height // rows)
+    edges = [height * i // count for i in range(count + 1)]
+    return [slice(top, bottom) for top, bottom in zip(edges, edges[1:], strict=False)]
+
+
+def expand_and_filter(
+    source: Callable[[slice], Tensor],
+    expand: Tensor,
+    depthwise: Tensor,
+    size: tuple[int, int],
+    *,
+    activation: Callable[[Tensor], Tensor] = lambda x: x,
+    reflect: bool = False,
+) -> Iterator[tuple[slice, Tensor]]:
+    """A 1x1 convolution, `activation` and a depth-wise 3x3 convolution, by bands from top to bottom.
+
+    Nothing is computed twice: the last two rows that the 1x1 convolution gave are kept as the first two of the next
+    band's 3x3 convolution.
+
+    Args:
+        source: gives rows of the input, (n, W, C); it is asked for each row once.
+        expand: (C, K).
+        depthwise: (K, 1, 3, 3).
+        size: (H, W).
+        activation: changes its argument in place.
+        reflect: the border repeats the row or column next to it; False: zeros.
+
+    Yields:
+        The band and its rows of the result, (n, W, K), channels side by side.
+    """
+    height, width = size
+    channels = len(depthwise)
+    bands = row_bands(height, width * channels, depthwise.element_size())
+    tallest = max(band.stop - band.start for band in bands)
+    columns = width + 2 if reflect else width
+    buffer = depthwise.new_empty(tallest + 2, columns, channels)  # the row above a band, the band, the row below
+    done = 0  # rows that are expanded
+    for band in bands:
+        count = band.stop - band.start
+        last = band.stop == height
+        rows = slice(done, height if last else band.stop + 1)
+        x = source(rows)
+        if reflect:
+            x = torch.cat([x[:, 1:2], x, x[:, -2:-1]], dim=1)  # (n, W + 2, C)
+        expanded = buffer[done - band.start + 1 :][: rows.stop - rows.start].flatten(0, 1)  # (n W, K)
+        activation(torch.mm(x.flatten(0, 1), expand, out=expanded))
+        if band.start == 0:
+            buffer[0] = buffer[2] if reflect else 0
+        if last:
+            buffer[count + 1] = buffer[count - 1] if reflect else 0
+        padding = (0, 0 if reflect else 1)
+        yield band, pixels(F.conv2d(image(buffer[: count + 2]), depthwise, padding=padding, groups=channels))
+        buffer[:2] = buffer[count : count + 2]
+        done = rows.stop
+
+
+def to_planes(x: Tensor, planes: Tensor) -> None:
+    """Writes (n, W, C) into (C, n, W), by way of contiguous copies: a direct copy takes twice as long."""
+    planes.copy_(x.flatten(0, 1).contiguous().t().contiguous().view(planes.shape))
+
+
+def from_planes(planes: Tensor) -> Tensor:
+    """(C, n, W) -> (n, W, C) with channels side by side; copies as `to_planes` does."""
+    return planes.flatten(1).contiguous().t().contiguous().unflatten(0, planes.shape[1:])
