@@ -77,7 +77,7 @@ def train(args: argparse.Namespace, world: World) -> bool:
     args.epochs, args.batch_size, args.lr = recipe.epochs, recipe.batch_size, recipe.lr  # as the run folder has them
     for stage in recipe.stages:  # what cannot be trained on is refused now rather than hours later
         patches = source.epoch(0, stage.size)
-        sources.shuffled_batches(len(patches), recipe.batch_of(stage), world.rank, world.size, args.seed, 0)
+        sources.shuffled_batches(len(patches), recipe.batch_of(stage), world.rank, world.size, args.seed, epoch=0)
 
     seed_everything(args.seed)
     model = build(args, world)
@@ -95,7 +95,7 @@ def train(args: argparse.Namespace, world: World) -> bool:
     if processes != world.size:
         log.warning("begun with %d process(es): the weights will not be those of an undisturbed training", processes)
 
-    probe = sources.probe(patches)
+    probe = sources.probe(source.epoch(0, recipe.stages[-1].size))
     with Board(folder, training, recipe.epochs, probe, source.held_out) as board, StopRequest() as stop:
         while training.epoch < recipe.epochs:
             loader = open_loader(args, source, recipe, training)
@@ -157,8 +157,9 @@ def train_one_epoch(
             raise Diverged(divergence(terms, norm, training, board.folder / LAST))
         training.end_step(terms)
 
-        bar.set_postfix(loss=f"{terms['total']:.4f}", refresh=False)
         board.after_step(terms, len(vis) * world.size)
+        left = board.time_for(steps * (recipe.epochs - epoch) - training.step)
+        bar.set_postfix(loss=f"{terms['total']:.4f}", all_epochs=left, refresh=False)
         if stop_now:
             return False
         if save_now:
@@ -168,11 +169,11 @@ def train_one_epoch(
 
 
 def divergence(terms: dict[str, float], norm: float, training: Training, last: Path) -> str:
-    """What to tell about a loss that is not finite."""
+    """What to tell about a loss or gradient that is not finite."""
     found = ", ".join(f"{name} {value:g}" for name, value in (terms | {"gradient norm": norm}).items())
     way_out = f"go on from {last}, which is from before it, with" if last.exists() else "try"
     return (
-        f"the loss is not finite in epoch {training.epoch + 1}, step {training.step + 1} ({found}); "
+        f"the loss or its gradient is not finite in epoch {training.epoch + 1}, step {training.step + 1} ({found}); "
         f"{way_out} a lower --lr or --precision fp32"
     )
 
@@ -195,18 +196,16 @@ def build(args: argparse.Namespace, world: World) -> nn.Module:
     """The network, ready to train on this process's device."""
     model = net.load(args.init).train() if args.init else net.build(args.method, dim=args.dim)
     for layer in model.modules():
-        if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):  # as their gradients come
-            layer.to(memory_format=torch.channels_last)
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
+            layer.to(memory_format=torch.channels_last)  # as their gradients come; those of 1x1 kernels do not
     return world.wrap(model)
 
 
 def open_loader(args: argparse.Namespace, source: sources.Source, recipe: Recipe, training: Training) -> DataLoader:
     """What is left of this process's share of the present epoch."""
-    epoch, stage, world = training.epoch, recipe.stage(training.epoch), training.world
+    world, epoch, stage = training.world, training.epoch, recipe.stage(training.epoch)
     patches = source.epoch(epoch, stage.size)
-    batches = sources.shuffled_batches(
-        len(patches), recipe.batch_of(stage), world.rank, world.size, args.seed, epoch
-    )
+    batches = sources.shuffled_batches(len(patches), recipe.batch_of(stage), world.rank, world.size, args.seed, epoch)
     return DataLoader(
         patches,
         batch_sampler=batches[training.step :],

@@ -84,7 +84,7 @@ class Board:
         if not self.writer:
             return
         line, steps, model = self.training.history[-1], self.training.steps, self.training.result
-        seconds, was_training = time.monotonic() - self.began, model.training
+        was_training = model.training
         model.eval()
         vis, ir, _ = self.probe
         rows = torch.cat([vis, ir, self.fuse(vis, ir)], dim=3)  # (N, 1, S, 3S)
@@ -93,7 +93,7 @@ class Board:
             self.writer.add_scalar(f"held out/{name}", value, steps)
             line[name] = value
         model.train(was_training)
-        log.info("epoch %d/%d: %s", line["epoch"], self.epochs, self.sentence(line, seconds))
+        log.info("epoch %d/%d: %s", line["epoch"], self.epochs, self.sentence(line))
         self.restart()
 
     def score(self) -> dict[str, float]:
@@ -111,13 +111,17 @@ class Board:
         device = self.training.world.device
         return self.training.result(vis.to(device), ir.to(device)).float().cpu()
 
-    def sentence(self, line: dict[str, float], seconds: float) -> str:
+    def time_for(self, steps: int) -> str:
+        """How long so many more steps take if they go on as they did in this epoch."""
+        return tqdm.format_interval((self.before - self.began) / max(1, self.steps) * steps)
+
+    def sentence(self, line: dict[str, float]) -> str:
         """An epoch's figures for the log, with the time that the epochs to come will take."""
         parts = [f"{name} {value:.4g}" for name, value in line.items() if name not in ("epoch", "steps")]
         if self.steps:
             steps = line["steps"] - sum(before["steps"] for before in self.training.history[-2:-1])
-            left = seconds / self.steps * steps * (self.epochs - line["epoch"])
-            parts += [f"{self.patches / seconds:.3g} patches/s", f"{tqdm.format_interval(left)} left"]
+            speed = self.patches / (self.before - self.began)
+            parts += [f"{speed:.3g} patches/s", f"{self.time_for(steps * (self.epochs - line['epoch']))} left"]
         return ", ".join(parts)
 
     def write_history(self) -> None:

@@ -105,13 +105,14 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_spares_the_checkpoint(
     assert train("--epochs", 3, "--lr", "1e-5", "--resume", last) == 1  # too late: the step before was too large
 
 
-def test_a_gradient_that_is_not_finite_stops_the_training_before_it_reaches_the_weights(train, monkeypatch):
+def test_a_gradient_that_is_not_finite_stops_the_training_before_it_reaches_the_weights(train, monkeypatch, capsys):
     def loss(vis, ir, fused, mask):
         terms = script.RECIPES["paper"].loss(vis, ir, fused, mask)
         return terms._replace(total=terms.total + (fused - fused.detach()).abs().sqrt().sum())  # 0, with slope inf
 
     monkeypatch.setitem(script.RECIPES, "best", replace(PAPER, loss=loss))
     assert train("--recipe", "best") == 1
+    assert_one_sentence(capsys.readouterr().err, "epoch 1, step 1 (total 8.", "gradient norm nan")
 
 
 def test_patches_that_cannot_be_read_end_the_training_with_their_name(tmp_path, capsys, shallow):  # noqa: ARG001

@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from trainings import SMALL, assert_one_sentence, assert_same_training, checkpoint, write_patches
 
 import CMMDL_train as script
@@ -41,7 +42,9 @@ class Launch:
     def __enter__(self) -> "Launch":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type | None, *_: object) -> None:
+        if error:
+            self.kill()
         try:
             self.errors += self.process.communicate(timeout=SECONDS)[1]
         finally:
@@ -102,6 +105,26 @@ def finish(h5: Path, out: Path, *options: object) -> Path:
         pass
     assert launch.status == 0, launch.errors
     return launch.last.parent
+
+
+def test_two_processes_average_their_gradients_and_their_losses(patches, undisturbed_pair):
+    recipe, source = script.RECIPES["best"].override(3, 2, None, 16), script.sources.PatchSource(patches)
+    script.seed_everything(42)
+    model = script.net.build("cmmdl", dim=16).train()
+    optimizer = torch.optim.Adam(model.parameters())
+    for epoch, line in enumerate(checkpoint(undisturbed_pair / "last.pth")["history"]):
+        shares = [script.sources.shuffled_batches(16, 2, rank, 2, 42, epoch) for rank in range(2)]
+        losses = []
+        for step, batches in enumerate(zip(*shares, strict=True)):
+            optimizer.param_groups[0]["lr"] = recipe.lr_at(epoch, step / 4)
+            optimizer.zero_grad()
+            for batch in batches:
+                vis, ir, mask = map(torch.stack, zip(*(source.dataset[i] for i in batch), strict=True))
+                losses.append(recipe.loss(vis, ir, model(vis, ir), mask).total)
+                (losses[-1] / 2).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+            optimizer.step()
+        assert line["total"] == pytest.approx(torch.stack(losses).mean().item(), rel=1e-4)
 
 
 def test_with_one_process_killed_and_then_both_terminated_it_ends_as_if_undisturbed(
@@ -168,11 +191,11 @@ def test_killed_twenty_times_at_random_moments_it_ends_as_if_undisturbed(patches
 
 
 @pytest.mark.slow
-def test_another_number_of_processes_goes_on_with_a_warning(patches, tmp_path, train, capsys):
+def test_another_number_of_processes_goes_on_with_a_warning(patches, tmp_path, capsys):
     with Launch(patches, tmp_path, "--epochs", "2") as launch:
         launch.at(2, launch.kill)
     before = checkpoint(launch.last)
-    assert train("--h5", patches, "--epochs", "2") == 0
+    assert script.main(["--h5", str(patches), "--out", str(tmp_path), *SMALL, "--epochs", "2"]) == 0
     assert "begun with 2 process(es)" in capsys.readouterr().err
     after = checkpoint(launch.last)
     assert after["steps"] == before["steps"] + 16 - 2 * before["step"]  # eight steps an epoch now, half of them begun

@@ -1,0 +1,144 @@
+"""Crops are where seed, epoch and index put them, registered, and in range; images are read or refused by name."""
+
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from data.crops import HELD_OUT, MOST_CROPS, CropDataset, crops_of, read_images
+from data.pairs import PairError
+
+
+def ramp(height: int, width: int) -> tuple[np.ndarray, ...]:
+    """An image whose three parts tell where a pixel was: row, column and a checkerboard."""
+    rows, columns = np.mgrid[:height, :width].astype(np.uint8)
+    return rows, columns, (rows + columns) % 2
+
+
+@pytest.fixture
+def dataset() -> CropDataset:
+    return CropDataset([ramp(40, 60), ramp(10, 90), ramp(200, 250)], size=16, seed=7, epoch=2)
+
+
+def test_a_crop_is_one_place_of_all_three_parts(dataset):
+    for vis, ir, mask in dataset:
+        rows, columns = (vis * 255).round().long(), (ir * 255).round().long()
+        assert vis.shape == ir.shape == mask.shape == (1, 16, 16) and vis.dtype == mask.dtype == torch.float32
+        assert torch.equal(mask, (rows + columns).float() % 2)
+        assert (rows[0].diff(dim=0) == 1).all() and (columns[0].diff(dim=1).abs() == 1).all()
+
+
+def test_crops_are_flipped_sideways_half_of_the_time_and_lie_all_over_the_image():
+    places, flips = set(), []
+    for epoch in range(100):
+        vis, ir, _ = CropDataset([ramp(20, 24)], size=16, epoch=epoch)[0]
+        places.add((int(vis.min() * 255), int(ir.min() * 255)))
+        flips.append(bool(ir[0, 0, 0] > ir[0, 0, 1]))
+    assert {row for row, _ in places} == set(range(5)) and {column for _, column in places} == set(range(9))
+    assert 30 < sum(flips) < 70
+
+
+def test_seed_epoch_and_index_decide_where_a_crop_lies(dataset):
+    images = [ramp(40, 60), ramp(10, 90), ramp(200, 250)]
+    first = [crop[0] for crop in dataset]
+    again = [crop[0] for crop in CropDataset(images, size=16, seed=7, epoch=2)]
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    for other in (CropDataset(images, size=16, seed=7, epoch=3), CropDataset(images, size=16, seed=8, epoch=2)):
+        assert not all(torch.equal(a, b[0]) for a, b in zip(first, other, strict=True))
+    assert len({tuple(crop[1].flatten().tolist()) for crop in dataset}) > 1
+
+
+def test_loader_processes_change_nothing(dataset):
+    alone, helped = (list(DataLoader(dataset, batch_size=2, num_workers=workers)) for workers in (0, 1))
+    assert len(alone) == len(helped) > 1
+    for a, b in zip(alone, helped, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_images_smaller_than_a_crop_are_left_out_and_only_small_ones_are_an_error(dataset):
+    assert len(dataset.images) == 2
+    assert len(CropDataset([ramp(16, 16)], size=16)) == 1
+    with pytest.raises(ValueError, match="crops of 17x17 pixels; expected at most 16, the largest image's side"):
+        CropDataset([ramp(16, 90), ramp(3, 3)], size=17)
+
+
+def test_larger_images_give_more_crops_up_to_a_limit():
+    counts = [crops_of((side, side), 16) for side in (16, 64, 128, 256, 4096)]
+    assert counts == [1, 2, 4, 8, MOST_CROPS]
+
+
+# Reading folders
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A pair folder of thirty images with labels, of which three have something wrong."""
+    random = np.random.default_rng(0)
+    for name in ("vi", "ir", "Segmentation_labels"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+    for i in range(30):
+        cv2.imwrite(str(tmp_path / "set" / "vi" / f"{i}.png"), random.integers(0, 256, (12, 14, 3), np.uint8))
+        cv2.imwrite(str(tmp_path / "set" / "ir" / f"{i}.png"), random.integers(0, 256, (12, 14), np.uint8))
+    label = np.zeros((12, 14), np.uint8)
+    label[2:4], label[6:8] = 2, 6  # a person, a guardrail
+    cv2.imwrite(str(tmp_path / "set" / "Segmentation_labels" / "1.png"), label)
+    (tmp_path / "set" / "vi" / "2.png").write_bytes(b"no image")
+    (tmp_path / "set" / "ir" / "3.png").unlink()
+    cv2.imwrite(str(tmp_path / "set" / "Segmentation_labels" / "4.png"), label[:5])
+    return tmp_path / "set"
+
+
+def test_pairs_are_read_as_luminance_with_their_targets_as_masks(folder):
+    train, held_out, _ = read_images([folder])
+    vis, ir, mask = train[[zlib.crc32(str(i).encode()) % HELD_OUT > 0 for i in range(2)].count(True) - 1]
+    expected = cv2.imread(str(folder / "vi" / "1.png"))[..., ::-1] @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(vis - expected).max() <= 1 and vis.dtype == ir.dtype == mask.dtype == np.uint8
+    assert np.array_equal(ir, cv2.imread(str(folder / "ir" / "1.png"), cv2.IMREAD_GRAYSCALE))
+    assert mask[2:4].all() and mask.sum() == 2 * 14
+    assert sum(image[2].any() for image in train + held_out) == 1
+
+
+def test_what_cannot_be_read_is_refused_by_name_and_the_rest_goes_on(folder):
+    train, held_out, refused = read_images([folder])
+    assert len(train) + len(held_out) == 27
+    assert sorted(refusal.name for refusal in refused) == ["3.png", "set/2", "set/4"]
+    assert "expected one size" in next(refusal.reason for refusal in refused if refusal.name == "set/4")
+
+
+def test_about_a_tenth_is_held_out_and_one_stem_always_falls_on_one_side(folder, tmp_path):
+    train, held_out, _ = read_images([folder])
+    assert 1 <= len(held_out) <= 6
+    (tmp_path / "again").mkdir()
+    (folder / "vi").rename(tmp_path / "again" / "visible")
+    (folder / "ir").rename(tmp_path / "again" / "infrared")
+    again = read_images([tmp_path / "again"])
+    assert all(np.array_equal(a[1], b[1]) for a, b in zip(held_out, again[1], strict=True))
+
+
+def test_several_folders_are_read_together(folder):
+    once, twice = read_images([folder]), read_images([folder, folder])
+    assert [2 * len(part) for part in once] == [len(part) for part in twice]
+
+
+def test_if_every_image_would_be_held_out_they_are_trained_on(folder):
+    held_out = [str(i) for i in range(30) if zlib.crc32(str(i).encode()) % HELD_OUT == 0]
+    for path in [*folder.glob("vi/*"), *folder.glob("ir/*")]:
+        if path.stem not in held_out:
+            path.unlink()
+    train, rest, refused = read_images([folder])
+    assert len(train) == len(held_out) and not rest and not refused
+
+
+def test_no_readable_pair_is_an_error_that_gives_a_reason(folder):
+    for path in folder.glob("vi/*"):
+        path.write_bytes(b"no image")
+    with pytest.raises(PairError, match=r"no readable pair to train on.*30 refused, the first "):
+        read_images([folder])
+
+
+def test_a_folder_without_pairs_is_an_error(tmp_path):
+    with pytest.raises(PairError, match="no pair folder"):
+        read_images([tmp_path])

@@ -1,0 +1,98 @@
+"""What one watches while training is right, and never gets in the way of it."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from utils.board import Board, centre
+from utils.checkpoints import Training
+from utils.distributed import World
+from utils.metrics import METRICS
+
+
+@pytest.fixture
+def training(small) -> Training:
+    optimizer = torch.optim.Adam(small.parameters(), lr=1e-3)
+    return Training("cmmdl", small.train(), optimizer, None, World(0, 1, torch.device("cpu")))
+
+
+@pytest.fixture
+def probe(pair) -> list[torch.Tensor]:
+    return [*pair, torch.zeros_like(pair[0])]
+
+
+def one_epoch(board: Board) -> dict[str, float]:
+    """The line of an epoch of two steps that change nothing."""
+    for total in (1.0, 3.0):
+        board.training.end_step({"total": total})
+        board.after_step({"total": total}, patches=4)
+    board.training.end_epoch()
+    board.after_epoch()
+    return board.training.history[-1]
+
+
+def test_held_out_images_are_scored_and_those_too_small_to_be_left_out(tmp_path, training, probe):
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, (3, side, side), np.uint8) for side in (48, 8, 60)]
+    with Board(tmp_path, training, 1, probe, images) as board:
+        line = one_epoch(board)
+        assert line["VIF"] > 0 and 0 < line["Qabf"] < 1 and not set(line) & (set(METRICS) - {"VIF", "Qabf"})
+        training.model.eval()
+        board.held_out.pop()
+        assert 0 < abs(board.score()["VIF"] - line["VIF"]) < 0.1  # of one image instead of two
+    assert line["total"] == 2.0
+
+
+def test_without_held_out_images_there_are_no_scores(tmp_path, training, probe):
+    with Board(tmp_path, training, 1, probe) as board:
+        assert one_epoch(board) == {"epoch": 1, "steps": 2, "lr": 1e-3, "total": 2.0}
+
+
+def test_watching_changes_neither_the_network_nor_its_mode_nor_any_random_number(tmp_path, training, probe):
+    before = {name: tensor.clone() for name, tensor in training.model.state_dict().items()}
+    state = torch.get_rng_state()
+    with Board(tmp_path, training, 1, probe, [np.zeros((3, 48, 48), np.uint8)]) as board:
+        one_epoch(board)
+    assert training.model.training and torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(before[name], tensor) for name, tensor in training.model.state_dict().items())
+
+
+def test_the_table_is_what_the_history_knows_whatever_was_there(tmp_path, training, probe):
+    (tmp_path / "history.csv").write_text("an older table\n")
+    training.history = [{"epoch": 1, "total": 2.5}, {"epoch": 2, "total": 1.25, "VIF": 0.5}]
+    with Board(tmp_path, training, 3, probe):
+        lines = list(csv.DictReader((tmp_path / "history.csv").open()))
+    assert lines == [{"epoch": "1", "total": "2.5", "VIF": ""}, {"epoch": "2", "total": "1.25", "VIF": "0.5"}]
+
+
+def test_curves_go_on_from_the_checkpoint_and_drop_what_an_interrupted_run_drew_beyond_it(tmp_path, training, probe):
+    for start, stop in (0, 30), (20, 40):  # the checkpoint was written after step 20
+        training.steps = start
+        with Board(tmp_path, training, 1, probe) as board:
+            for training.steps in range(start + 1, stop + 1):
+                board.after_step({"total": float(start)}, patches=4)
+    points = EventAccumulator(str(tmp_path)).Reload().Scalars("loss/total")
+    assert [(point.step, point.value) for point in points] == [(10, 0), (20, 0), (30, 20), (40, 20)]
+
+
+def test_processes_but_the_main_one_write_nothing(tmp_path, training, probe):
+    training.world = World(1, 2, torch.device("cpu"))
+    with Board(tmp_path, training, 1, probe) as board:
+        one_epoch(board)
+        board.write_history()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_time_left_grows_with_the_steps_left(tmp_path, training, probe):
+    with Board(tmp_path, training, 1, probe) as board:
+        board.steps, board.before = 10, board.began + 20
+        assert [board.time_for(steps) for steps in (0, 30, 3600)] == ["00:00", "01:00", "2:00:00"]
+
+
+def test_the_centre_of_an_image_is_taken_and_small_ones_whole():
+    image = np.arange(300 * 200).reshape(300, 200)
+    assert np.array_equal(centre(image), image[86:214, 36:164])
+    assert np.array_equal(centre(image[:50]), image[:50, 36:164])

@@ -1,0 +1,195 @@
+"""A checkpoint takes a training back to where it was, and is whole or not there."""
+
+import random
+import resource
+
+import numpy as np
+import pytest
+import torch
+
+import net
+from net.weights import WeightsError
+from utils.checkpoints import Training, get_random_states, seed_everything, set_random_states, write
+from utils.distributed import World
+from utils.ema import MovingAverage
+
+ALONE = World(0, 1, torch.device("cpu"))
+
+
+def begin(*, average: bool = True, world: World = ALONE, dim: int = 16) -> Training:
+    """A training whose weights, like everything else about it, are new."""
+    model = net.build("cmmdl", dim=dim, depth=1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return Training("cmmdl", model, optimizer, MovingAverage(model, 0.9) if average else None, world)
+
+
+def step(training: Training) -> None:
+    """One step on random patches."""
+    vis, ir = torch.rand(2, 2, 1, 8, 8)
+    training.optimizer.zero_grad()
+    loss = (training.model.train()(vis, ir) - ir).square().mean()
+    loss.backward()
+    training.end_step({"total": loss.item()})
+
+
+def weights_of(training: Training) -> list[torch.Tensor]:
+    return [*training.model.state_dict().values(), *training.result.state_dict().values()]
+
+
+@pytest.mark.parametrize("average", [True, False])
+def test_a_restored_training_goes_on_to_the_same_weights(tmp_path, average):
+    seed_everything(1)
+    undisturbed = begin(average=average)
+    for _ in range(2):
+        step(undisturbed)
+    undisturbed.end_epoch()
+    step(undisturbed)
+    undisturbed.lr = 5e-4
+    undisturbed.save(tmp_path / "last.pth")
+    step(undisturbed)
+
+    seed_everything(2)
+    restored = begin(average=average)
+    assert restored.restore(tmp_path / "last.pth") == 1
+    assert (restored.epoch, restored.step, restored.steps, restored.lr) == (1, 1, 3, 5e-4)
+    step(restored)
+    assert all(torch.equal(a, b) for a, b in zip(weights_of(restored), weights_of(undisturbed), strict=True))
+    assert restored.end_epoch() == undisturbed.end_epoch()
+    assert restored.history == undisturbed.history
+
+
+def test_an_epochs_line_has_the_mean_of_each_term():
+    training = begin()
+    for total in (1.0, 2.0, 6.0):
+        training.end_step({"total": total, "gradient": 2 * total})
+    assert training.end_epoch() == {"epoch": 1, "steps": 3, "lr": 1e-3, "total": 3.0, "gradient": 6.0}
+    assert (training.epoch, training.step, training.steps, training.sums) == (1, 0, 3, {})
+
+
+def test_a_checkpoint_holds_plain_containers_and_the_weights_to_fuse_with(tmp_path, pair):
+    training = begin()
+    step(training)
+    training.save(tmp_path / "last.pth")
+    training.save_weights(tmp_path / "weights.pth")
+    state = torch.load(tmp_path / "last.pth", weights_only=True)
+    assert {"method", "options", "model", "trained", "optimizer", "lr", "random", "epoch", "step"} <= state.keys()
+    for name in ("last.pth", "weights.pth"):
+        assert torch.equal(net.load(tmp_path / name)(*pair), training.result.eval()(*pair))
+    assert (tmp_path / "weights.pth").stat().st_size < 0.3 * (tmp_path / "last.pth").stat().st_size
+
+
+def test_the_options_of_the_optimiser_stay_this_runs(tmp_path):
+    before = begin(average=False)
+    step(before)
+    before.optimizer.param_groups[0]["fused"] = True  # as on a GPU
+    before.save(tmp_path / "last.pth")
+    after = begin(average=False)
+    after.restore(tmp_path / "last.pth")
+    assert not after.optimizer.param_groups[0]["fused"]
+    assert torch.equal(*(next(iter(t.optimizer.state.values()))["exp_avg"] for t in (before, after)))
+
+
+def test_another_number_of_processes_goes_on_after_as_many_patches(tmp_path):
+    training = begin()
+    for _ in range(6):
+        step(training)
+    training.sums = {"total": 6.0}
+    training.save(tmp_path / "last.pth")
+    pair_of_processes = begin(world=World(0, 2, torch.device("cpu")))
+    assert pair_of_processes.restore(tmp_path / "last.pth") == 1
+    assert (pair_of_processes.step, pair_of_processes.steps, pair_of_processes.sums) == (3, 6, {"total": 3.0})
+
+
+def test_random_generators_go_back_to_where_they_were(tmp_path):
+    def draw() -> list[float]:
+        normal = float(np.random.normal())  # noqa: NPY002 - the global generator is what is tested
+        return [random.random(), random.gauss(0, 1), normal, torch.rand(1).item(), torch.randn(1).item()]
+
+    seed_everything(3)
+    draw()  # leaves half of a pair of normal numbers behind
+    write(tmp_path / "states.pth", {"random": get_random_states()})
+    expected = [draw(), draw()]
+    set_random_states(torch.load(tmp_path / "states.pth", weights_only=True)["random"])
+    assert [draw(), draw()] == expected
+    seed_everything(3)
+    first = draw()
+    seed_everything(4)
+    assert all(a != b for a, b in zip(first, draw(), strict=True))
+
+
+# What is refused
+
+
+def test_weights_without_a_training_state_are_refused(tmp_path):
+    begin().save_weights(tmp_path / "weights.pth")
+    with pytest.raises(WeightsError, match="weights.pth: holds no training state; expected a checkpoint"):
+        begin().restore(tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"model": 3}, torch.zeros(2)])
+def test_anything_else_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="other.pth: holds no training state"):
+        begin().restore(tmp_path / "other.pth")
+
+
+def test_a_checkpoint_of_another_width_is_refused_with_what_differs(tmp_path):
+    begin(dim=24).save(tmp_path / "wide.pth")
+    with pytest.raises(WeightsError, match=r"embed.weight has shape \(24, 1, 3, 3\), expected \(16, 1, 3, 3\)"):
+        begin().restore(tmp_path / "wide.pth")
+
+
+@pytest.mark.parametrize("average", [True, False])
+def test_a_checkpoint_of_a_recipe_with_another_kind_of_average_is_refused(tmp_path, average):
+    begin(average=average).save(tmp_path / "last.pth")
+    with pytest.raises(WeightsError, match="moving average, unlike this recipe"):
+        begin(average=not average).restore(tmp_path / "last.pth")
+
+
+@pytest.mark.parametrize(
+    "key, value", [("random", [3]), ("model", "text"), ("optimizer", {}), ("sums", 4), ("lr", "x"), ("epoch", 0.5)]
+)
+def test_a_checkpoint_with_something_else_in_a_known_place_is_refused(tmp_path, key, value):
+    training = begin()
+    step(training)
+    training.save(tmp_path / "last.pth")
+    torch.save(torch.load(tmp_path / "last.pth", weights_only=True) | {key: value}, tmp_path / "last.pth")
+    with pytest.raises(WeightsError, match="last.pth: does not fit this network and recipe"):
+        begin().restore(tmp_path / "last.pth")
+
+
+def test_half_a_file_is_refused(tmp_path):
+    begin().save(tmp_path / "last.pth")
+    whole = (tmp_path / "last.pth").read_bytes()
+    (tmp_path / "last.pth").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match="last.pth: not a readable torch file, perhaps cut short"):
+        begin().restore(tmp_path / "last.pth")
+
+
+# A full disk
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint_and_says_so(tmp_path):
+    training = begin()
+    training.save(tmp_path / "last.pth")
+    before = (tmp_path / "last.pth").read_bytes()
+    step(training)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (0, 10_000, len(before) - 100):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+        try:
+            with pytest.raises(OSError, match=r"last.pth: could not be written \(.+\); an earlier .* is intact"):
+                training.save(tmp_path / "last.pth")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "last.pth").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_only_the_main_process_writes(tmp_path):
+    class Second(World):
+        def gather(self, value: object) -> list[object]:
+            return [value, value]
+
+    training = begin(world=Second(1, 2, torch.device("cpu")))
+    training.save(tmp_path / "last.pth")
+    assert not list(tmp_path.iterdir())

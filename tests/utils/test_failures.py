@@ -1,0 +1,73 @@
+"""A failure reaches a person as one sentence."""
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from utils.failures import Parser, first_to_fail, in_plain_words, sentence
+
+
+@pytest.mark.parametrize(
+    "error, kind, words",
+    [
+        (RuntimeError("[gloo/transport/tcp/pair.cc:537] Read error"), ConnectionError, "another process"),
+        (dist.DistBackendError("NCCL error"), ConnectionError, "another process"),
+        (torch.OutOfMemoryError("CUDA full.\nMore"), MemoryError, r"^out of memory \(CUDA full.\); try a smaller"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: ..."), MemoryError, "try a smaller --batch-size"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), ChildProcessError, "fewer --workers"),
+        (
+            ValueError("Caught X in DataLoader worker process 0.\nOriginal Traceback:\n...\na.b.X: f.h5: bad: very"),
+            ValueError,
+            "^f.h5: bad: very$",
+        ),
+    ],
+)
+def test_trouble_around_the_program_becomes_a_sentence(error, kind, words):
+    with pytest.raises(kind, match=words), in_plain_words():
+        raise error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError("bad"), OSError("bad"), KeyError("bad")])
+def test_other_errors_pass_as_they_are(error):
+    with pytest.raises(type(error)) as found, in_plain_words():
+        raise error
+    assert found.value is error
+
+
+def test_what_the_system_reports_names_the_file_first(tmp_path):
+    with pytest.raises(OSError) as error:
+        (tmp_path / "missing").read_text()
+    assert sentence(error.value) == f"{tmp_path / 'missing'}: No such file or directory"
+    assert sentence(OSError("in own words")) == "in own words"
+
+
+@pytest.fixture
+def torchrun(monkeypatch):
+    """The environment of a process that torchrun started, with its store."""
+    store = dist.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    environment = {"RUN_ID": "x", "RESTART_COUNT": "0"}
+    for name, value in environment.items():
+        monkeypatch.setenv(f"TORCHELASTIC_{name}", value)
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    monkeypatch.setenv("MASTER_PORT", str(store.port))
+    return store
+
+
+def test_alone_every_failure_is_the_first():
+    assert first_to_fail() and first_to_fail()
+
+
+@pytest.mark.usefixtures("torchrun")
+def test_among_peers_one_is_the_first_and_so_again_after_a_restart(monkeypatch):
+    assert [first_to_fail(), first_to_fail()] == [True, False]
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert [first_to_fail(), first_to_fail()] == [True, False]
+
+
+@pytest.mark.usefixtures("torchrun")
+def test_a_mistake_in_the_command_line_is_told_by_one_and_ends_all(capsys):
+    for told in (True, False):
+        with pytest.raises(SystemExit) as error:
+            Parser(prog="train").parse_args(["--what"])
+        assert error.value.code == 2
+        assert ("unrecognized arguments: --what" in capsys.readouterr().err) == told

@@ -1,0 +1,56 @@
+"""A file is whole or not there, whatever happens while it is written."""
+
+import os
+import stat
+
+import pytest
+
+from utils.files import replacing, write_text
+
+
+def test_a_new_file_appears_with_its_folder_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "a" / "b" / "file.txt"
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+        assert temporary.parent == path.parent and not path.exists()
+    assert path.read_text() == "whole" and list(path.parent.iterdir()) == [path]
+
+
+def test_an_old_file_stays_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("kind", [OSError, KeyboardInterrupt])
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, kind):
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(kind), replacing(path) as temporary:
+        temporary.write_text("ha")
+        raise kind
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs file modes")
+def test_the_file_is_as_readable_as_any_other(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "file.txt", "text")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file.txt").stat().st_mode) == 0o640
+
+
+def test_text_is_written_as_utf_8(tmp_path):
+    write_text(tmp_path / "file.txt", "größer\n")
+    assert (tmp_path / "file.txt").read_bytes() == "größer\n".encode()
+
+
+def test_a_file_where_the_folder_should_be_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError), replacing(tmp_path / "file" / "other"):
+        pass

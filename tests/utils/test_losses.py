@@ -1,0 +1,111 @@
+"""The losses equal their formulas, written here as the specification has them, and mean what they say."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from utils.losses import fusion_loss, gradient_loss, intensity_loss, local_variance, structure_loss
+
+
+@pytest.fixture
+def batch() -> tuple[torch.Tensor, ...]:
+    """(vis, ir, fused, mask), each (2, 1, 24, 20) float64, with a third of the mask set."""
+    generator = torch.Generator().manual_seed(5)
+    vis, ir, fused, mask = torch.rand(4, 2, 1, 24, 20, generator=generator, dtype=torch.float64)
+    return vis, ir, fused, (mask > 0.67).double()
+
+
+def literal_sobel(x: torch.Tensor) -> torch.Tensor:
+    kernel = torch.tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], dtype=x.dtype)[None, None]
+    return F.conv2d(x, kernel, padding=1).abs() + F.conv2d(x, kernel.transpose(2, 3), padding=1).abs()
+
+
+def literal_variance(x: torch.Tensor) -> torch.Tensor:
+    offsets = torch.arange(-4, 5, dtype=x.dtype)
+    window = torch.exp(-(offsets[:, None] ** 2 + offsets[None, :] ** 2) / (2 * 1.5**2))
+    window = (window / window.sum())[None, None]
+    return F.conv2d(x**2, window, padding=4) - F.conv2d(x, window, padding=4) ** 2
+
+
+def literal_mse(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return F.conv2d((a - b) ** 2, torch.full((1, 1, 9, 9), 1 / 81, dtype=a.dtype), padding=4)
+
+
+def test_the_fusion_loss_equals_its_formula(batch):
+    vis, ir, fused, mask = batch
+    gradient = (literal_sobel(fused) - torch.maximum(literal_sobel(vis), literal_sobel(ir))).abs().mean()
+    from_ir = ((literal_variance(ir) > literal_variance(vis)) | (mask > 0)).double()
+    intensity = (from_ir * literal_mse(ir, fused) + (1 - from_ir) * literal_mse(vis, fused)).mean()
+    loss = fusion_loss(*batch)
+    torch.testing.assert_close(loss.gradient, gradient)
+    torch.testing.assert_close(loss.intensity, intensity)
+    torch.testing.assert_close(loss.total, intensity + 5 * gradient)
+
+
+def test_the_fusion_loss_equals_the_releases(shared):
+    vectors = np.load(shared / "vectors" / "cmmdl.npz")
+    vis, ir, out, mask = (torch.from_numpy(vectors[f"train_{name}"]) for name in ("vis", "ir", "out", "mask"))
+    loss = fusion_loss(vis.double(), ir.double(), out.double(), mask.double())
+    found = [float(term) for term in (loss.total, 5 * loss.gradient, loss.intensity)]
+    assert found == pytest.approx(vectors["train_loss_total_grad_int"], rel=1e-6)
+
+
+def test_the_separable_window_equals_the_two_dimensional_one(batch):
+    torch.testing.assert_close(local_variance(batch[0]), literal_variance(batch[0]))
+
+
+def test_the_mask_makes_infrared_the_reference(batch):
+    vis, ir, _, mask = batch
+    everywhere, nowhere = torch.ones_like(mask), torch.zeros_like(mask)
+    assert intensity_loss(vis, ir, ir, everywhere) == 0
+    assert intensity_loss(vis, ir, vis, everywhere) > intensity_loss(vis, ir, vis, nowhere)
+
+
+def test_the_input_with_more_local_contrast_is_the_reference_outside_the_mask(batch):
+    vis, ir, _, mask = batch
+    nowhere, flat = torch.zeros_like(mask), torch.full_like(ir, 0.5)
+    inside = (..., slice(4, -4), slice(4, -4))  # beyond it the zeros around the images are contrast too
+    assert (local_variance(flat)[inside] < local_variance(vis)[inside]).all()
+    assert intensity_loss(vis, flat, vis, nowhere) < 0.1 * intensity_loss(vis, flat, flat, nowhere)
+
+
+def test_the_gradient_loss_is_zero_for_the_input_with_the_stronger_edges(batch):
+    vis = batch[0]
+    assert gradient_loss(vis, vis * 0.5, vis) == 0
+    assert gradient_loss(vis * 0.5, vis, vis) == 0
+    assert gradient_loss(vis, vis * 0.5, vis * 0.5) > 0
+
+
+@pytest.mark.parametrize("loss", [fusion_loss, structure_loss])
+def test_identical_inputs_fused_into_themselves_lose_nothing(loss, batch):
+    vis, *_, mask = batch
+    assert all(abs(term) < 1e-12 for term in loss(vis, vis, vis, mask))
+
+
+@pytest.mark.parametrize("loss", [fusion_loss, structure_loss])
+def test_the_total_comes_first_and_has_a_finite_gradient_even_on_constant_images(loss, batch):
+    vis, ir, fused, mask = batch
+    for inputs in (batch, [torch.zeros_like(x) for x in batch], [torch.ones_like(x) for x in batch]):
+        vis, ir, fused, mask = inputs
+        fused = fused.clone().requires_grad_()
+        terms = loss(vis, ir, fused, mask)
+        assert terms._fields[0] == "total" and terms[0] is terms.total
+        terms.total.backward()
+        assert fused.grad.isfinite().all()
+
+
+def test_the_structure_loss_equals_its_formula(batch):
+    vis, ir, fused, mask = batch
+    loss = structure_loss(*batch)
+    brighter = torch.where(mask > 0, ir, torch.maximum(vis, ir))
+    torch.testing.assert_close(loss.intensity, (fused - brighter).abs().mean())
+    torch.testing.assert_close(loss.gradient, gradient_loss(vis, ir, fused))
+    torch.testing.assert_close(loss.total, loss.intensity + 5 * loss.gradient + loss.structure)
+
+
+def test_the_structure_term_falls_from_a_half_to_zero_as_the_structures_agree(batch):
+    vis, ir, fused, mask = batch
+    agreeing, blurred = structure_loss(vis, vis, vis, mask), structure_loss(vis, vis, 0.9 * vis, mask)
+    assert abs(agreeing.structure) < 1e-12
+    assert 0 < blurred.structure < structure_loss(vis, ir, fused, mask).structure < 0.6

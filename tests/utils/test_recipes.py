@@ -1,0 +1,62 @@
+"""The recipes are the numbers they claim to be."""
+
+import pytest
+import torch
+from torch.optim.lr_scheduler import StepLR
+
+from utils.losses import fusion_loss
+from utils.recipes import BEST, PAPER, RECIPES, WARM_UP
+
+
+def test_the_paper_recipe_has_the_releases_numbers():
+    assert PAPER.loss is fusion_loss
+    assert (PAPER.epochs, PAPER.batch_size, PAPER.lr) == (100, 4, 1e-4)
+    assert PAPER.ema_decay is None and PAPER.clip_norm == float("inf")
+    assert PAPER.stages == ((1, 128, 1),)
+    assert RECIPES["paper"] is PAPER
+
+
+@pytest.mark.parametrize("lr", [1e-4, 3e-3])
+def test_the_paper_schedule_is_step_lr_with_a_floor(lr):
+    recipe = PAPER.override(300, None, lr, None)
+    optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=lr)
+    schedule = StepLR(optimizer, step_size=20, gamma=0.5)
+    for epoch in range(300):
+        expected = max(optimizer.param_groups[0]["lr"], 1e-6)
+        assert recipe.lr_at(epoch, 0) == recipe.lr_at(epoch, 0.99) == pytest.approx(expected, rel=1e-12)
+        optimizer.step()
+        schedule.step()
+
+
+def test_a_learning_rate_below_the_floor_stays():
+    assert PAPER.override(None, None, 1e-8, None).lr_at(50, 0) == 1e-8
+
+
+def test_the_cosine_schedule_warms_up_peaks_and_falls_to_a_hundredth():
+    rates = [BEST.lr_at(epoch, step / 100) for epoch in range(BEST.epochs) for step in range(100)]
+    peak = rates.index(max(rates))
+    assert peak == round(WARM_UP * len(rates)) and max(rates) == pytest.approx(BEST.lr)
+    assert rates[:peak] == sorted(rates[:peak]) and rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert 0 < rates[0] <= 0.02 * BEST.lr and rates[-1] == pytest.approx(0.01 * BEST.lr, rel=0.01)
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
+@pytest.mark.parametrize("epochs", [1, 2, 3, 10, 60, 100])
+def test_every_epoch_has_a_stage_and_the_stages_come_in_their_order(recipe, epochs):
+    recipe = recipe.override(epochs, None, None, None)
+    numbers = [recipe.stages.index(recipe.stage(epoch)) for epoch in range(epochs)]
+    assert numbers == sorted(numbers)
+    assert epochs < 3 or set(numbers) == set(range(len(recipe.stages)))
+
+
+def test_larger_crops_come_in_smaller_batches_but_never_alone():
+    assert [BEST.batch_of(stage) for stage in BEST.stages] == [8, 4]
+    assert [BEST.override(None, 2, None, None).batch_of(stage) for stage in BEST.stages] == [2, 2]
+
+
+def test_what_is_overridden_changes_and_nothing_else():
+    assert PAPER.override(None, None, None, None) == PAPER
+    changed = BEST.override(5, 3, 1e-3, 32)
+    assert (changed.epochs, changed.batch_size, changed.lr) == (5, 3, 1e-3)
+    assert changed.stages == ((1, 32, 1),)
+    assert (changed.loss, changed.ema_decay, changed.schedule) == (BEST.loss, BEST.ema_decay, BEST.schedule)

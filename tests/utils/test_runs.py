@@ -1,0 +1,143 @@
+"""Run folders are numbered, found again, and used by one training at a time."""
+
+import json
+import logging
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+
+from utils import runs
+from utils.distributed import World
+
+ALONE = World(0, 1, torch.device("cpu"))
+
+
+@pytest.fixture
+def args(tmp_path) -> Namespace:
+    data = [Path("a"), Path("b")]
+    return Namespace(method="cmmdl", lr=1e-4, data=data, out=tmp_path / "runs", resume="auto", device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def close_log():
+    yield
+    runs.close_log()
+
+
+def begin(args: Namespace, checkpoint: Path | None = None) -> Path:
+    """A run folder with a checkpoint, which is all that `runs` asks of one."""
+    folder = runs.enter(args, checkpoint, ALONE)
+    runs.close_log()
+    (folder / runs.LAST).touch()
+    return folder
+
+
+def test_folders_are_numbered_on_from_the_highest(args):
+    assert [begin(args).name for _ in range(2)] == ["000-cmmdl", "001-cmmdl"]
+    (args.out / "007-other").mkdir()
+    (args.out / "notes").mkdir()
+    assert begin(args).name == "008-cmmdl"
+    (args.out / "1000-cmmdl").mkdir()
+    assert begin(args).name == "1001-cmmdl"
+
+
+def test_a_number_taken_by_another_training_meanwhile_is_skipped(args, monkeypatch):
+    begin(args)
+    seen = iter([[], runs.numbered(args.out)])
+    monkeypatch.setattr(runs, "numbered", lambda _: next(seen))
+    assert runs.new(args.out, "cmmdl").name == "001-cmmdl"
+
+
+def test_the_arguments_are_kept_with_versions_and_commit(args):
+    found = json.loads((begin(args) / runs.ARGUMENTS).read_text())
+    assert found["arguments"]["lr"] == 1e-4 and found["arguments"]["data"] == ["a", "b"]
+    assert found["processes"] == 1 and found["torch"] == torch.__version__
+    assert {"command", "commit", "python", "machine"} <= found.keys()
+
+
+def test_auto_finds_the_newest_unfinished_run_with_the_same_arguments(args):
+    assert runs.find(args, ALONE) is None
+    first, second, other = begin(args), begin(args), begin(Namespace(**vars(args) | {"lr": 1e-3}))
+    assert runs.find(args, ALONE) == second / runs.LAST
+    runs.finish(second)
+    assert runs.find(args, ALONE) == first / runs.LAST
+    (first / runs.LAST).unlink()  # it was ended before there was a checkpoint
+    assert runs.find(args, ALONE) is None
+    assert other.exists()
+
+
+def test_numbers_of_four_digits_are_newer_than_those_of_three(args):
+    old = begin(args)
+    old.rename(args.out / "999-cmmdl")
+    assert begin(args).name == "1000-cmmdl"
+    assert runs.find(args, ALONE).parent.name == "1000-cmmdl"
+
+
+def test_arguments_that_do_not_change_the_result_do_not_start_anew(args):
+    folder = begin(args)
+    assert runs.find(Namespace(**vars(args) | {"device": "cuda"}), ALONE) == folder / runs.LAST
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"arguments": 3}'])
+def test_a_folder_with_something_else_for_arguments_is_passed_over(args, content):
+    folder = begin(args)
+    (folder / runs.ARGUMENTS).write_text(content)
+    assert runs.find(args, ALONE) is None
+
+
+def test_none_starts_anew_and_a_path_is_taken_as_it_is(args):
+    folder = begin(args)
+    args.resume = "none"
+    assert runs.find(args, ALONE) is None
+    args.resume = str(folder / runs.LAST)
+    assert runs.find(args, ALONE) == folder / runs.LAST
+    args.resume = str(folder)
+    with pytest.raises(FileNotFoundError, match="no such checkpoint; expected a file, or auto, or none"):
+        runs.find(args, ALONE)
+
+
+def test_a_folder_gone_on_with_is_no_longer_finished_and_has_no_halves(args):
+    folder = begin(args)
+    runs.finish(folder)
+    (folder / ".last.pth.x.part").touch()
+    assert begin(args, folder / runs.LAST) == folder
+    assert not (folder / runs.FINISHED).exists() and not list(folder.glob(".*"))
+
+
+def test_the_log_goes_to_standard_error_and_with_the_time_to_the_folder(args, capsys):
+    runs.open_log()
+    folder = runs.enter(args, None, ALONE)
+    runs.log.setLevel(logging.INFO)
+    runs.log.info("epoch %d", 1)
+    runs.log.error("for the file", extra={"silent": True})
+    runs.close_log()
+    assert capsys.readouterr().err == "epoch 1\n"
+    lines = (folder / "log.txt").read_text().splitlines()
+    assert [line[20:] for line in lines] == ["epoch 1", "for the file"] and lines[0][:2] == "20"
+    assert not runs.log.handlers
+
+
+def test_a_folder_in_use_is_refused_until_its_training_ends(args):
+    folder = begin(args)
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.lockf(f, fcntl.LOCK_EX); print(); sys.stdin.read()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", hold, folder / "log.txt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    other.stdout.readline()
+    with pytest.raises(OSError, match="another training writes there; wait for it, end it, or give --resume none"):
+        runs.enter(args, folder / runs.LAST, ALONE)
+    other.kill()
+    other.communicate()
+    runs.close_log()
+    assert runs.enter(args, folder / runs.LAST, ALONE) == folder
+
+
+def test_only_the_main_process_makes_a_folder(args, monkeypatch):
+    monkeypatch.setattr(World, "broadcast", lambda *_: "what the main process says")
+    second = World(1, 2, torch.device("cpu"))
+    assert runs.enter(args, None, second) == runs.find(args, second) == "what the main process says"
+    assert not args.out.exists()
