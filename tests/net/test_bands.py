@@ -1,0 +1,172 @@
+"""Inference by bands against the literal network, and where bands are used at all."""
+
+import pytest
+import torch
+from torch import nn
+
+import net
+import net.bands
+from benchmarks.literal import LiteralCMMDL
+from net.bands import expand_and_filter, from_planes, in_bands, row_bands, to_planes
+from net.fdlb import FDLB
+from net.fourier import circular_convolution, convolve_in_place, make_real_bins_positive, phase, rfft2
+from net.hdfab import HDFAB
+from net.sdlb import SDLB
+
+SIZES = [(3, 3), (4, 9), (5, 3), (23, 31), (32, 40), (41, 26)]
+
+
+def bands_of(monkeypatch, size):
+    """Makes bands as low as they get (4 rows), or one band of the whole image."""
+    monkeypatch.setattr(net.bands, "BAND_BYTES", {"low": 1, "whole": 2**40}[size])
+    monkeypatch.setattr(net.hdfab, "DENSE_BYTES", {"low": 1, "whole": 2**40}[size])
+
+
+def strong(module, seed=0):
+    """Eval mode, with weights and BatchNorm statistics far from those of a fresh network, so that errors show."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        scale = 0.6 / max(1, parameter[0].numel()) ** 0.5 if parameter.ndim > 1 else 0.2
+        parameter.data += scale * torch.randn(parameter.shape, generator=generator)
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean += 0.2 * torch.randn(layer.running_mean.shape, generator=generator)
+            layer.running_var *= 0.5 + torch.rand(layer.running_var.shape, generator=generator)
+    return module.eval()
+
+
+def both(**options):
+    ours = strong(net.build("cmmdl", dim=16, depth=2, **options))
+    literal = LiteralCMMDL(dim=16, depth=2).eval()
+    literal.load_state_dict(ours.state_dict())
+    return ours, literal
+
+
+def images(size, batch=2, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(5)
+    return [torch.rand(batch, 1, *size, generator=generator).to(dtype) for _ in range(2)]
+
+
+@pytest.mark.parametrize("bands", ["low", "whole"])
+@pytest.mark.parametrize("size", SIZES)
+def test_by_bands_the_network_equals_its_literal_form(monkeypatch, bands, size):
+    bands_of(monkeypatch, bands)
+    ours, literal = both()
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(*images(size)), literal(*images(size)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(23, 31), (32, 40)])
+def test_in_double_precision_bands_change_nothing(monkeypatch, size):
+    bands_of(monkeypatch, "low")
+    ours = both()[0].double()
+    pair = images(size, dtype=torch.float64)
+    whole = ours(*pair).detach()  # gradients are on: the whole-tensor form
+    with torch.inference_mode():
+        by_bands = ours(*pair)
+    assert by_bands.std() > 0.01  # the weights do something
+    torch.testing.assert_close(by_bands, whole, rtol=0, atol=1e-11)
+
+
+BLOCKS = {
+    "SDLB": lambda: (SDLB(8), 1),
+    "affine SDLB": lambda: (SDLB(8, coupling="affine"), 1),
+    "FDLB": lambda: (FDLB(8), 2),
+    "HDFAB": lambda: (HDFAB(8), 4),
+    "transformer": lambda: (net.build("cmmdl", dim=8, heads=2, depth=1).decoder.blocks, 1),
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", BLOCKS)
+def test_each_block_by_bands_equals_its_whole_tensor_form(monkeypatch, name, size):
+    bands_of(monkeypatch, "low")
+    torch.manual_seed(1)
+    block, inputs = BLOCKS[name]()
+    block = strong(block).double()
+    x = [torch.randn(2, 8, *size, dtype=torch.float64) for _ in range(inputs)]
+    kept = [one.clone() for one in x]
+    whole = block(*x)  # gradients are on: the whole-tensor form
+    with torch.no_grad():
+        by_bands = block(*x)
+    torch.testing.assert_close(by_bands, whole if isinstance(whole, tuple) else whole.detach(), rtol=0, atol=1e-11)
+    torch.testing.assert_close(x, kept, rtol=0, atol=0)  # inputs stay as they were
+
+
+@pytest.mark.parametrize("height", [3, 4, 5, 7, 8, 33, 480])
+def test_bands_cover_each_row_once_with_two_rows_or_more(monkeypatch, height):
+    monkeypatch.setattr(net.bands, "BAND_BYTES", 1)
+    bands = row_bands(height, 640, 4)
+    assert [row for band in bands for row in range(band.start, band.stop)] == list(range(height))
+    assert all(2 <= band.stop - band.start <= 4 for band in bands)
+
+
+@pytest.mark.parametrize("reflect", [False, True])
+def test_a_filter_by_bands_asks_for_each_row_once(monkeypatch, reflect):
+    monkeypatch.setattr(net.bands, "BAND_BYTES", 1)
+    x, asked = torch.randn(13, 6, 2), []
+
+    def source(rows):
+        asked.extend(range(rows.start, rows.stop))
+        return x[rows]
+
+    for _ in expand_and_filter(source, torch.randn(2, 5), torch.randn(5, 1, 3, 3), (13, 6), reflect=reflect):
+        pass
+    assert asked == list(range(13))
+
+
+def test_planes_and_pixels_are_copies_of_each_other():
+    x, planes = torch.randn(5, 7, 9)[:, :, 2:8], torch.empty(6, 8, 7)[:, 1:6]
+    to_planes(x, planes)
+    torch.testing.assert_close(planes, x.permute(2, 0, 1), rtol=0, atol=0)
+    torch.testing.assert_close(from_planes(planes), x, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (5, 7)])
+def test_convolution_in_place_is_the_circular_one(size):
+    a, b = torch.randn(2, 6, *size, dtype=torch.float64)
+    expected = circular_convolution(a[None], b[None])[0]
+    convolve_in_place(a, b)
+    torch.testing.assert_close(a, expected)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (5, 8), (6, 7), (5, 7)])
+def test_a_spectrum_with_positive_real_bins_has_the_canonical_phase(size):
+    spectrum = rfft2(torch.randn(4, 3, *size))
+    expected = phase(spectrum, size)
+    make_real_bins_positive(spectrum, size)
+    torch.testing.assert_close(spectrum.angle(), expected)
+
+
+def test_bands_are_for_evaluation_without_gradients_on_a_cpu():
+    block, x = SDLB(8).eval(), torch.rand(1, 8, 8, 8)
+    assert not in_bands(block, x)
+    with torch.no_grad():
+        assert in_bands(block, x)
+        assert not in_bands(block, x.bfloat16())
+        assert not in_bands(block, x.to("meta"))
+        assert not in_bands(block.train(), x)
+        block.eval()
+        with torch.autocast("cpu", torch.bfloat16):
+            assert not in_bands(block, x)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_a_traced_network_is_one_graph_and_equals_the_banded_one(small, pair):
+    with torch.no_grad():
+        traced = torch.jit.trace(small, pair, check_trace=False)
+        torch.testing.assert_close(traced(*pair), small(*pair), rtol=0, atol=1e-5)
+
+
+def test_an_exported_network_is_one_graph_and_equals_the_banded_one(small, pair):
+    with torch.no_grad():
+        exported = torch.export.export(small, pair).module()
+        torch.testing.assert_close(exported(*pair), small(*pair), rtol=0, atol=1e-5)
+
+
+def test_bf16_autocast_stays_close_on_the_cpu(small, pair):
+    with torch.inference_mode():
+        expected = small(*pair)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = small(*pair)
+    assert (found.float() - expected).abs().max() < 0.02
