@@ -42,7 +42,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         if args.allocator == "as-started":
             tuned = {"literal": False, "ours": True}
-            rounds = [{side: child(args, [side], tuned[side], 1, folder) for side in SIDES} for _ in range(args.repeats)]
+            rounds = [
+                {side: child(args, [side], tuned[side], 1, folder) for side in SIDES} for _ in range(args.repeats)
+            ]
             times = {side: [t for one in rounds for t in one[side]["times"][side]] for side in SIDES}
             peaks = {side: max(one[side]["peak"] for one in rounds) for side in SIDES}
         else:
