@@ -195,6 +195,8 @@ def open_source(args: argparse.Namespace, world: World) -> sources.Source:
 def build(args: argparse.Namespace, world: World) -> nn.Module:
     """The network, ready to train on this process's device."""
     model = net.load(args.init).train() if args.init else net.build(args.method, dim=args.dim)
+    if not isinstance(model, net.METHODS[args.method]):
+        raise net.WeightsError(f"{args.init}: weights of {type(model).__name__}; expected those of {args.method}")
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
             layer.to(memory_format=torch.channels_last)  # as their gradients come; those of 1x1 kernels do not

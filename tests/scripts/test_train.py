@@ -228,3 +228,9 @@ def test_a_checkpoint_of_another_width_or_recipe_is_refused_and_its_folder_left_
         assert train("--epochs", 2, "--resume", last, *option) == 1
         assert_one_sentence(capsys.readouterr().err, str(last), words)
     assert {path: path.read_bytes() for path in last.parent.iterdir()} == before
+
+
+def test_training_does_not_start_from_the_weights_of_another_method(train, tmp_path, capsys):
+    torch.save({"method": "mlfuse", "model": script.net.METHODS["mlfuse"]().state_dict()}, tmp_path / "mlfuse.pth")
+    assert train("--init", tmp_path / "mlfuse.pth") == 1
+    assert_one_sentence(capsys.readouterr().err, "mlfuse.pth: weights of MLFuse; expected those of cmmdl")

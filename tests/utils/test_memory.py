@@ -18,10 +18,10 @@ import numpy
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 for _ in range(3):  # the first rounds map what the later ones use again
-    numpy.ones(8 << 20)
+    numpy.ones(16 << 20)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
-    numpy.ones(8 << 20)
+    numpy.ones(16 << 20)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
