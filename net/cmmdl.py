@@ -5,9 +5,12 @@
     ir  ─┘                 └─ SDLB of vis, SDLB of ir ─────────┘
 """
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
+from net.ablation import PARTS, Merge, Unchanged
 from net.bands import in_bands
 from net.checks import check_pair
 from net.fdlb import FDLB
@@ -17,8 +20,9 @@ from net.sdlb import SDLB
 from net.sfca import SFCA
 
 
-def transformer(dim: int, heads: int, depth: int) -> Transformer:
-    return Transformer(*(TransformerBlock(dim, SFCA(dim, heads), "sfca") for _ in range(depth)))
+def transformer(dim: int, heads: int, depth: int, *, frequency: bool = True) -> Transformer:
+    blocks = (TransformerBlock(dim, SFCA(dim, heads, frequency=frequency), "sfca") for _ in range(depth))
+    return Transformer(*blocks)
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -28,10 +32,10 @@ def channels_last(x: Tensor) -> Tensor:
 class Encoder(nn.Module):
     """3x3 convolution and transformer blocks: luminance (B, 1, H, W) -> features (B, C, H, W)."""
 
-    def __init__(self, dim: int, heads: int, depth: int) -> None:
+    def __init__(self, dim: int, heads: int, depth: int, *, frequency: bool = True) -> None:
         super().__init__()
         self.embed = nn.Conv2d(1, dim, 3, padding=1, bias=False)
-        self.blocks = transformer(dim, heads, depth)
+        self.blocks = transformer(dim, heads, depth, frequency=frequency)
 
     def forward(self, x: Tensor) -> Tensor:
         if in_bands(self, x):  # one image after the other: half the memory of both
@@ -42,9 +46,9 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Transformer blocks and two 3x3 convolutions: features (B, C, H, W) -> fused luminance (B, 1, H, W) in (0, 1)."""
 
-    def __init__(self, dim: int, heads: int, depth: int) -> None:
+    def __init__(self, dim: int, heads: int, depth: int, *, frequency: bool = True) -> None:
         super().__init__()
-        self.blocks = transformer(dim, heads, depth)
+        self.blocks = transformer(dim, heads, depth, frequency=frequency)
         self.head = nn.Sequential(
             nn.Conv2d(dim, dim // 2, 3, padding=1, bias=False),
             nn.LeakyReLU(0.01),
@@ -63,19 +67,35 @@ class CMMDL(nn.Module):
         heads: attention heads (8).
         depth: transformer blocks in the encoder, and again in the decoder (4).
         coupling: form of SDLB's couplings, see `net.sdlb.SDLB`.
+        without: the paper's parts that an ablation leaves out, one or more of `net.ablation.PARTS`: the frequency stage
+            of every SFCA; SDLB or FDLB, whose features then pass unchanged; HDFAB, then one 1x1 convolution.
     """
 
-    def __init__(self, *, dim: int = 64, heads: int = 8, depth: int = 4, coupling: str = "released") -> None:
+    def __init__(
+        self,
+        *,
+        dim: int = 64,
+        heads: int = 8,
+        depth: int = 4,
+        coupling: str = "released",
+        without: str | Collection[str] = (),
+    ) -> None:
         super().__init__()
+        without = [without] if isinstance(without, str) else sorted(without)
         if dim % heads or dim % 2:
             raise ValueError(f"dim is {dim}; expected an even multiple of heads ({heads})")
+        if unknown := [part for part in without if part not in PARTS]:
+            raise ValueError(f"without {unknown[0]!r}; expected parts among {', '.join(PARTS)}")
         self.options = {"dim": dim, "heads": heads, "depth": depth, "coupling": coupling}
-        self.encoder = Encoder(dim, heads, depth)
-        self.sdlb_vis = SDLB(dim, coupling=coupling)
-        self.sdlb_ir = SDLB(dim, coupling=coupling)
-        self.fdlb = FDLB(dim)
-        self.hdfab = HDFAB(dim)
-        self.decoder = Decoder(dim, heads, depth)
+        if without:
+            self.options["without"] = without
+        frequency = "sfca-frequency" not in without
+        self.encoder = Encoder(dim, heads, depth, frequency=frequency)
+        self.sdlb_vis = nn.Identity() if "sdlb" in without else SDLB(dim, coupling=coupling)
+        self.sdlb_ir = nn.Identity() if "sdlb" in without else SDLB(dim, coupling=coupling)
+        self.fdlb = Unchanged() if "fdlb" in without else FDLB(dim)
+        self.hdfab = Merge(dim) if "hdfab" in without else HDFAB(dim)
+        self.decoder = Decoder(dim, heads, depth, frequency=frequency)
 
     def forward(self, vis: Tensor, ir: Tensor) -> Tensor:
         """(B, 1, H, W) luminance in [0, 1], twice -> fused luminance (B, 1, H, W) in (0, 1).

@@ -8,6 +8,7 @@ import torch
 
 import net
 from benchmarks.literal import LiteralCMMDL
+from net.ablation import PARTS
 from net.released import rename
 from utils.losses import fusion_loss
 
@@ -90,6 +91,31 @@ def test_every_parameter_receives_a_gradient(pair, coupling):
     assert missing == []
 
 
+@pytest.mark.parametrize("without", [*PARTS, PARTS])
+def test_a_network_without_a_part_lacks_its_parameters_and_still_fuses(pair, without):
+    torch.manual_seed(0)
+    options = {"dim": 16, "depth": 1}
+    model, whole = net.build("cmmdl", **options, without=without), net.build("cmmdl", **options)
+    fused = model(*pair)
+    fused.mean().backward()
+    names = {name for name, _ in model.named_parameters()}
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    words = {"sfca-frequency": "sfca.norm_f", "sdlb": "sdlb", "fdlb": "fdlb", "hdfab": "hdfab.cbr"}
+    for part in [without] if isinstance(without, str) else without:
+        removed = {name for name, _ in whole.named_parameters() if words[part] in name}
+        assert removed and not removed & names, part
+    differentiable = model.eval()(*pair)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(*pair), differentiable, rtol=0, atol=1e-5)
+
+
+def test_a_network_without_parts_is_found_again_in_its_checkpoint(tmp_path):
+    model = net.build("cmmdl", dim=16, depth=1, without=("fdlb", "sdlb"))
+    path = tmp_path / "ablated.pth"
+    torch.save({"method": "cmmdl", "options": model.options, "model": model.state_dict()}, path)
+    assert net.load(path).options["without"] == ["fdlb", "sdlb"]
+
+
 @pytest.mark.parametrize("size", [(3, 3), (3, 8), (16, 17), (31, 45), (64, 48)])
 def test_any_size_from_three_up_gives_an_image_of_that_size(small, size):
     with torch.inference_mode():
@@ -145,7 +171,7 @@ def test_other_inputs_are_refused_with_what_was_expected(small, vis, ir, message
         small(vis, ir)
 
 
-@pytest.mark.parametrize("options", [{"dim": 20}, {"dim": 15, "heads": 5}, {"coupling": "other"}])
+@pytest.mark.parametrize("options", [{"dim": 20}, {"dim": 15, "heads": 5}, {"coupling": "other"}, {"without": "all"}])
 def test_impossible_options_are_refused(options):
     with pytest.raises(ValueError, match="expected"):
         net.build("cmmdl", **options)
