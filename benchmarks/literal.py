@@ -49,7 +49,7 @@ class SFCA(nn.Module):
         attention = (q @ k.transpose(-2, -1) * self.temperature).softmax(dim=-1)
         s = self.project_s((attention @ v).reshape(b, c, h, w))
         k_f, v_f = self.kv_f_dw(self.kv_f(s)).chunk(2, dim=1)
-        spectrum = torch.fft.rfft2(u.float()) * torch.fft.rfft2(k_f.float())
+        spectrum = torch.fft.rfft2(u) * torch.fft.rfft2(k_f)
         circular = self.norm_f(torch.fft.irfft2(spectrum, s=(h, w)))
         return self.project_f(circular * v_f) + s
 
@@ -151,8 +151,8 @@ class FDLB(nn.Module):
 
     def forward(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
         size = vis.shape[-2:]
-        spectrum_vis = torch.fft.rfft2(self.pre_vis(vis).float() + 1e-8)
-        spectrum_ir = torch.fft.rfft2(self.pre_ir(ir).float() + 1e-8)
+        spectrum_vis = torch.fft.rfft2(self.pre_vis(vis) + 1e-8)
+        spectrum_ir = torch.fft.rfft2(self.pre_ir(ir) + 1e-8)
         fused = self.phase_fused(torch.cat([angle(spectrum_vis), angle(spectrum_ir)], dim=1))
 
         def back(amplitude: Tensor, own: Tensor) -> Tensor:

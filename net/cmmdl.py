@@ -97,6 +97,13 @@ class CMMDL(nn.Module):
         self.hdfab = Merge(dim) if "hdfab" in without else HDFAB(dim)
         self.decoder = Decoder(dim, heads, depth, frequency=frequency)
 
+    def checkpoint_activations(self) -> None:
+        """Train with less memory and more time: the backward pass computes the inside of all blocks but HDFAB anew.
+        Gradients stay the same."""
+        for module in self.modules():
+            if hasattr(module, "checkpointed"):
+                module.checkpointed = True
+
     def forward(self, vis: Tensor, ir: Tensor) -> Tensor:
         """(B, 1, H, W) luminance in [0, 1], twice -> fused luminance (B, 1, H, W) in (0, 1).
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from net.bands import from_planes, image, in_bands, pixels, row_bands
 from net.fourier import at_least_float32, irfft2, make_real_bins_positive, phase, rfft2
+from net.recompute import recomputed
 
 EPS = 1e-8  # keeps the derivative of an amplitude finite where the spectrum is zero
 
@@ -20,7 +21,12 @@ class FDLB(nn.Module):
         out_m = conv3x3(r_m)
 
     Takes and returns two (B, C, H, W) tensors, visible first.
+
+    Attributes:
+        checkpointed: in training only the inputs are kept, and the backward pass computes the rest anew.
     """
+
+    checkpointed = False
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -38,6 +44,9 @@ class FDLB(nn.Module):
         if in_bands(self, vis):
             pairs = [self._by_bands(*pair) for pair in zip(vis.split(1), ir.split(1), strict=True)]
             return pairs[0] if len(pairs) == 1 else tuple(map(torch.cat, zip(*pairs, strict=True)))
+        return recomputed(self._whole, vis, ir, when=self.checkpointed)
+
+    def _whole(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
         size = vis.shape[-2:]
         spectrum_vis = rfft2(self.pre_vis(vis) + EPS)  # (B, C, H, W // 2 + 1), complex
         spectrum_ir = rfft2(self.pre_ir(ir) + EPS)

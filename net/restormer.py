@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.bands import expand_and_filter, image, in_bands, matrix, one_by_one, pixels
+from net.recompute import recomputed, recomputed_on_cpu
 
 
 class ChannelLayerNorm(nn.LayerNorm):
@@ -68,7 +69,7 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + getattr(self, self._attention)(self.norm1(x))
-        return x + self.gdfn(self.norm2(x))
+        return x + recomputed_on_cpu(lambda x: self.gdfn(self.norm2(x)), x)
 
     def update(self, x: Tensor, scratch: list[Tensor]) -> None:
         """`x = forward(x)` in place, of one image (H, W, C), by bands; `scratch` is four tensors of its size."""
@@ -77,10 +78,20 @@ class TransformerBlock(nn.Module):
 
 
 class Transformer(nn.Sequential):
-    """Transformer blocks in sequence; (B, C, H, W) in and out."""
+    """Transformer blocks in sequence; (B, C, H, W) in and out.
+
+    Attributes:
+        checkpointed: in training only each block's input is kept, and the backward pass computes the rest anew.
+    """
+
+    checkpointed = False
 
     def forward(self, x: Tensor) -> Tensor:
-        return one_by_one(self._by_bands, x) if in_bands(self, x) else super().forward(x)
+        if in_bands(self, x):
+            return one_by_one(self._by_bands, x)
+        for block in self:
+            x = recomputed(block, x, when=self.checkpointed)
+        return x
 
     def _by_bands(self, x: Tensor) -> Tensor:
         """What `forward` computes, of one image (1, C, H, W); all blocks share one set of large tensors."""

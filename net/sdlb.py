@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.bands import expand_and_filter, image, in_bands, matrix, one_by_one, pixels
+from net.recompute import recomputed, recomputed_on_cpu
 
 COUPLINGS = ("released", "affine")
 
@@ -26,7 +27,10 @@ class Bottleneck(nn.Module):
             nn.init.xavier_normal_(convolution.weight, gain=0.1)
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.project(F.relu6(self.dwconv(F.relu6(self.expand(z))))) + z
+        return recomputed_on_cpu(self._branch, z) + z
+
+    def _branch(self, z: Tensor) -> Tensor:
+        return self.project(F.relu6(self.dwconv(F.relu6(self.expand(z)))))
 
 
 class Coupling(nn.Module):
@@ -106,7 +110,12 @@ class SDLB(nn.Module):
         dim: channels.
         coupling: "released" (the published weights' form, the default) or "affine" (the classic coupling, with an
             exact `inverse`).
+
+    Attributes:
+        checkpointed: in training only each coupling's input is kept, and the backward pass computes the rest anew.
     """
+
+    checkpointed = False
 
     def __init__(self, dim: int, *, coupling: str = "released") -> None:
         super().__init__()
@@ -116,7 +125,7 @@ class SDLB(nn.Module):
         if in_bands(self, x):
             return one_by_one(self._by_bands, x)
         for coupling in self.couplings:
-            x = coupling(x)
+            x = recomputed(coupling, x, when=self.checkpointed)
         return x
 
     def _by_bands(self, x: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from net.bands import expand_and_filter, from_planes, matrix, row_bands, to_planes
 from net.fourier import at_least_float32, circular_convolution, convolve_in_place
+from net.recompute import recomputed_on_cpu
 from net.restormer import ChannelLayerNorm
 
 
@@ -42,7 +43,7 @@ class SFCA(nn.Module):
             self.project_f = nn.Conv2d(dim, dim, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        streams = self.qkvu_dw(self.qkvu(x)).split(self.dim, dim=1)
+        streams = recomputed_on_cpu(lambda x: self.qkvu_dw(self.qkvu(x)), x).split(self.dim, dim=1)
         q, k, v = streams[:3]
         # `W_s (A v)` is one matrix product: the small matrix `W_s A` replaces a pass over the image.
         mix = self.project_s.weight.flatten(1) @ self._channel_attention(q, k)  # (B, C, C)
@@ -50,8 +51,8 @@ class SFCA(nn.Module):
         if not self.frequency:
             return s
         # Likewise `W_f s = (W_f W_s A) v`.
-        kv = mix_channels(self.kv_f.weight.flatten(1) @ mix, v)  # (B, 2C, H, W)
-        k_f, v_f = self.kv_f_dw(kv).chunk(2, dim=1)
+        expand = self.kv_f.weight.flatten(1) @ mix  # (B, 2C, C)
+        k_f, v_f = recomputed_on_cpu(lambda v, e: self.kv_f_dw(mix_channels(e, v)), v, expand).chunk(2, dim=1)
         c = self.norm_f(circular_convolution(streams[3], k_f).to(x.dtype))
         return self.project_f(c * v_f) + s
 

@@ -1,0 +1,74 @@
+"""Training with less memory gives the same gradients."""
+
+import copy
+
+import pytest
+import torch
+
+import net
+from benchmarks.literal import LiteralCMMDL
+from net.recompute import recomputed
+
+
+def gradients(model, pair):
+    model(*pair).square().mean().backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+def kept_bytes(model, pair):
+    """Bytes that the forward pass keeps for the backward pass, each storage once."""
+    storages = {}
+
+    def keep(tensor):
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model(*pair)
+    return sum(storage.nbytes() for storage in storages.values())
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return net.build("cmmdl", dim=16, depth=2).double().train()
+
+
+@pytest.fixture
+def doubles(pair):
+    return tuple(image.double() for image in pair)
+
+
+def test_gradients_and_statistics_are_those_of_the_literal_form(model, doubles):
+    literal = LiteralCMMDL(dim=16, depth=2).double().train()
+    literal.load_state_dict(model.state_dict())
+    torch.testing.assert_close(gradients(model, doubles), gradients(literal, doubles), rtol=1e-6, atol=1e-12)
+    torch.testing.assert_close(model.state_dict(), literal.state_dict())
+
+
+def test_checkpointed_activations_change_neither_gradients_nor_statistics(model, doubles):
+    checkpointed = copy.deepcopy(model)
+    checkpointed.checkpoint_activations()
+    assert kept_bytes(checkpointed, doubles) < 0.5 * kept_bytes(model, doubles)
+    model.load_state_dict(checkpointed.state_dict())  # both have counted one batch
+    torch.testing.assert_close(gradients(checkpointed, doubles), gradients(model, doubles))
+    torch.testing.assert_close(checkpointed.state_dict(), model.state_dict())
+
+
+def test_a_cpu_keeps_less_than_half_of_the_literal_form(model, doubles):
+    literal = LiteralCMMDL(dim=16, depth=2).double().train()
+    assert kept_bytes(model, doubles) < 0.5 * kept_bytes(literal, doubles)
+
+
+def test_nothing_is_computed_twice_without_gradients():
+    calls = []
+
+    def function(x):
+        calls.append(x)
+        return x * x
+
+    with torch.no_grad():
+        assert recomputed(function, torch.ones(1)) == 1
+    assert len(calls) == 1
+    recomputed(function, torch.ones(1, requires_grad=True)).square().backward()
+    assert len(calls) == 3
