@@ -34,7 +34,6 @@ from utils.sets import describe, open_sets
 from utils.video import fuse_video
 
 HOME = Path(__file__).resolve().parent
-FLOOR = ("average", "max")  # rules without learning that every table shows
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,7 +96,7 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
         fused = len(result.pictures)
         print(f"{found.name}: {fused} pairs, {result.seconds / max(fused, 1):.2f} s each for fusing", file=sys.stderr)
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    title = "Fused by " + ", ".join(tables.LABELS.get(c.name, c.name) for c in contenders if not c.is_floor)
+    title = "Fused by " + ", ".join(tables.label(c.name) for c in contenders if not c.is_floor)
     page = report.page(results, pictures, title=title, protocol=args.protocol, command=command)
     write_text(args.out / "index.html", page)
     if not args.no_metrics:
@@ -137,7 +136,7 @@ def open_contenders(args: argparse.Namespace) -> list[Contender]:
             model = open_model(name, files.get(name))
             contenders.append(Network(name, net.Fuser(model, **options), args.protocol, folder))
     if not args.no_metrics:
-        rules = [name for name in FLOOR if name not in args.method]
+        rules = [method.name for method in net.METHODS.values() if method.is_floor and method.name not in args.method]
         floor = (Network(n, net.Fuser(net.build(n), device="cpu"), args.protocol, is_floor=True) for n in rules)
         contenders += floor
     return contenders
@@ -160,15 +159,17 @@ def weights_by_method(given: Sequence[str], methods: Sequence[str]) -> dict[str,
 
 def open_model(name: str, file: Path | None) -> nn.Module:
     """The network of a method with its weights: those given, or those that ship."""
-    expected = net.METHODS[name]
-    if not any(True for _ in expected().parameters()):
-        return expected()
-    shipped = HOME / "models" / f"{tables.LABELS[name]}.pth"
+    method = net.METHODS[name]
+    if not method.learns:
+        if file:
+            raise UsageError(f"--weights {file}: {name} is a rule without weights")
+        return net.build(name)
+    shipped = HOME / "models" / f"{method.label}.pth"
     if file is None and not shipped.exists():
         raise UsageError(f"no weights of {name} ship with this repository; give --weights {name}=PATH")
     model = net.load(file or shipped)
-    if not isinstance(model, expected):
-        raise UsageError(f"{file}: weights of {type(model).__name__}; expected those of {expected.__name__}")
+    if not isinstance(model, method.network):
+        raise UsageError(f"{file}: weights of {type(model).__name__}; expected those of {method.label}")
     return model
 
 

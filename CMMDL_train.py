@@ -1,8 +1,9 @@
-"""Train CMMDL.
+"""Train CMMDL or one of its siblings.
 
     python CMMDL_train.py --h5 data/MSRS_train_imgsize_128_stride_200.h5             # one CPU or GPU
     torchrun --nnodes=1 --nproc_per_node 2 CMMDL_train.py --h5 ...                   # one process per GPU, or gloo
     python CMMDL_train.py --recipe best --data DIR --data DIR                        # random crops of whole images
+    python CMMDL_train.py --method adasffuse --task mef --data DIR                   # a sibling by its own recipe
     python CMMDL_train.py --demo --dim 16 --epochs 3                                 # rendered scenes, to see it run
 
 The same command, given again after an interruption, goes on where it was (`--resume auto`). Exit status: 0 done, 1 it
@@ -30,6 +31,9 @@ from tqdm import tqdm
 import net
 from data import sources
 from net.fuser import PRECISIONS, pick_device
+from net.method import Method
+from net.objective import Batch, Objective
+from net.recipe import Recipe
 from utils import distributed, failures, runs
 from utils.board import Board
 from utils.checkpoints import Training, seed_everything
@@ -38,7 +42,6 @@ from utils.ema import MovingAverage
 from utils.interrupt import StopRequest, leave_signals_to_parent
 from utils.memory import keep_freed_memory
 from utils.options import not_negative, positive, positive_number, whole
-from utils.recipes import RECIPES, Recipe
 from utils.runs import LAST, log
 
 DEFAULT_H5 = Path("data/MSRS_train_imgsize_128_stride_200.h5")
@@ -72,34 +75,40 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train(args: argparse.Namespace, world: World) -> bool:
     """Train to the end. False if it was asked to stop before."""
-    source = open_source(args, world)
-    recipe = RECIPES[args.recipe].override(args.epochs, args.batch_size, args.lr, args.size or source.size)
+    method = net.METHODS[args.method]
+    recipe = method.recipes[args.recipe]
+    source = open_source(args, recipe, world)
+    recipe = recipe.override(args.epochs, args.batch_size, args.lr, args.size or source.size)
     args.epochs, args.batch_size, args.lr = recipe.epochs, recipe.batch_size, recipe.lr  # as the run folder has them
-    for stage in recipe.stages:  # what cannot be trained on is refused now rather than hours later
-        patches = source.epoch(0, stage.size)
-        sources.shuffled_batches(len(patches), recipe.batch_of(stage), world.rank, world.size, args.seed, epoch=0)
+    recipe = recipe.in_epochs(steps_of_epoch(args, method, recipe, source, world))
 
     seed_everything(args.seed)
-    model = build(args, world)
-    raw = model.module if world.size > 1 else model
-    optimizer = torch.optim.Adam(raw.parameters(), lr=recipe.lr, fused=world.device.type == "cuda")
-    average = MovingAverage(raw, recipe.ema_decay) if recipe.ema_decay else None
-    training = Training(args.method, raw, optimizer, average, world)
+    network = build(args, method).to(world.device)
+    options = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": world.device.type == "cuda"}
+    optimizer = torch.optim.Adam(recipe.groups(network), **options)
+    average = MovingAverage(network, recipe.ema_decay) if recipe.ema_decay else None
+    training = Training(args.method, network, optimizer, average, world)
     seed_everything(args.seed + world.rank)
     checkpoint = runs.find(args, world)
     processes = training.restore(checkpoint) if checkpoint else world.size
     folder = runs.enter(args, checkpoint, world)
     log.info("%s: recipe %s, %s, %d process(es) on %s", folder, args.recipe, source, world.size, world.device.type)
+    if recipe.iterations and not args.epochs:
+        log.info("%d iterations are %d epochs of this data", recipe.iterations, recipe.epochs)
     if checkpoint:
         log.info("going on from %s: epoch %d, step %d", checkpoint, training.epoch + 1, training.step)
     if processes != world.size:
         log.warning("begun with %d process(es): the weights will not be those of an undisturbed training", processes)
 
     probe = sources.probe(source.epoch(0, recipe.stages[-1].size))
+    phase = objective = None
     with Board(folder, training, recipe.epochs, probe, source.held_out) as board, StopRequest() as stop:
         while training.epoch < recipe.epochs:
+            if recipe.phase(training.epoch) is not phase:
+                phase = recipe.phase(training.epoch)
+                objective = world.wrap(Objective(network, phase))  # anew: another phase trains other parts
             loader = open_loader(args, source, recipe, training)
-            if not train_one_epoch(model, loader, training, recipe, board, stop, args.precision, args.save_seconds):
+            if not train_one_epoch(objective, loader, training, recipe, board, stop, args.precision, args.save_seconds):
                 training.save(folder / LAST)
                 log.info("stopped in epoch %d; the same command goes on from here", training.epoch + 1)
                 return False
@@ -110,14 +119,14 @@ def train(args: argparse.Namespace, world: World) -> bool:
             training.save(folder / LAST)
             board.write_history()
     if world.is_main:
-        training.save_weights(folder / f"{args.method.upper()}.pth")
+        training.save_weights(folder / f"{method.label}.pth")
         runs.finish(folder)
-        log.info("done: %s", folder / f"{args.method.upper()}.pth")
+        log.info("done: %s", folder / f"{method.label}.pth")
     return True
 
 
 def train_one_epoch(
-    model: nn.Module,
+    objective: nn.Module,
     loader: DataLoader,
     training: Training,
     recipe: Recipe,
@@ -133,31 +142,29 @@ def train_one_epoch(
     """
     world, epoch, steps = training.world, training.epoch, training.step + len(loader)
     saved = time.monotonic()
-    model.train()
+    objective.train()
     bar = tqdm(
         loader, desc=f"epoch {epoch + 1}/{recipe.epochs}", initial=training.step, total=steps, unit="step",
         leave=False, disable=None if world.is_main else True,
     )  # fmt: skip
     for batch in bar:
-        training.lr = recipe.lr_at(epoch, training.step / steps)
-        vis, ir, mask = (x.to(world.device, non_blocking=True) for x in batch)  # (B, 1, S, S) each
-        with torch.autocast(world.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            fused = model(vis, ir)  # (B, 1, S, S)
-        loss = recipe.loss(vis, ir, fused.float(), mask)
+        training.lr = [recipe.lr_at(epoch, training.step / steps, part) for part in recipe.parts(training.model)]
+        batch = Batch(*(x.to(world.device, non_blocking=True) for x in batch))  # (B, 1, S, S) each
+        loss = objective(batch, precision)
         training.optimizer.zero_grad(set_to_none=True)
-        loss.total.backward()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        loss["total"].backward()
+        norm = recipe.clip(training.model)
 
         # one exchange a step: the processes agree on what they log, on whether to go on, and on when to save
         wishes = stop.requested, world.is_main and time.monotonic() - saved > save_seconds
-        shared = world.mean(torch.stack([*loss, norm, *norm.new_tensor(wishes)]).detach()).tolist()
+        shared = world.mean(torch.stack([*loss.values(), norm, *norm.new_tensor(wishes)]).detach()).tolist()
         *values, norm, stop_now, save_now = shared
-        terms = dict(zip(loss._fields, values, strict=True))
+        terms = dict(zip(loss, values, strict=True))
         if not all(map(math.isfinite, shared)):
             raise Diverged(divergence(terms, norm, training, board.folder / LAST))
         training.end_step(terms)
 
-        board.after_step(terms, len(vis) * world.size)
+        board.after_step(terms, len(batch.vis) * world.size)
         left = board.time_for(steps * (recipe.epochs - epoch) - training.step)
         bar.set_postfix(loss=f"{terms['total']:.4f}", all_epochs=left, refresh=False)
         if stop_now:
@@ -178,29 +185,49 @@ def divergence(terms: dict[str, float], norm: float, training: Training, last: P
     )
 
 
-def open_source(args: argparse.Namespace, world: World) -> sources.Source:
+def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sources.Source:
     """The training patches that the arguments name; what was refused among them is named in the log."""
+    how = {"crops": recipe.crops, "ir_map": recipe.ir_map}
     if args.demo:
-        return sources.rendered(args.seed)
+        return sources.rendered(args.seed, **how)
     if args.data:
-        source = sources.from_folders(args.data, args.seed, progress=world.is_main)
+        source = sources.from_folders(args.data, args.seed, **how, progress=world.is_main)
         for refusal in source.refused:
             log.warning("refused: %s", refusal)
         return source
     if not args.h5.exists():
         raise FileNotFoundError(f"{args.h5}: no such file; see python -m data.patches, or use --data or --demo")
-    return sources.PatchSource(args.h5)
+    return sources.PatchSource(args.h5, recipe.ir_map)
 
 
-def build(args: argparse.Namespace, world: World) -> nn.Module:
-    """The network, ready to train on this process's device."""
-    model = net.load(args.init).train() if args.init else net.build(args.method, dim=args.dim)
-    if not isinstance(model, net.METHODS[args.method]):
-        raise net.WeightsError(f"{args.init}: weights of {type(model).__name__}; expected those of {args.method}")
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
+def steps_of_epoch(
+    args: argparse.Namespace, method: Method, recipe: Recipe, source: sources.Source, world: World
+) -> int:
+    """How many steps an epoch has; what cannot be trained on is refused now rather than hours later.
+
+    Raises:
+        ValueError: patches are smaller than the method takes, or too few for one batch.
+    """
+    smallest = max(method.minimum_size, recipe.smallest)
+    for stage in recipe.stages:
+        if stage.size < smallest:
+            expected = f"expected at least {smallest}x{smallest} for {method.label}"
+            raise ValueError(f"patches of {stage.size}x{stage.size} pixels; {expected}")
+        count, batch = len(source.epoch(0, stage.size)), recipe.batch_of(stage)
+        steps = len(sources.shuffled_batches(count, batch, world.rank, world.size, args.seed, epoch=0))
+    return steps
+
+
+def build(args: argparse.Namespace, method: Method) -> nn.Module:
+    """The network, ready to train."""
+    options = {"dim": args.dim} if args.dim else {}
+    network = net.load(args.init).train() if args.init else net.build(method.name, **options)
+    if not isinstance(network, method.network):
+        raise net.WeightsError(f"{args.init}: weights of {type(network).__name__}; expected those of {method.label}")
+    for layer in network.modules():
+        if method.channels_last and isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
             layer.to(memory_format=torch.channels_last)  # as their gradients come; those of 1x1 kernels do not
-    return world.wrap(model)
+    return network
 
 
 def open_loader(args: argparse.Namespace, source: sources.Source, recipe: Recipe, training: Training) -> DataLoader:
@@ -219,9 +246,12 @@ def open_loader(args: argparse.Namespace, source: sources.Source, recipe: Recipe
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = failures.Parser(description="Train CMMDL", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--method", choices=("cmmdl",), default="cmmdl", help="the siblings cannot be trained yet")
-    parser.add_argument("--recipe", choices=RECIPES, default="paper", help="the release's, or ours")
+    methods = {name: method for name, method in net.METHODS.items() if method.learns}
+    recipes = "; ".join(f"{name}: {', '.join(method.recipes)}" for name, method in methods.items())
+    about = "Train CMMDL or one of its siblings"
+    parser = failures.Parser(description=about, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--method", choices=methods, default="cmmdl", help="what to train")
+    parser.add_argument("--recipe", "--task", help=f"one of the method's, by default its first ({recipes})")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--h5", type=Path, default=DEFAULT_H5, help="patch file, see python -m data.patches")
     where.add_argument("--data", type=Path, action="append", metavar="DIR", help="pair folders to crop; repeatable")
@@ -231,7 +261,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=whole(2), help="per process; default: the recipe's")
     parser.add_argument("--lr", type=positive_number, help="default: the recipe's")
     parser.add_argument("--size", type=whole(3), help="side of random crops; default: the recipe's")
-    parser.add_argument("--dim", type=whole(2, 1024), default=64, help="feature channels, where --init does not tell")
+    parser.add_argument("--dim", type=whole(2, 1024), help="feature channels; default: as --init has, or the method")
     parser.add_argument("--init", type=Path, metavar="WEIGHTS", help="start from these weights")
     parser.add_argument("--resume", default="auto", help="auto: go on with the newest unfinished run of the same "
                         "arguments; none: start anew; or a checkpoint")  # fmt: skip
@@ -241,6 +271,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--workers", type=whole(0, 256), default=0, help="loader processes; a GPU wants some 8")
     parser.add_argument("--seed", type=not_negative, default=42)
     args = parser.parse_args(argv)
+    known = methods[args.method].recipes
+    args.recipe = args.recipe or next(iter(known))
+    if args.recipe not in known:
+        parser.error(f"argument --recipe: invalid choice: {args.recipe!r}; {args.method} has {', '.join(known)}")
     if args.size and not (args.data or args.demo):
         parser.error("argument --size: goes with --data or --demo; the patches of a file have their size")
     return args

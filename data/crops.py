@@ -14,55 +14,68 @@ from tqdm import tqdm
 from data.images import ImageError
 from data.pairs import Pair, PairError, Refusal, find_sets, read_pair
 from data.patches import CLASSES, Masks, find_masks, grey
+from net.recipe import Crops
 
-Triple = tuple[np.ndarray, ...]  # (vis, ir, mask) of one image, uint8 (H, W)
+Triple = tuple[np.ndarray, ...]  # (vis, ir, mask) of one image, uint8 (H, W), perhaps with a map 0..255 after them
 
+CROPS = Crops()  # as most recipes have them
 HELD_OUT = 10  # one image in so many is kept from training
-MOST_CROPS = 8  # of one image in one epoch
 TARGETS = tuple(CLASSES.index(name) for name in ("car", "person", "bike"))
 
 
 class CropDataset(Dataset):
     """Crops of registered pairs as (vis, ir, mask) float32 tensors (1, S, S); vis and ir in [0, 1], mask 0 or 1.
 
-    All images are kept in memory as 8-bit luminance. An image gives more crops the larger it is, up to
-    `MOST_CROPS` an epoch. Where a crop lies and how it is flipped depends on nothing but seed, epoch and index, so a
-    resumed training sees what an undisturbed one sees, with any number of workers.
+    All images are kept in memory as 8-bit luminance. An image gives more crops the larger it is, up to a limit. Where
+    a crop lies and how it is turned depends on nothing but seed, epoch and index, so a resumed training sees what an
+    undisturbed one sees, with any number of workers.
 
     Args:
-        images: triples (vis, ir, mask) of uint8 (H, W).
+        images: triples (vis, ir, mask) of uint8 (H, W); a map after them comes as a fourth tensor, in [0, 1].
         size: side of a crop in pixels; smaller images are left out.
-        seed, epoch: choose places and flips.
+        seed, epoch: choose places and orientations.
+        crops: how many there are of an image, in how many orientations.
 
     Raises:
         ValueError: every image is smaller than a crop.
     """
 
-    def __init__(self, images: Sequence[Triple], *, size: int, seed: int = 0, epoch: int = 0) -> None:
+    def __init__(
+        self, images: Sequence[Triple], *, size: int, seed: int = 0, epoch: int = 0, crops: Crops = CROPS
+    ) -> None:
         self.images = [image for image in images if min(image[0].shape) >= size]
         if not self.images:
             largest = max(min(image[0].shape) for image in images)
             raise ValueError(f"crops of {size}x{size} pixels; expected at most {largest}, the largest image's side")
-        self.size, self.seed, self.epoch = size, seed, epoch
-        self.source = [i for i, (vis, *_) in enumerate(self.images) for _ in range(crops_of(vis.shape, size))]
+        self.size, self.seed, self.epoch, self.orientations = size, seed, epoch, crops.orientations
+        counts = [min(crops.most, crops_of(vis.shape, size)) for vis, *_ in self.images]
+        self.source = [i for i, count in enumerate(counts) for _ in range(count)]
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         random = np.random.default_rng((self.seed, self.epoch, index))
         image = self.images[self.source[index]]
         top, left = (random.integers(0, length - self.size + 1) for length in image[0].shape)
-        crop = np.stack([part[top : top + self.size, left : left + self.size] for part in image])  # (3, S, S)
-        if random.random() < 0.5:
-            crop = crop[:, :, ::-1]
-        vis, ir, mask = torch.from_numpy(np.ascontiguousarray(crop)).float()[:, None]  # each (1, S, S)
-        return vis / 255, ir / 255, mask
+        crop = np.stack([part[top : top + self.size, left : left + self.size] for part in image])  # (3 or 4, S, S)
+        crop = oriented(crop, self.orientations - 1 - int(random.random() * self.orientations))
+        vis, ir, mask, *maps = torch.from_numpy(np.ascontiguousarray(crop)).float()[:, None]  # each (1, S, S)
+        return vis / 255, ir / 255, mask, *(x / 255 for x in maps)
+
+
+def oriented(crop: np.ndarray, way: int) -> np.ndarray:
+    """One of the eight ways in which a square (..., S, S) can lie; 0 leaves it, 1 mirrors it sideways."""
+    if way & 1:
+        crop = crop[..., ::-1]
+    if way & 2:
+        crop = crop[..., ::-1, :]
+    return crop.swapaxes(-2, -1) if way & 4 else crop
 
 
 def crops_of(shape: tuple[int, ...], size: int) -> int:
-    """How many crops an (H, W) image gives in one epoch: it grows with the image's side, not its area."""
-    return min(MOST_CROPS, max(1, round(math.sqrt(shape[0] * shape[1]) / size / 2)))
+    """How many crops an (H, W) image has room for in one epoch: it grows with the image's side, not its area."""
+    return max(1, round(math.sqrt(shape[0] * shape[1]) / size / 2))
 
 
 def read_images(roots: Iterable[Path], *, progress: bool = True) -> tuple[list[Triple], list[Triple], list[Refusal]]:

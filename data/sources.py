@@ -1,6 +1,6 @@
 """Where training patches come from: a patch file, whole images to crop, or rendered scenes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,35 +8,55 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data.crops import CropDataset, Triple, read_images
+from data.crops import CROPS, CropDataset, Triple, read_images
 from data.pairs import Refusal
 from data.patches import grey
 from data.patchfile import PatchDataset
 from data.scenes import pairs as rendered_pairs
+from net.recipe import Crops
+
+IrMap = Callable[[Tensor], Tensor]  # of an infrared image (B, 1, H, W) in [0, 1], the same form
 
 PROBES = 4  # patches whose fused images are shown as training goes on
 
 
 class PatchSource:
-    """The patches of an h5 file, as they are, in every epoch."""
+    """The patches of an h5 file, as they are, in every epoch.
+
+    Args:
+        path: the file.
+        ir_map: gives a fourth tensor, made of each infrared patch, because the file has no whole image.
+    """
 
     held_out: Sequence[Triple] = ()
     refused: Sequence[Refusal] = ()
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.dataset = path, PatchDataset(path)
+    def __init__(self, path: Path, ir_map: IrMap | None = None) -> None:
+        patches = PatchDataset(path)
+        self.path, self.size, self.ir_map = path, patches.patch_size, ir_map
+        self.dataset = PatchesWithMap(patches, ir_map) if ir_map else patches
 
     def __str__(self) -> str:
-        return f"{len(self.dataset)} patches of {self.path}"
-
-    @property
-    def size(self) -> int:
-        """The side of every patch, in pixels."""
-        return self.dataset.patch_size
+        of_patch = f", {called(self.ir_map)} of each patch, not of its whole image" if self.ir_map else ""
+        return f"{len(self.dataset)} patches of {self.path}{of_patch}"
 
     def epoch(self, epoch: int, size: int) -> Dataset:  # noqa: ARG002 - ready-made patches know neither
         """The patches to draw in an epoch."""
         return self.dataset
+
+
+class PatchesWithMap(Dataset):
+    """Patches (vis, ir, mask) with a map made of the infrared one."""
+
+    def __init__(self, patches: Dataset, ir_map: IrMap) -> None:
+        self.patches, self.ir_map = patches, ir_map
+
+    def __len__(self) -> int:
+        return len(self.patches)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        vis, ir, mask = self.patches[index]
+        return vis, ir, mask, self.ir_map(ir[None])[0]
 
 
 class CropSource:
@@ -47,29 +67,53 @@ class CropSource:
         refused: what could not be read.
         seed: chooses the crops.
         name: where the images come from.
+        crops: how many there are of an image, in how many orientations.
+        ir_map: gives a fourth tensor, made of each whole infrared image and cropped with it.
     """
 
     size = None  # as the recipe wants
 
     def __init__(
-        self, images: Sequence[Triple], held_out: Sequence[Triple], refused: Sequence[Refusal], *, seed: int, name: str
+        self,
+        images: Sequence[Triple],
+        held_out: Sequence[Triple],
+        refused: Sequence[Refusal],
+        *,
+        seed: int,
+        name: str,
+        crops: Crops = CROPS,
+        ir_map: IrMap | None = None,
     ) -> None:
-        self.images, self.held_out, self.refused, self.seed, self.name = images, held_out, refused, seed, name
+        self.held_out, self.refused, self.seed, self.name = held_out, refused, seed, name
+        self.crops, self.ir_map = crops, ir_map
+        self.images = [(*image, eight_bit_map(ir_map, image[1])) for image in images] if ir_map else images
 
     def __str__(self) -> str:
         refused = f", {len(self.refused)} refused" if self.refused else ""
-        return f"crops of {len(self.images)} images of {self.name}, {len(self.held_out)} more held out{refused}"
+        of_image = f", with {called(self.ir_map)} of each whole infrared image" if self.ir_map else ""
+        found = f"crops of {len(self.images)} images of {self.name}"
+        return f"{found}, {len(self.held_out)} more held out{refused}{of_image}"
 
     def epoch(self, epoch: int, size: int) -> Dataset:
         """The crops of `size` pixels to draw in an epoch."""
-        return CropDataset(self.images, size=size, seed=self.seed, epoch=epoch)
+        return CropDataset(self.images, size=size, seed=self.seed, epoch=epoch, crops=self.crops)
 
 
 Source = PatchSource | CropSource
 
 
+def eight_bit_map(ir_map: IrMap, ir: np.ndarray) -> np.ndarray:
+    """The map of an infrared image, uint8 (H, W) both, 0..255 for [0, 1]."""
+    return (ir_map(torch.from_numpy(ir)[None, None] / 255) * 255).round().byte()[0, 0].numpy()
+
+
+def called(function: Callable) -> str:
+    """What a function computes, as the log says it."""
+    return function.__name__.replace("_", " ")
+
+
 def probe(dataset: Dataset) -> list[Tensor]:
-    """`PROBES` patches spread over a data set as one batch (vis, ir, mask), each (N, 1, S, S)."""
+    """`PROBES` patches spread over a data set as one batch (vis, ir, mask, perhaps a map), each (N, 1, S, S)."""
     chosen = np.linspace(0, len(dataset) - 1, min(PROBES, len(dataset))).astype(int)
     return [torch.stack(parts) for parts in zip(*(dataset[int(i)] for i in chosen), strict=True)]
 
@@ -91,16 +135,27 @@ def shuffled_batches(length: int, batch_size: int, rank: int, ranks: int, seed: 
     return [order[first : first + batch_size] for first in firsts]
 
 
-def from_folders(roots: Iterable[Path], seed: int, *, progress: bool = True) -> CropSource:
+def from_folders(
+    roots: Iterable[Path],
+    seed: int,
+    *,
+    crops: Crops = CROPS,
+    ir_map: IrMap | None = None,
+    progress: bool = True,
+) -> CropSource:
     """Crops of every pair below the given folders. Raises PairError as `data.crops.read_images` does."""
     roots = list(roots)
     train, held_out, refused = read_images(roots, progress=progress)
-    return CropSource(train, held_out, refused, seed=seed, name=", ".join(map(str, roots)))
+    name = ", ".join(map(str, roots))
+    return CropSource(train, held_out, refused, seed=seed, name=name, crops=crops, ir_map=ir_map)
 
 
-def rendered(seed: int, count: int = 24, size: int = 160) -> CropSource:
+def rendered(
+    seed: int, count: int = 24, size: int = 160, *, crops: Crops = CROPS, ir_map: IrMap | None = None
+) -> CropSource:
     """Crops of rendered scenes, of which every tenth is held out."""
     scenes = rendered_pairs(count, seed=seed, height=size, width=size)
     images = [(np.rint(grey(scene.vis) * 255).astype(np.uint8), scene.ir, scene.mask) for scene in scenes]
     held_out = max(1, count // 10)
-    return CropSource(images[held_out:], images[:held_out], (), seed=seed, name="rendered scenes")
+    train, name = images[held_out:], "rendered scenes"
+    return CropSource(train, images[:held_out], (), seed=seed, name=name, crops=crops, ir_map=ir_map)

@@ -2,6 +2,7 @@
 
 from net.cmmdl import CMMDL
 from net.fuser import Fuser
-from net.weights import METHODS, WeightsError, build, load
+from net.methods import METHODS
+from net.weights import WeightsError, build, load
 
 __all__ = ["CMMDL", "METHODS", "Fuser", "WeightsError", "build", "load"]

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from net.color import blend_chroma, rgb_to_ycbcr, ycbcr_to_rgb
+from net.method import as_it_is
+from net.methods import method_of
 
 PRECISIONS = ("fp32", "bf16")
 PERCENTILES = (0.1, 99.9)  # of an image of more than 8 bits, which become black and white
@@ -46,6 +48,8 @@ class Fuser:
         self.device = pick_device(device)
         self.model = model.to(self.device).eval()
         self.precision, self.stretch, self.tile = precision, stretch, tile
+        method = method_of(model)
+        self.output = method.output if method else as_it_is
 
     def __call__(self, vis: np.ndarray, ir: np.ndarray, *, blend: bool = False) -> np.ndarray:
         """Fuse a pair.
@@ -62,11 +66,18 @@ class Fuser:
             ValueError: unequal sizes or other forms, with what was found.
         """
         vis, ir = to_unit(vis, "visible"), to_unit(ir, "infrared")
-        return to_uint8(self.colour(self.luminance(vis, ir), vis, ir if blend else None), self.stretch)
+        return to_uint8(self.picture(vis, ir, blend=blend), self.stretch)
+
+    def picture(self, vis: Tensor, ir: Tensor, *, blend: bool = False) -> Tensor:
+        """The fused image of two as `to_unit` gives them, (1, 1 or 3, H, W) in [0, 1], before it is stretched."""
+        return self.colour(self.output(self.luminance(vis, ir)), vis, ir if blend else None)
 
     @torch.inference_mode()
     def luminance(self, vis: Tensor, ir: Tensor) -> Tensor:
-        """Fused luminance (1, 1, H, W) in (0, 1), on the CPU, of two images as `to_unit` gives them."""
+        """What the network gives for two images as `to_unit` gives them, (1, 1, H, W) on the CPU.
+
+        Luminance in [0, 1] or, by a network of another range, what its method's `output` makes luminance of.
+        """
         if vis.shape[-2:] != ir.shape[-2:]:
             raise ValueError(
                 f"infrared {ir.shape[-1]}x{ir.shape[-2]}, visible {vis.shape[-1]}x{vis.shape[-2]}; "

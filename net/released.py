@@ -1,13 +1,17 @@
 """The key names of CMMDL's published checkpoint, and ours.
 
-The release saved one `state_dict` whose names describe its classes; ours describe the paper's blocks. `from_released`
+The release saved one `state_dict` whose names describe its classes; ours describe the paper's blocks. `from_release`
 renames, drops the tensors that the release's forward pass never reads, and touches nothing else.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from torch import Tensor
+
+from net.cmmdl import CMMDL
+from net.states import find_state
 
 _ATTENTION = r"(share_(?:Encoder\.share_encoder|Decoder\.share_decoder)\.\d+)\.attn\."
 _BOTTLENECK = r"(MDLB\.SDomain_(?:VIS|IR)\.GCBInv\.\d+\.theta_(?:phi|rho|eta))\."
@@ -80,9 +84,34 @@ def _flatten_stage(match: re.Match) -> str:
     return f"{match[1]}.{('0.conv', '0.bn', '1').index(match[2])}."
 
 
-def from_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The published state dict under our names, without the tensors that its forward pass never uses.
+def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """A weight file's state dict under our names, without the tensors that the published forward pass never uses.
 
     Names that are not the release's pass through unchanged: ours, and those that a strict load has to report.
     """
+    state = find_state(checkpoint)
     return {rename(key): value for key, value in state.items() if not any(p.fullmatch(key) for p in UNUSED)}
+
+
+def recognises(keys: Iterable[str]) -> bool:
+    """Whether these names of tensors are those of CMMDL's weights, the release's or ours."""
+    return any("share_Encoder." in key or ".sfca." in key for key in keys)
+
+
+def network_for(checkpoint: Mapping[str, Any]) -> CMMDL:
+    """A fresh network that a weight file fits, the release's or ours."""
+    return CMMDL(**infer_options(from_release(checkpoint)))
+
+
+def infer_options(state: Mapping[str, Tensor]) -> dict[str, int]:
+    """CMMDL's width, heads and depth as the shapes under our names tell them. Raises ValueError where they do not."""
+    try:
+        return {
+            "dim": state["encoder.embed.weight"].shape[0],
+            "heads": state["encoder.blocks.0.sfca.temperature"].shape[1],
+            "depth": len({key.split(".")[2] for key in state if key.startswith("encoder.blocks.")}),
+        }
+    except KeyError as missing:
+        raise ValueError(f"these are not CMMDL's weights; missing: {missing.args[0]}") from None
+    except IndexError:
+        raise ValueError("these are not CMMDL's weights; its first tensors have other shapes") from None

@@ -1,19 +1,14 @@
 """Weights from a file: ours or the authors', in whatever wrapping they come."""
 
 import pickle
-import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from net.baselines import adasffuse, mlfuse, rules, sfdfuse
-from net.cmmdl import CMMDL
-from net.released import from_released
-
-NESTED_UNDER = ("average", "model", "state_dict", "net", "network", "params", "weights")  # in this order
+from net.methods import METHODS
+from net.states import compare, find_state, listed
 
 
 class WeightsError(ValueError):
@@ -32,7 +27,7 @@ def build(name: str = "cmmdl", **options: Any) -> nn.Module:
     """
     if name not in METHODS:
         raise ValueError(f"unknown method {name!r}; expected one of {', '.join(METHODS)}")
-    return METHODS[name](**options)
+    return METHODS[name].network(**options)
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
@@ -55,11 +50,12 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
     try:
         if content.get("method") in METHODS:
             model = build(content["method"], **content.get("options", {}))
-        elif sibling := next((s for s in SIBLINGS if s.recognises(content.keys() | state.keys())), None):
-            model, state = sibling.network_for(content), sibling.from_release(content)
         else:
-            state = from_released(state)
-            model = CMMDL(**infer_options(state))
+            releases = [method.release for method in METHODS.values() if method.release]
+            release = next((r for r in releases if r.recognises(content.keys() | state.keys())), None)
+            if release is None:
+                raise ValueError(f"not the weights of a known method: its keys are {listed(state)}")
+            model, state = release.network_for(content), release.from_release(content)
     except (ValueError, TypeError) as error:
         raise WeightsError(f"{path}: {error}") from error
     if problems := compare(model.state_dict(), state):
@@ -83,61 +79,3 @@ def read(path: str | Path) -> Any:
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, IndexError, TypeError) as error:
         raise WeightsError(f"{path}: not a readable torch file, perhaps cut short ({type(error).__name__})") from error
-
-
-def find_state(content: Any) -> dict[str, Tensor]:
-    """The tensors by name inside a checkpoint, without `module.`; empty where there are none."""
-    if not isinstance(content, Mapping):
-        return {}
-    state = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
-    if state:
-        return {re.sub(r"^(module\.)+", "", key): value for key, value in state.items()}
-    nested = sorted(content, key=lambda key: NESTED_UNDER.index(key) if key in NESTED_UNDER else len(NESTED_UNDER))
-    for key in nested:
-        state = find_state(content[key])
-        if state:
-            return state
-    return {}
-
-
-def infer_options(state: Mapping[str, Tensor]) -> dict[str, int]:
-    """CMMDL's width, heads and depth as the shapes tell them. Raises ValueError for tensors of something else."""
-    try:
-        return {
-            "dim": state["encoder.embed.weight"].shape[0],
-            "heads": state["encoder.blocks.0.sfca.temperature"].shape[1],
-            "depth": len({key.split(".")[2] for key in state if key.startswith("encoder.blocks.")}),
-        }
-    except (KeyError, IndexError):
-        raise ValueError(f"not the weights of a known method: its keys are {listed(state)}") from None
-
-
-def compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    """What stands between two state dicts, in words."""
-    problems = []
-    if missing := [key for key in expected if key not in found]:
-        problems.append(f"missing {listed(missing)}")
-    if left_over := [key for key in found if key not in expected]:
-        problems.append(f"unexpected {listed(left_over)}")
-    for key in expected:
-        if key in found and expected[key].shape != found[key].shape:
-            problems.append(f"{key} has shape {tuple(found[key].shape)}, expected {tuple(expected[key].shape)}")
-    return problems
-
-
-def listed(keys: Any, most: int = 8) -> str:
-    keys = list(keys)
-    return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")
-
-
-SIBLINGS = (mlfuse, sfdfuse, adasffuse)
-METHODS: dict[str, type[nn.Module]] = {
-    "cmmdl": CMMDL,
-    "mlfuse": mlfuse.MLFuse,
-    "sfdfuse": sfdfuse.SFDFuse,
-    "adasffuse": adasffuse.AdaSFFuse,
-    "average": rules.Average,
-    "max": rules.Maximum,
-    "laplacian": rules.LaplacianPyramid,
-    "dwt": rules.WaveletTransform,
-}

@@ -13,6 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from net.fuser import to_uint8
+from net.methods import METHODS
 from utils.checkpoints import Training
 from utils.files import write_text
 from utils.metrics import MIN_SIDE, evaluate
@@ -27,15 +28,16 @@ SCORES = ("VIF", "Qabf")
 class Board:
     """Curves, pictures and figures of a training. Only the main process writes; in the others nothing happens.
 
-    TensorBoard: each loss term, the learning rate and patches per second every `EVERY` steps; after each epoch
-    visible, infrared and fused images of a fixed probe batch, and VIF and Qabf on held-out images where there are
-    some. `history.csv` has one line for each epoch, and the log a sentence with the time that is left.
+    TensorBoard: each loss term, the learning rate (of the first group of parameters) and patches per second every
+    `EVERY` steps; after each epoch visible, infrared and fused images of a fixed probe batch, and VIF and Qabf on
+    held-out images where there are some. `history.csv` has one line for each epoch, and the log a sentence with the
+    time that is left.
 
     Args:
         folder: where all of this goes.
         training: what is watched; the curves and the table go on from its steps and its history.
         epochs: how many there will be.
-        probe: a batch (vis, ir, mask), each (N, 1, S, S).
+        probe: a batch that begins with vis and ir, each (N, 1, S, S).
         held_out: images (vis, ir, ...), uint8 (H, W), that are not trained on.
     """
 
@@ -75,7 +77,7 @@ class Board:
         if self.writer and steps % EVERY == 0:
             for name, value in terms.items():
                 self.writer.add_scalar(f"loss/{name}", value, steps)
-            self.writer.add_scalar("learning rate", self.training.lr, steps)
+            self.writer.add_scalar("learning rate", self.training.lr[0], steps)
             self.writer.add_scalar("patches per second", patches / (now - self.before), steps)
         self.before = now
 
@@ -86,7 +88,7 @@ class Board:
         line, steps, model = self.training.history[-1], self.training.steps, self.training.result
         was_training = model.training
         model.eval()
-        vis, ir, _ = self.probe
+        vis, ir = self.probe[:2]
         rows = torch.cat([vis, ir, self.fuse(vis, ir)], dim=3)  # (N, 1, S, 3S)
         self.writer.add_image("visible, infrared, fused", rows.flatten(0, 2)[None], steps)  # (1, N S, 3S)
         for name, value in self.score().items():
@@ -107,9 +109,9 @@ class Board:
 
     @torch.no_grad()
     def fuse(self, vis: Tensor, ir: Tensor) -> Tensor:
-        """A batch (N, 1, H, W) through the network, back on the CPU."""
-        device = self.training.world.device
-        return self.training.result(vis.to(device), ir.to(device)).float().cpu()
+        """A batch (N, 1, H, W) through the network to luminance in [0, 1], back on the CPU."""
+        device, method = self.training.world.device, METHODS[self.training.method]
+        return method.output(self.training.result(vis.to(device), ir.to(device)).float()).cpu()
 
     def time_for(self, steps: int) -> str:
         """How long so many more steps take if they go on as they did in this epoch."""

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from net.weights import WeightsError, compare, read
+from net.states import compare
+from net.weights import WeightsError, read
 from utils.distributed import World
 from utils.ema import MovingAverage
 from utils.files import replacing
@@ -45,13 +46,13 @@ class Training:
         return self.average.model if self.average else self.model
 
     @property
-    def lr(self) -> float:
-        """The learning rate of the last step, or of the next one where it was set already."""
-        return self.optimizer.param_groups[0]["lr"]
+    def lr(self) -> list[float]:
+        """Each parameter group's learning rate in the last step, or in the next one where it was set already."""
+        return [group["lr"] for group in self.optimizer.param_groups]
 
     @lr.setter
-    def lr(self, value: float) -> None:
-        for group in self.optimizer.param_groups:
+    def lr(self, values: list[float]) -> None:
+        for group, value in zip(self.optimizer.param_groups, values, strict=True):
             group["lr"] = value
 
     def end_step(self, terms: dict[str, float]) -> None:
@@ -66,7 +67,7 @@ class Training:
         """Count the epoch; its line of the history, with the mean of each loss term, which the history has now."""
         means = {name: total / self.step for name, total in self.sums.items()}
         self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
-        self.history.append({"epoch": self.epoch, "steps": self.steps, "lr": self.lr, **means})
+        self.history.append({"epoch": self.epoch, "steps": self.steps, "lr": self.lr[0], **means})
         return self.history[-1]
 
     def save(self, path: Path) -> None:

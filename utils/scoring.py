@@ -52,8 +52,7 @@ class Network:
         if self.protocol == "cddfuse":
             vis, ir = (grey(eight_bit(image, word)) for image, word in zip((vis, ir), pair.words, strict=True))
         vis, ir = (to_unit(image, word) for image, word in zip((vis, ir), pair.words, strict=True))
-        other = ir if found.task in BLENDED else None
-        return to_uint8(self.fuser.colour(self.fuser.luminance(vis, ir), vis, other), stretch=True)
+        return to_uint8(self.fuser.picture(vis, ir, blend=found.task in BLENDED), stretch=True)
 
 
 @dataclass

@@ -5,19 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from net.methods import METHODS
 from utils.files import replacing
 from utils.metrics import METRICS
 
 PRINTED = METRICS[:8]  # the columns of a printed table; the files have all twelve
 LOWER_IS_BETTER = ("MSE",)
-LABELS = {
-    "cmmdl": "CMMDL",
-    "mlfuse": "MLFuse",
-    "sfdfuse": "SFDFuse",
-    "adasffuse": "AdaSFFuse",
-    "max": "maximum",
-    "dwt": "DWT",
-}
 RULE = "=" * 80
 
 Scores = Mapping[str, float]
@@ -34,12 +27,17 @@ class Row:
     @property
     def label(self) -> str:
         """The method's name as it is printed."""
-        return LABELS.get(self.method, self.method)
+        return label(self.method)
 
     def mean(self) -> dict[str, float]:
         """The average of each metric over the images; empty where none was scored."""
         count = len(self.images)
         return {name: sum(scores[name] for scores in self.images.values()) / count for name in METRICS if count}
+
+
+def label(name: str) -> str:
+    """What a method is called in tables; other names (of folders of fused images) as they are."""
+    return METHODS[name].label if name in METHODS else name
 
 
 def text(name: str, rows: Sequence[Row]) -> str:

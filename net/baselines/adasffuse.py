@@ -7,7 +7,7 @@ The same stem and transform serve both images, which meet only by addition: the 
 One architecture, trained apart for each of four tasks (`net.baselines.adasffuse_training`).
 Source: AdaSFFuse (arXiv 2508.15505) and its release, which has no weights.
 
-Input: luminance in [0, 1]. Output: any real number, not clipped. `OUTPUT` says how it becomes an image.
+Input: luminance in [0, 1]. Output: any real number, not clipped.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,6 @@ from net.baselines.release import bare_name, flatten, translate
 from net.checks import check_pair
 
 MINIMUM_SIZE = 1  # pixels
-OUTPUT = "stretch"  # each fused image is stretched to [0, 1] by its own minimum and maximum, times 255, truncated
 
 
 def pad_like_release(x: Tensor) -> Tensor:
@@ -49,6 +48,7 @@ class AdaSFFuse(nn.Module):
         super().__init__()
         if dim % (HEAD // 2):
             raise ValueError(f"dim is {dim}; expected a multiple of {HEAD // 2}, half a head of the scan")
+        self.options = {"dim": dim, "dropout": dropout, "release_padding": release_padding}
         self.release_padding = release_padding
         self.stem = nn.Sequential(nn.Conv2d(1, dim, 3, padding=1), nn.LeakyReLU(0.2))
         self.dwt = LearnableDWT(dim=dim)

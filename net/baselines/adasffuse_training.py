@@ -1,45 +1,27 @@
-"""How AdaSFFuse is trained: one of four task losses, Adam, a step schedule, a moving average of the weights.
+"""How AdaSFFuse is trained: a loss for each of four tasks, Adam, a moving average of the weights, eight orientations.
 
-The release has the trainer but not its option files. What it fixes: the losses, Adam without weight decay, a step
-schedule and an average per iteration, eight flips and turns, no clipping, and the iteration counts of its test scripts.
-Learning rate, milestones, batch size, crop size and decay below are those of SwinFusion, whose trainer it forked: a
-plausible choice, not a published one.
+The release has the trainer but not its option files. What it fixes: the losses, Adam without weight decay, an average
+after every iteration, eight flips and turns, no clipping, and the iteration counts of its test scripts. Learning rate,
+batch size, crop size and decay below are those of SwinFusion, whose trainer it forked: a plausible choice, not a
+published one. The first milestone of SwinFusion's step schedule, at 250,000 iterations, is never reached: the learning
+rate stays as it is. The method as the scripts know it stands at the end.
 """
 
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
-from torch.optim.lr_scheduler import MultiStepLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from net.baselines.adasffuse import AdaSFFuse
-from net.baselines.recipe import Recipe
+from net.baselines.adasffuse import MINIMUM_SIZE, AdaSFFuse, from_release, network_for, recognises
 from net.baselines.sobel import sobel_strength
 from net.baselines.ssim import ssim
+from net.method import Method, Release, stretched
+from net.objective import Batch, Phase, Terms
+from net.recipe import Crops, Recipe, constant
 
 # infrared + visible; under- + over-exposed; near + far focus; medical
-Task = Literal["ivf", "mef", "mff", "mif"]
-ITERATIONS: dict[Task, int] = {"ivf": 60_000, "mef": 64_000, "mff": 96_000, "mif": 50_000}
-MILESTONES = (250_000, 400_000, 450_000, 475_000)  # all after the tasks' last iteration: the rate stays as it is
-GAMMA = 0.5
-
-
-def recipe(task: Task) -> Recipe:
-    """The numbers of one task's training."""
-    return Recipe(
-        duration=ITERATIONS[task],
-        unit="iteration",
-        batch_size=12,
-        patch_size=128,
-        lr=2e-5,
-        flips=True,
-        ema_decay=0.999,
-    )
-
-
-RECIPE = recipe("ivf")
+Task = Literal["ivf", "mef", "mff", "medical"]
+ITERATIONS: dict[Task, int] = {"ivf": 60_000, "mef": 64_000, "mff": 96_000, "medical": 50_000}
 
 
 def gradient_shares(vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,9 +35,9 @@ def gradient_shares(vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
 class TaskLoss(nn.Module):
     """20 intensity + g gradient + s structure, with g = 20, s = 10, for medical images g = 100, s = 50.
 
-    intensity  mean |fused - max(vis, ir)| (ivf, mif) or mean |fused - (vis + ir) / 2| (mef, mff)
+    intensity  mean |fused - max(vis, ir)| (ivf, medical) or mean |fused - (vis + ir) / 2| (mef, mff)
     gradient   mean |S(fused) - max(S(vis), S(ir))|, S being the Sobel strength
-    structure  1 - w SSIM(vis, fused) - (1 - w) SSIM(ir, fused), w by `gradient_shares` (ivf, mff) or 1/2 (mef, mif)
+    structure  1 - w SSIM(vis, fused) - (1 - w) SSIM(ir, fused), w by `gradient_shares` (ivf, mff) or 1/2 (mef, medical)
 
     Args:
         task: which of the four tasks; its two inputs stand for `vis` and `ir`.
@@ -65,10 +47,10 @@ class TaskLoss(nn.Module):
         super().__init__()
         if task not in ITERATIONS:
             raise ValueError(f"task is '{task}'; expected one of {', '.join(ITERATIONS)}")
-        self.brighter = task in ("ivf", "mif")
+        self.brighter = task in ("ivf", "medical")
         self.shared_by_gradient = task in ("ivf", "mff")
         self.weights = {"intensity": 20, "gradient": 20, "structure": 10}
-        if task == "mif":
+        if task == "medical":
             self.weights |= {"gradient": 100, "structure": 50}
 
     def forward(self, fused: Tensor, vis: Tensor, ir: Tensor) -> dict[str, Tensor]:
@@ -89,16 +71,30 @@ class TaskLoss(nn.Module):
         return {"total": sum(self.weights[name] * term for name, term in terms.items()), **terms}
 
 
-def make_optimiser(model: AdaSFFuse) -> Adam:
-    """Adam with the recipe's learning rate."""
-    return Adam(model.parameters(), lr=RECIPE.lr)
+def recipe(task: Task) -> Recipe:
+    """The numbers of one task's training."""
+    of_task = TaskLoss(task=task)
+
+    def loss(fused: Tensor, batch: Batch) -> Terms:
+        return of_task(fused, batch.vis, batch.ir)
+
+    return Recipe(
+        phases=(Phase(loss),),
+        iterations=ITERATIONS[task],
+        batch_size=12,
+        lr=2e-5,
+        schedule=constant,
+        ema_decay=0.999,
+        crops=Crops(orientations=8),
+    )
 
 
-def make_schedule(optimiser: Adam) -> MultiStepLR:
-    """The rate falls by `GAMMA` at each of `MILESTONES`; step it after every iteration."""
-    return MultiStepLR(optimiser, milestones=list(MILESTONES), gamma=GAMMA)
-
-
-def make_average(model: AdaSFFuse) -> AveragedModel:
-    """The moving average of the weights, saved beside them; call its `update_parameters` after every iteration."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(RECIPE.ema_decay))
+METHOD = Method(
+    name="adasffuse",
+    label="AdaSFFuse",
+    network=AdaSFFuse,
+    minimum_size=MINIMUM_SIZE,
+    output=stretched,
+    release=Release(recognises, network_for, from_release),
+    recipes={task: recipe(task) for task in ITERATIONS},
+)

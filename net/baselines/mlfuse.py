@@ -9,7 +9,7 @@
 Image 1 (visible, MRI) gives the edges, image 2 (infrared, CT, PET, SPECT) the salient regions: the network is not
 symmetric in its inputs. Source: MLFuse, "Multi-scenario feature joint learning for image fusion", and its release.
 
-Input: luminance in [0, 1]. Output: in (-1, 1), not clipped. `OUTPUT` says how it becomes an image.
+Input: luminance in [0, 1]. Output: in (-1, 1), not clipped.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,6 @@ from net.baselines.release import bare_name, flatten, translate
 from net.checks import check_pair
 
 MINIMUM_SIZE = 15  # pixels: a stride-2 convolution without padding, then a 7x7 pooling window
-OUTPUT = "stretch"  # each fused image is stretched to [0, 1] by its own minimum and maximum, times 255, truncated
 
 
 class MLFuseTraining(NamedTuple):
@@ -135,29 +134,30 @@ class MLFuse(nn.Module):
     """The whole network.
 
     Args:
-        width: channels of every branch.
+        dim: channels of every branch, even.
     """
 
-    def __init__(self, *, width: int = 32) -> None:
+    def __init__(self, *, dim: int = 32) -> None:
         super().__init__()
-        self.edge_stem = conv_norm_relu(1, width)
-        self.saliency_stem = conv_norm_relu(1, width)
-        self.cross_stem_vis = conv_norm_relu(1, width)
-        self.cross_stem_ir = conv_norm_relu(1, width)
-        self.edge_branch = EdgeBranch(width=width)
-        self.cross_branch = CrossModalBranch(width=width)
-        self.saliency_branch = SaliencyBranch(width=width)
-        self.mix = nn.Sequential(
-            *conv_norm_relu(3 * width, 3 * width // 2), *conv_norm_relu(3 * width // 2, width // 2)
-        )
-        self.project = nn.Conv2d(width // 2, 1, 1)
+        if dim % 2:
+            raise ValueError(f"dim is {dim}; expected an even number")
+        self.options = {"dim": dim}
+        self.edge_stem = conv_norm_relu(1, dim)
+        self.saliency_stem = conv_norm_relu(1, dim)
+        self.cross_stem_vis = conv_norm_relu(1, dim)
+        self.cross_stem_ir = conv_norm_relu(1, dim)
+        self.edge_branch = EdgeBranch(width=dim)
+        self.cross_branch = CrossModalBranch(width=dim)
+        self.saliency_branch = SaliencyBranch(width=dim)
+        self.mix = nn.Sequential(*conv_norm_relu(3 * dim, 3 * dim // 2), *conv_norm_relu(3 * dim // 2, dim // 2))
+        self.project = nn.Conv2d(dim // 2, 1, 1)
         # One-channel views of the branches, which only the training loss looks at.
-        self.edge_head = nn.Conv2d(width, 1, 1)
-        self.cross_head = nn.Conv2d(width, 1, 1)
-        self.saliency_head = nn.Conv2d(width, 1, 1)
+        self.edge_head = nn.Conv2d(dim, 1, 1)
+        self.cross_head = nn.Conv2d(dim, 1, 1)
+        self.saliency_head = nn.Conv2d(dim, 1, 1)
 
     def features(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The three branches' outputs E, K and S, each (B, width, H, W)."""
+        """The three branches' outputs E, K and S, each (B, dim, H, W)."""
         check_pair(vis, ir, minimum=MINIMUM_SIZE)
         edge = self.edge_branch(self.edge_stem(vis))
         saliency = self.saliency_branch(self.saliency_stem(ir))
@@ -166,7 +166,7 @@ class MLFuse(nn.Module):
 
     def fuse(self, edge: Tensor, cross: Tensor, saliency: Tensor) -> Tensor:
         """The fused luminance from the three branches' outputs, (B, 1, H, W)."""
-        mixed = self.mix(torch.cat((edge, cross, saliency), dim=1))  # (B, 3 width, H, W) -> (B, width/2, H, W)
+        mixed = self.mix(torch.cat((edge, cross, saliency), dim=1))  # (B, 3 dim, H, W) -> (B, dim/2, H, W)
         return torch.tanh(self.project(mixed))
 
     def forward(self, vis: Tensor, ir: Tensor) -> Tensor:

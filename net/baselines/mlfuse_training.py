@@ -1,19 +1,26 @@
-"""How MLFuse is trained: one loss of four terms, Adam, a cosine schedule.
+"""How MLFuse is trained (one loss of four terms, Adam, a cosine schedule), and the method as the scripts know it.
 
-Source: the training script of MLFuse's release.
+Source: the training script of MLFuse's release. It crops each image once an epoch and never flips.
 """
+
+import math
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from net.baselines.mlfuse import MLFuse, MLFuseTraining
-from net.baselines.recipe import Recipe
+from net.baselines.mlfuse import (
+    MINIMUM_SIZE,
+    MLFuse,
+    MLFuseTraining,
+    from_release,
+    network_for,
+    recognises,
+)
 from net.baselines.sobel import sobel_strength
 from net.baselines.ssim import ssim
-
-RECIPE = Recipe(duration=501, unit="epoch", batch_size=16, patch_size=128, lr=1e-4, weight_decay=5e-5)
+from net.method import Method, Release, stretched
+from net.objective import Batch, Phase, Terms
+from net.recipe import Crops, Recipe
 
 
 def visual_saliency(image: Tensor) -> Tensor:
@@ -71,11 +78,35 @@ class MLFuseLoss(nn.Module):
         return {"total": total, **terms}
 
 
-def make_optimiser(model: MLFuse) -> Adam:
-    """Adam with the recipe's learning rate and L2 penalty."""
-    return Adam(model.parameters(), lr=RECIPE.lr, weight_decay=RECIPE.weight_decay)
+def views(network: MLFuse, batch: Batch) -> MLFuseTraining:
+    return network.forward_training(batch.vis, batch.ir)
 
 
-def make_schedule(optimiser: Adam, *, epochs: int = RECIPE.duration) -> CosineAnnealingLR:
-    """One half cosine down to zero over the whole training; step it after every epoch."""
-    return CosineAnnealingLR(optimiser, T_max=epochs)
+def loss(outputs: MLFuseTraining, batch: Batch) -> Terms:
+    return MLFuseLoss()(outputs, batch.vis, batch.ir, batch.ir_map)
+
+
+def cosine(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule
+    """One half cosine down to zero over the whole training, a step after every epoch."""
+    return recipe.lr * (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
+
+
+RECIPE = Recipe(
+    phases=(Phase(loss, views),),
+    epochs=501,
+    batch_size=16,
+    lr=1e-4,
+    schedule=cosine,
+    weight_decay=5e-5,
+    crops=Crops(orientations=1, most=1),
+    ir_map=visual_saliency,
+)
+METHOD = Method(
+    name="mlfuse",
+    label="MLFuse",
+    network=MLFuse,
+    minimum_size=MINIMUM_SIZE,
+    output=stretched,
+    release=Release(recognises, network_for, from_release),
+    recipes={"paper": RECIPE},
+)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from net.checks import check_pair
+from net.method import Method
 
 LEVELS = 4  # of a pyramid, fewer where an image is small
 WAVELET = "sym4"
@@ -92,3 +93,11 @@ def wavelet(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def stronger(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The value of larger magnitude at every place."""
     return np.where(np.abs(a) >= np.abs(b), a, b)
+
+
+METHODS = (
+    Method(name="average", label="average", network=Average, is_floor=True),
+    Method(name="max", label="maximum", network=Maximum, is_floor=True),
+    Method(name="laplacian", label="laplacian", network=LaplacianPyramid),
+    Method(name="dwt", label="DWT", network=WaveletTransform),
+)

@@ -5,7 +5,7 @@
 
 Of two networks of that name this is the one of zxp771/SFDFuse, a descendant of CDDFuse with a Haar side branch.
 
-Input: luminance in [0, 1]. Output: in (0, 1). `OUTPUT` says how it becomes an image.
+Input: luminance in [0, 1]. Output: in (0, 1).
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,6 @@ from net.baselines.sfdfuse_coder import Decoder, Encoder, FeedForward, base_fusi
 from net.checks import check_pair
 
 MINIMUM_SIZE = 4  # pixels: the decoder mirrors three pixels at each border
-OUTPUT = "stretch"  # each fused image is stretched to [0, 1] by its own minimum and maximum, times 255, truncated
 
 
 class SFDFuseFeatures(NamedTuple):
@@ -69,8 +68,11 @@ class SFDFuse(nn.Module):
         self, *, dim: int = 64, heads: int = 8, feed_forward: FeedForward = "normed", drop_path: float = 0.1
     ) -> None:
         super().__init__()
+        if dim % heads or dim % 2:
+            raise ValueError(f"dim is {dim}; expected an even multiple of heads ({heads})")
         if feed_forward not in ("normed", "shuffle"):
             raise ValueError(f"feed_forward is '{feed_forward}'; expected 'normed' or 'shuffle'")
+        self.options = {"dim": dim, "heads": heads, "feed_forward": feed_forward, "drop_path": drop_path}
         self.encoder = Encoder(dim=dim, heads=heads, feed_forward=feed_forward, drop_path=drop_path)
         self.decoder = Decoder(dim=dim, heads=heads, feed_forward=feed_forward, drop_path=drop_path)
         self.base_fusion = base_fusion_block(dim=dim, heads=heads)

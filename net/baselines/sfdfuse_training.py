@@ -1,21 +1,29 @@
 """How SFDFuse is trained: two phases with a loss each, Adam, halving learning rates, gradients clipped per part.
 
-Phase 1 trains encoder and decoder to rebuild each image from its own maps, phase 2 all four parts to fuse.
-Source: the training script of SFDFuse's release (zxp771/SFDFuse).
+Phase 1 trains encoder and decoder to rebuild each image from its own maps, phase 2 all four parts to fuse. The method
+as the scripts know it stands at the end. Source: the training script of SFDFuse's release (zxp771/SFDFuse).
 """
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
-from torch.optim.lr_scheduler import LambdaLR
 
-from net.baselines.recipe import Recipe
-from net.baselines.sfdfuse import SFDFuse, SFDFuseFeatures, SFDFuseReconstruction, SFDFuseTraining
+from net.baselines.sfdfuse import (
+    MINIMUM_SIZE,
+    SFDFuse,
+    SFDFuseFeatures,
+    SFDFuseReconstruction,
+    SFDFuseTraining,
+    crop_to_even,
+    from_release,
+    network_for,
+    recognises,
+)
 from net.baselines.sobel import sobel, sobel_strength
 from net.baselines.ssim import dssim
+from net.method import Method, Release, stretched
+from net.objective import Batch, Phase, Terms
+from net.recipe import Crops, Recipe
 
-RECIPE = Recipe(duration=90, unit="epoch", batch_size=8, patch_size=128, lr=1e-4, clip_norm=0.01)
-PHASE_1_EPOCHS = 30  # epochs 0..29; the rest is phase 2
 HALVING_EPOCHS = 10
 LOWEST_LR = 1e-6
 
@@ -90,33 +98,52 @@ class FusionLoss(nn.Module):
         return {"total": total, **terms}
 
 
-def phase_of(epoch: int) -> int:
-    """1 for reconstruction, 2 for fusion; epochs count from 0."""
-    return 1 if epoch < PHASE_1_EPOCHS else 2
+def rebuilt(network: SFDFuse, batch: Batch) -> SFDFuseReconstruction:
+    return network.reconstruct(*even_pair(batch))
 
 
-def make_optimiser(model: SFDFuse) -> Adam:
-    """One Adam with a group per part, which equals the release's four: Adam passes over parameters without gradient."""
-    groups = [{"params": list(part.parameters()), "name": name} for name, part in model.named_children()]
-    return Adam(groups, lr=RECIPE.lr)
+def reconstruction(outputs: SFDFuseReconstruction, batch: Batch) -> Terms:
+    return ReconstructionLoss()(outputs, *even_pair(batch))
 
 
-def learning_rate_factor(epoch: int) -> float:
-    """Halved every ten epochs of a part's own training, down to a floor."""
-    return max(0.5 ** (epoch // HALVING_EPOCHS), LOWEST_LR / RECIPE.lr)
+def with_maps(network: SFDFuse, batch: Batch) -> SFDFuseTraining:
+    return network.forward_training(*even_pair(batch))
 
 
-def make_schedule(optimiser: Adam) -> LambdaLR:
-    """Step it after every epoch. The fusion parts' rates start to fall when phase 2, and so their training, starts."""
-
-    def of_fusion_part(epoch: int) -> float:
-        return learning_rate_factor(max(epoch - PHASE_1_EPOCHS, 0))
-
-    names = [group["name"] for group in optimiser.param_groups]
-    return LambdaLR(optimiser, [of_fusion_part if "fusion" in name else learning_rate_factor for name in names])
+def fusion(outputs: SFDFuseTraining, batch: Batch) -> Terms:
+    return FusionLoss()(outputs, *even_pair(batch))
 
 
-def clip_gradients(model: SFDFuse) -> None:
-    """Limit the L2 norm of each part's gradients to the recipe's, in place; call between backward and step."""
-    for part in model.children():
-        nn.utils.clip_grad_norm_(part.parameters(), RECIPE.clip_norm)
+def even_pair(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Both images of a batch as the network sees them, without the last row or column of an odd number."""
+    return crop_to_even(batch.vis), crop_to_even(batch.ir)
+
+
+def halving(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule
+    """Halved every ten epochs of a part's own training, down to a floor; that of the fusion parts starts in phase 2."""
+    first = next(e for e in range(recipe.epochs) if part in (recipe.phase(e).parts or (part,)))
+    return max(recipe.lr * 0.5 ** (max(epoch - first, 0) // HALVING_EPOCHS), min(recipe.lr, LOWEST_LR))
+
+
+PHASE_1 = Phase(reconstruction, rebuilt, parts=("encoder", "decoder"), until=30 / 90)
+PHASE_2 = Phase(fusion, with_maps)
+RECIPE = Recipe(
+    phases=(PHASE_1, PHASE_2),
+    epochs=90,
+    batch_size=8,
+    lr=1e-4,
+    schedule=halving,
+    clip_norm=0.01,
+    by_part=True,
+    crops=Crops(orientations=1),
+    smallest=6,  # the mirrored border of the structural dissimilarity
+)
+METHOD = Method(
+    name="sfdfuse",
+    label="SFDFuse",
+    network=SFDFuse,
+    minimum_size=MINIMUM_SIZE,
+    output=stretched,
+    release=Release(recognises, network_for, from_release),
+    recipes={"paper": RECIPE},
+)

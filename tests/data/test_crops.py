@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from data.crops import HELD_OUT, MOST_CROPS, CropDataset, crops_of, read_images
+from data.crops import CROPS, HELD_OUT, CropDataset, crops_of, oriented, read_images
 from data.pairs import PairError
+from net.recipe import Crops
 
 
 def ramp(height: int, width: int) -> tuple[np.ndarray, ...]:
@@ -66,8 +67,31 @@ def test_images_smaller_than_a_crop_are_left_out_and_only_small_ones_are_an_erro
 
 
 def test_larger_images_give_more_crops_up_to_a_limit():
-    counts = [crops_of((side, side), 16) for side in (16, 64, 128, 256, 4096)]
-    assert counts == [1, 2, 4, 8, MOST_CROPS]
+    assert [crops_of((side, side), 16) for side in (16, 64, 128, 256)] == [1, 2, 4, 8]
+    assert len(CropDataset([ramp(255, 4096)], size=16)) == CROPS.most
+    assert len(CropDataset([ramp(255, 4096), ramp(20, 20)], size=16, crops=Crops(most=1))) == 2
+
+
+@pytest.mark.parametrize("orientations", [1, 2, 8])
+def test_crops_come_in_so_many_orientations_and_no_other(orientations):
+    seen = set()
+    for epoch in range(100):
+        vis, ir, _ = CropDataset([ramp(16, 16)], size=16, epoch=epoch, crops=Crops(orientations=orientations))[0]
+        seen.add(torch.cat([vis, ir]).numpy().tobytes())
+    assert len(seen) == orientations
+
+
+def test_the_eight_orientations_are_eight_and_keep_the_square():
+    square = np.arange(9).reshape(1, 3, 3)
+    ways = [oriented(square, way) for way in range(8)]
+    assert len({way.tobytes() for way in ways}) == 8 and all(sorted(way.ravel()) == list(range(9)) for way in ways)
+    assert np.array_equal(ways[0], square) and np.array_equal(ways[1], square[..., ::-1])
+
+
+def test_a_map_beside_the_images_is_cropped_with_them():
+    vis, ir, mask = ramp(20, 24)
+    vis_crop, _, _, extra = CropDataset([(vis, ir, mask, vis)], size=16, crops=Crops(orientations=8))[0]
+    assert torch.equal(vis_crop, extra)
 
 
 # Reading folders

@@ -9,8 +9,8 @@ import torch
 import net
 from benchmarks.literal import LiteralCMMDL
 from net.ablation import PARTS
+from net.cmmdl_losses import fusion_loss
 from net.released import rename
-from utils.losses import fusion_loss
 
 SIZES = ("64", "96x136", "95x115")
 

@@ -16,8 +16,10 @@ def h5(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def shallow(monkeypatch) -> None:
-    """Networks with one transformer block where there are four, which saves most of the time of a test."""
-    monkeypatch.setattr(script.net, "build", lambda _, **options: script.net.CMMDL(**{"depth": 1} | options))
+    """CMMDL with one transformer block where there are four, which saves most of the time of a test."""
+    build = script.net.build
+    one = {"cmmdl": {"depth": 1}}
+    monkeypatch.setattr(script.net, "build", lambda name, **options: build(name, **one.get(name, {}) | options))
 
 
 @pytest.fixture

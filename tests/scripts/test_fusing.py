@@ -241,4 +241,4 @@ def test_mlfuse_with_its_released_weights_has_its_published_figures(shared, tmp_
 @pytest.mark.parametrize("method", ["cmmdl", "mlfuse", "sfdfuse", "adasffuse"])
 def test_the_authors_file_is_recognised_by_its_keys(shared, method):
     file = "cmmdl_released_format.pth" if method == "cmmdl" else f"{method}_state.pth"
-    assert isinstance(net.load(shared / "vectors" / file), net.METHODS[method])
+    assert isinstance(net.load(shared / "vectors" / file), net.METHODS[method].network)

@@ -15,7 +15,8 @@ from trainings import SMALL, assert_one_sentence, assert_same_training, checkpoi
 
 import CMMDL_train as script
 import net
-from utils.recipes import PAPER
+from net.cmmdl_training import PAPER
+from net.objective import Phase
 
 
 def test_a_run_folder_holds_arguments_log_history_curves_and_checkpoints(train, tmp_path, monkeypatch, capsys):
@@ -76,10 +77,12 @@ def test_patches_of_a_file_come_in_batches_of_one_size_throughout(train, tmp_pat
 
 def test_the_defaults_are_the_releases(h5):
     args = script.parse(["--h5", str(h5)])
-    recipe = script.RECIPES[args.recipe].override(args.epochs, args.batch_size, args.lr, args.size)
+    recipe = net.METHODS[args.method].recipes[args.recipe].override(args.epochs, args.batch_size, args.lr, args.size)
     assert recipe == PAPER
-    assert (recipe.epochs, recipe.batch_size, recipe.lr, recipe.schedule) == (100, 4, 1e-4, "step")
-    assert (args.seed, args.dim, args.precision, args.resume, script.KEEP_EVERY) == (42, 64, "fp32", "auto", 10)
+    assert (recipe.epochs, recipe.batch_size, recipe.lr, script.build(args, net.METHODS["cmmdl"]).options["dim"]) == (
+        100, 4, 1e-4, 64
+    )  # fmt: skip
+    assert (args.seed, args.precision, args.resume, script.KEEP_EVERY) == (42, "fp32", "auto", 10)
     assert script.parse([]).h5 == Path("data/MSRS_train_imgsize_128_stride_200.h5")
 
 
@@ -116,11 +119,11 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_spares_the_checkpoint(
 
 
 def test_a_gradient_that_is_not_finite_stops_the_training_before_it_reaches_the_weights(train, monkeypatch, capsys):
-    def loss(vis, ir, fused, mask):
-        terms = script.RECIPES["paper"].loss(vis, ir, fused, mask)
-        return terms._replace(total=terms.total + (fused - fused.detach()).abs().sqrt().sum())  # 0, with slope inf
+    def loss(fused, batch):
+        terms = PAPER.phases[0].loss(fused, batch)
+        return terms | {"total": terms["total"] + (fused - fused.detach()).abs().sqrt().sum()}  # 0, with slope inf
 
-    monkeypatch.setitem(script.RECIPES, "best", replace(PAPER, loss=loss))
+    monkeypatch.setitem(net.METHODS["cmmdl"].recipes, "best", replace(PAPER, phases=(Phase(loss),)))
     assert train("--recipe", "best") == 1
     assert_one_sentence(capsys.readouterr().err, "epoch 1, step 1 (total 8.", "gradient norm nan")
 
@@ -231,6 +234,6 @@ def test_a_checkpoint_of_another_width_or_recipe_is_refused_and_its_folder_left_
 
 
 def test_training_does_not_start_from_the_weights_of_another_method(train, tmp_path, capsys):
-    torch.save({"method": "mlfuse", "model": script.net.METHODS["mlfuse"]().state_dict()}, tmp_path / "mlfuse.pth")
+    torch.save({"method": "mlfuse", "model": net.build("mlfuse").state_dict()}, tmp_path / "mlfuse.pth")
     assert train("--init", tmp_path / "mlfuse.pth") == 1
-    assert_one_sentence(capsys.readouterr().err, "mlfuse.pth: weights of MLFuse; expected those of cmmdl")
+    assert_one_sentence(capsys.readouterr().err, "mlfuse.pth: weights of MLFuse; expected those of CMMDL")

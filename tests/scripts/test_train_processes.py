@@ -17,6 +17,8 @@ import torch
 from trainings import SMALL, assert_one_sentence, assert_same_training, checkpoint, write_patches
 
 import CMMDL_train as script
+from net.cmmdl_losses import structure_loss
+from net.cmmdl_training import BEST as BEST_RECIPE
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in Linux's /proc")
 BEST = ["--recipe", "best", "--epochs", "3"]
@@ -108,7 +110,7 @@ def finish(h5: Path, out: Path, *options: object) -> Path:
 
 
 def test_two_processes_average_their_gradients_and_their_losses(patches, undisturbed_pair):
-    recipe, source = script.RECIPES["best"].override(3, 2, None, 16), script.sources.PatchSource(patches)
+    recipe, source = BEST_RECIPE.override(3, 2, None, 16), script.sources.PatchSource(patches)
     script.seed_everything(42)
     model = script.net.build("cmmdl", dim=16).train()
     optimizer = torch.optim.Adam(model.parameters())
@@ -120,7 +122,7 @@ def test_two_processes_average_their_gradients_and_their_losses(patches, undistu
             optimizer.zero_grad()
             for batch in batches:
                 vis, ir, mask = map(torch.stack, zip(*(source.dataset[i] for i in batch), strict=True))
-                losses.append(recipe.loss(vis, ir, model(vis, ir), mask).total)
+                losses.append(structure_loss(vis, ir, model(vis, ir), mask).total)
                 (losses[-1] / 2).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             optimizer.step()

@@ -11,12 +11,12 @@ SMALL = ["--dim", "16", "--batch-size", "2"]
 BEST = ["--recipe", "best", "--epochs", "2"]
 
 
-def write_patches(path: Path, count: int) -> Path:
-    """A patch file with `count` random patches of 16x16 pixels."""
+def write_patches(path: Path, count: int, size: int = 16) -> Path:
+    """A patch file with `count` random patches of `size` pixels on a side."""
     random = np.random.default_rng(0)
-    with PatchWriter(path, size=16) as writer:
+    with PatchWriter(path, size=size) as writer:
         for _ in range(count):
-            vis, ir, mask = random.random((3, 16, 16), np.float32)
+            vis, ir, mask = random.random((3, size, size), np.float32)
             writer.add(vis, ir, mask > 0.9)
     return path
 
@@ -42,9 +42,9 @@ def assert_equal(a, b) -> None:
         assert a == b
 
 
-def assert_same_training(a: Path, b: Path) -> None:
+def assert_same_training(a: Path, b: Path, label: str = "CMMDL") -> None:
     """Two run folders hold the same weights, training state and history."""
-    for name in ("CMMDL.pth", "last.pth"):
+    for name in (f"{label}.pth", "last.pth"):
         assert_equal(checkpoint(a / name), checkpoint(b / name))
     assert (a / "history.csv").read_text() == (b / "history.csv").read_text()
 

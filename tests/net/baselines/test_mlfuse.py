@@ -9,7 +9,7 @@ from scipy import ndimage
 from torch import nn
 
 from net.baselines.mlfuse import MLFuse, MLFuseTraining, from_release
-from net.baselines.mlfuse_training import RECIPE, MLFuseLoss, make_optimiser, make_schedule, visual_saliency
+from net.baselines.mlfuse_training import RECIPE, MLFuseLoss, visual_saliency
 
 
 @pytest.fixture
@@ -142,20 +142,22 @@ def test_parameter_count_is_the_releases_without_its_unused_convolution():
 
 
 def test_learning_rate_falls_from_the_recipe_to_zero():
-    optimiser = make_optimiser(MLFuse(width=4))
-    schedule = make_schedule(optimiser)
-    assert optimiser.param_groups[0]["lr"] == RECIPE.lr
-    rates = []
-    for _ in range(RECIPE.duration):
-        optimiser.step()
+    optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=1e-4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=501)
+    for epoch in range(501):
+        assert RECIPE.lr_at(epoch, 0.7) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-6), epoch
+        optimizer.step()
         schedule.step()
-        rates.append(schedule.get_last_lr()[0])
-    assert rates[99] == pytest.approx(RECIPE.lr * (1 + math.cos(math.pi * 100 / 501)) / 2)
-    assert rates[-1] == pytest.approx(0, abs=1e-12)
-    assert optimiser.defaults["weight_decay"] == 5e-5
+    assert RECIPE.lr_at(501, 0) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_recipe_has_the_releases_numbers():
+    assert (RECIPE.epochs, RECIPE.batch_size, RECIPE.weight_decay) == (501, 16, 5e-5)
+    assert RECIPE.crops == (1, 1) and RECIPE.stages == ((1, 128, 1),)
+    assert RECIPE.ir_map is visual_saliency and RECIPE.ema_decay is None
 
 
 def test_gate_convolutions_start_from_kaiming_normal():
     torch.manual_seed(0)
-    weights: nn.Conv2d = MLFuse(width=256).saliency_branch.pixel_query.weight
+    weights: nn.Conv2d = MLFuse(dim=256).saliency_branch.pixel_query.weight
     assert weights.std().item() == pytest.approx(math.sqrt(2 / 256), rel=0.02)

@@ -13,15 +13,15 @@ from net.baselines.sfdfuse import RELEASE_NAMES, SFDFuse, SFDFuseFeatures, feed_
 from net.baselines.sfdfuse_coder import haar_filters
 from net.baselines.sfdfuse_detail import DifferenceConv
 from net.baselines.sfdfuse_training import (
+    PHASE_1,
+    PHASE_2,
+    RECIPE,
     FusionLoss,
     ReconstructionLoss,
-    clip_gradients,
     correlation,
     decomposition_loss,
-    make_optimiser,
-    make_schedule,
-    phase_of,
 )
+from net.objective import Batch, Objective
 
 
 @pytest.fixture
@@ -239,43 +239,48 @@ def test_an_unknown_variant_is_refused():
         SFDFuse(feed_forward="a")
 
 
-def test_learning_rates_halve_every_ten_epochs_of_a_parts_own_training_down_to_a_floor(small):
-    optimiser = make_optimiser(small)
-    schedule = make_schedule(optimiser)
-    rates = []
-    for _ in range(90):
-        rates.append(dict(zip((g["name"] for g in optimiser.param_groups), schedule.get_last_lr(), strict=True)))
-        optimiser.step()
-        schedule.step()
-    assert rates[0] == dict.fromkeys(("encoder", "decoder", "base_fusion", "detail_fusion"), 1e-4)
+def test_learning_rates_halve_every_ten_epochs_of_a_parts_own_training_down_to_a_floor():
+    parts = ("encoder", "decoder", "base_fusion", "detail_fusion")
+    rates = [{part: RECIPE.lr_at(epoch, 0, part) for part in parts} for epoch in range(90)]
+    assert rates[0] == dict.fromkeys(parts, 1e-4)
     assert rates[30]["encoder"] == rates[30]["decoder"] == pytest.approx(1.25e-5)
     assert rates[39]["base_fusion"] == rates[39]["detail_fusion"] == pytest.approx(1e-4)
     assert rates[40]["base_fusion"] == pytest.approx(5e-5)
     assert rates[69]["encoder"] == pytest.approx(1e-4 / 64)
     assert rates[70]["encoder"] == rates[89]["encoder"] == pytest.approx(1e-6)
-    assert [phase_of(epoch) for epoch in (0, 29, 30, 89)] == [1, 1, 2, 2]
 
 
-def test_phase_1_leaves_the_fusion_parts_as_they_are():
-    torch.manual_seed(0)
-    model = SFDFuse(dim=16, heads=4)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    vis, ir = torch.rand(2, 1, 1, 16, 16)
-    optimiser = make_optimiser(model)
-    ReconstructionLoss()(model.reconstruct(vis, ir), vis, ir)["total"].backward()
-    clip_gradients(model)
-    optimiser.step()
-    for name, value in model.state_dict().items():
-        trained = name.startswith(("encoder.", "decoder.")) and name != "encoder.haar"
-        assert torch.equal(value, before[name]) != trained, name
+@pytest.mark.parametrize("epochs, reconstructing", [(90, 30), (9, 3), (3, 1), (2, 1), (1, 0)])
+def test_the_first_third_of_the_epochs_is_phase_1(epochs, reconstructing):
+    recipe = RECIPE.override(epochs, None, None, None)
+    phases = [recipe.phase(epoch) for epoch in range(epochs)]
+    assert phases == [PHASE_1] * reconstructing + [PHASE_2] * (epochs - reconstructing)
 
 
-def test_gradients_are_clipped_part_by_part(small):
-    for part, size in zip(small.children(), (1.0, 10.0, 1e-6, 1.0), strict=True):
-        for parameter in part.parameters():
-            parameter.grad = torch.full_like(parameter, size)
-    clip_gradients(small)
-    norms = [_gradient_norm(part) for part in small.children()]
-    assert [norms[0], norms[1], norms[3]] == pytest.approx([0.01] * 3, rel=1e-3)
-    assert norms[2] < 0.001
+def test_phase_1_freezes_the_fusion_parts_and_phase_2_trains_them(small):
+    assert trained(Objective(small, PHASE_1)) == {"encoder", "decoder"}
+    assert trained(Objective(small, PHASE_2)) == {"encoder", "decoder", "base_fusion", "detail_fusion"}
+
+
+def trained(objective: Objective) -> set[str]:
+    return {name.split(".")[1] for name, parameter in objective.named_parameters() if parameter.requires_grad}
+
+
+def test_the_gradients_of_each_part_are_clipped_by_themselves(small):
+    Objective(small, PHASE_1)
+    for name, parameter in small.named_parameters():
+        parameter.grad = torch.full_like(parameter, 1e-9 if name.startswith("decoder.") else 1.0)
+    before = _gradient_norm(small.decoder)
+    RECIPE.clip(small)
+    assert _gradient_norm(small.encoder) == pytest.approx(0.01, rel=1e-3)
+    assert _gradient_norm(small.decoder) == before
+    assert _gradient_norm(small.base_fusion) > 1  # frozen: no gradient to clip, whatever stands there
     small.zero_grad()
+
+
+def test_patches_of_odd_size_are_trained_on_without_their_last_row_and_column(small):
+    images = torch.rand(3, 2, 1, 17, 19, generator=torch.Generator().manual_seed(0))
+    odd, even = Batch(*images), Batch(*images[..., :16, :18])
+    for phase in RECIPE.phases:
+        a, b = (Objective(small, phase).eval()(batch) for batch in (odd, even))
+        assert all(torch.equal(a[name], b[name]) for name in a)

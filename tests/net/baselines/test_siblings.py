@@ -35,7 +35,7 @@ class Sibling:
 
 
 SIBLINGS = {
-    "mlfuse": Sibling(mlfuse, lambda: mlfuse.MLFuse(width=8), mlfuse.MLFuse, _mlfuse_loss),
+    "mlfuse": Sibling(mlfuse, lambda: mlfuse.MLFuse(dim=8), mlfuse.MLFuse, _mlfuse_loss),
     "sfdfuse": Sibling(sfdfuse, lambda: sfdfuse.SFDFuse(dim=16, heads=4), sfdfuse.SFDFuse, _sfdfuse_loss),
     "sfdfuse_shuffle": Sibling(
         sfdfuse,

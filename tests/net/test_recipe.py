@@ -4,16 +4,16 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import StepLR
 
-from utils.losses import fusion_loss
-from utils.recipes import BEST, PAPER, RECIPES, WARM_UP
+from net.cmmdl_training import BEST, METHOD, PAPER, WARM_UP, of_release
+from net.objective import Phase
 
 
 def test_the_paper_recipe_has_the_releases_numbers():
-    assert PAPER.loss is fusion_loss
+    assert PAPER.phases == (Phase(of_release),)
     assert (PAPER.epochs, PAPER.batch_size, PAPER.lr) == (100, 4, 1e-4)
     assert PAPER.ema_decay is None and PAPER.clip_norm == float("inf")
     assert PAPER.stages == ((1, 128, 1),)
-    assert RECIPES["paper"] is PAPER
+    assert next(iter(METHOD.recipes)) == "paper" and METHOD.recipes["paper"] is PAPER
 
 
 @pytest.mark.parametrize("lr", [1e-4, 3e-3])
@@ -40,7 +40,7 @@ def test_the_cosine_schedule_warms_up_peaks_and_falls_to_a_hundredth():
     assert 0 < rates[0] <= 0.02 * BEST.lr and rates[-1] == pytest.approx(0.01 * BEST.lr, rel=0.01)
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
+@pytest.mark.parametrize("recipe", METHOD.recipes.values(), ids=METHOD.recipes.keys())
 @pytest.mark.parametrize("epochs", [1, 2, 3, 10, 60, 100])
 def test_every_epoch_has_a_stage_and_the_stages_come_in_their_order(recipe, epochs):
     recipe = recipe.override(epochs, None, None, None)
@@ -59,4 +59,4 @@ def test_what_is_overridden_changes_and_nothing_else():
     changed = BEST.override(5, 3, 1e-3, 32)
     assert (changed.epochs, changed.batch_size, changed.lr) == (5, 3, 1e-3)
     assert changed.stages == ((1, 32, 1),)
-    assert (changed.loss, changed.ema_decay, changed.schedule) == (BEST.loss, BEST.ema_decay, BEST.schedule)
+    assert (changed.phases, changed.ema_decay, changed.schedule) == (BEST.phases, BEST.ema_decay, BEST.schedule)

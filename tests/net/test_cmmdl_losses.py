@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from utils.losses import fusion_loss, gradient_loss, intensity_loss, local_variance, structure_loss
+from net.cmmdl_losses import fusion_loss, gradient_loss, intensity_loss, local_variance, structure_loss
 
 
 @pytest.fixture

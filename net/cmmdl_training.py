@@ -1,0 +1,59 @@
+"""How CMMDL is trained, by the release's recipe and by ours, and the method as the scripts know it."""
+
+import math
+
+from torch import Tensor
+
+from net.cmmdl import CMMDL
+from net.cmmdl_losses import fusion_loss, structure_loss
+from net.method import Method, Release
+from net.objective import Batch, Phase, Terms
+from net.recipe import Recipe, Stage
+from net.released import from_release, network_for, recognises
+
+HALVING_EPOCHS = 20
+LOWEST_LR = 1e-6
+WARM_UP = 0.03  # of the training
+
+
+def halving(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule
+    """Halved every twenty epochs, down to a floor."""
+    return max(recipe.lr * 0.5 ** (epoch // HALVING_EPOCHS), min(recipe.lr, LOWEST_LR))
+
+
+def cosine(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule
+    """Rises over the first `WARM_UP` of the training and falls along a half cosine to a hundredth."""
+    done = (epoch + progress) / recipe.epochs
+    if done < WARM_UP:
+        return recipe.lr * max(done / WARM_UP, 0.01)
+    return recipe.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))))
+
+
+def of_release(fused: Tensor, batch: Batch) -> Terms:
+    return fusion_loss(batch.vis, batch.ir, fused, batch.mask)._asdict()
+
+
+def with_structure(fused: Tensor, batch: Batch) -> Terms:
+    return structure_loss(batch.vis, batch.ir, fused, batch.mask)._asdict()
+
+
+PAPER = Recipe(phases=(Phase(of_release),), epochs=100, batch_size=4, lr=1e-4, schedule=halving)
+BEST = Recipe(
+    phases=(Phase(with_structure),),
+    epochs=60,
+    batch_size=8,
+    lr=5e-4,
+    schedule=cosine,
+    clip_norm=1.0,
+    ema_decay=0.999,
+    stages=(Stage(0.7, 64, 1), Stage(1, 128, 0.5)),
+)
+METHOD = Method(
+    name="cmmdl",
+    label="CMMDL",
+    network=CMMDL,
+    minimum_size=3,
+    release=Release(recognises, network_for, from_release),
+    recipes={"paper": PAPER, "best": BEST},
+    channels_last=True,
+)

@@ -1,0 +1,70 @@
+"""What the two scripts know of a method: one object, so that they need no method's name."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from net.recipe import Recipe
+
+
+class Release(NamedTuple):
+    """How weight files of a method are read, its authors' and bare ones of ours.
+
+    Attributes:
+        recognises: whether a file with these names, of its entries and of its tensors, is of this method.
+        network_for: a fresh network that the content of a file fits.
+        from_release: the state dict for it from the content. Raises ValueError, naming what does not fit.
+    """
+
+    recognises: Callable[[Iterable[str]], bool]
+    network_for: Callable[[Mapping[str, Any]], nn.Module]
+    from_release: Callable[[Mapping[str, Any]], dict[str, Tensor]]
+
+
+def as_it_is(output: Tensor) -> Tensor:
+    """What the network gives is luminance in [0, 1] already."""
+    return output
+
+
+def stretched(output: Tensor) -> Tensor:
+    """Each image of a batch (B, 1, H, W) over [0, 1] by its own minimum and maximum; a constant one is clipped."""
+    low, high = (extreme[:, None, None, None] for extreme in output.flatten(1).aminmax(dim=1))
+    return torch.where(high > low, (output - low) / (high - low), output.clamp(0, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A network or rule that fuses pairs, and how it is read, shown and trained.
+
+    A module of `net.baselines` adds one by defining `METHOD`, or several by `METHODS`; nothing else has to know it.
+
+    Attributes:
+        name: on the command line and in checkpoints.
+        label: in tables, and before `.pth` in file names.
+        network: the class of the network, `forward(vis, ir)` on (B, 1, H, W) luminance in [0, 1]. If it is trained, its
+            constructor takes keyword options, among them `dim`, its feature channels, and keeps them as `options`.
+        minimum_size: smallest height and width that it fuses, in pixels.
+        output: from what the network gives, (B, 1, H, W), to luminance in [0, 1].
+        release: how weight files are read; None for rules.
+        recipes: how it is trained, by name, the default first; none for rules.
+        channels_last: convolutions wider than 1x1 work on activations whose channels lie side by side.
+        is_floor: a rule that every table shows.
+    """
+
+    name: str
+    label: str
+    network: type[nn.Module]
+    minimum_size: int = 1
+    output: Callable[[Tensor], Tensor] = as_it_is
+    release: Release | None = None
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    channels_last: bool = False
+    is_floor: bool = False
+
+    @property
+    def learns(self) -> bool:
+        """Whether it has weights, which a training finds."""
+        return bool(self.recipes)

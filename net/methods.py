@@ -1,0 +1,27 @@
+"""Every method that this package has, found where it is defined."""
+
+import importlib
+import pkgutil
+
+from torch import nn
+
+import net.baselines
+from net import cmmdl_training
+from net.method import Method
+
+
+def discover() -> dict[str, Method]:
+    """The methods by name: CMMDL, those of the modules of `net.baselines`, and last the rules without learning."""
+    found = [cmmdl_training.METHOD]
+    for module in pkgutil.iter_modules(net.baselines.__path__, "net.baselines."):
+        content = vars(importlib.import_module(module.name))
+        found += [*content.get("METHODS", ()), *([content["METHOD"]] if "METHOD" in content else [])]
+    return {method.name: method for method in sorted(found, key=lambda method: not method.learns)}
+
+
+def method_of(model: nn.Module) -> Method | None:
+    """The method that a network is of; None for a network from elsewhere."""
+    return next((method for method in METHODS.values() if type(model) is method.network), None)
+
+
+METHODS = discover()

@@ -1,0 +1,75 @@
+"""What a training minimises: a network together with the loss of one phase."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+Terms = dict[str, Tensor]  # scalars by name; `total`, the first, is what is minimised
+
+
+class Batch(NamedTuple):
+    """Training patches, each (B, 1, S, S).
+
+    Attributes:
+        vis, ir: luminance in [0, 1].
+        mask: 1 on salient (thermal target) pixels, else 0.
+        ir_map: what `Recipe.ir_map` makes of the infrared image, the same crop; None for recipes without one.
+    """
+
+    vis: Tensor
+    ir: Tensor
+    mask: Tensor
+    ir_map: Tensor | None = None
+
+
+def fused(network: nn.Module, batch: Batch) -> Tensor:
+    """The fused luminance of a batch: all that most losses look at."""
+    return network(batch.vis, batch.ir)
+
+
+class Phase(NamedTuple):
+    """A part of a training with a loss of its own.
+
+    Attributes:
+        loss: from what `outputs` gave, in float32, and the batch to the loss terms.
+        outputs: from network and batch to what the loss looks at: tensors, in NamedTuples if there are several.
+        parts: names of the network's children that are trained; the others stay as they are. None: all.
+        until: the share of the training, 0 to 1, at which the phase ends.
+    """
+
+    loss: Callable[[Any, Batch], Terms]
+    outputs: Callable[[nn.Module, Batch], Any] = fused
+    parts: tuple[str, ...] | None = None
+    until: float = 1.0
+
+
+class Objective(nn.Module):
+    """A network and the loss of one phase as a module: `DistributedDataParallel` then sees every form of forward pass.
+
+    What the phase does not train is frozen, so that every parameter that is not frozen gets a gradient.
+
+    Args:
+        network: the network, whose parameters are frozen and thawed.
+        phase: of the method's recipe.
+    """
+
+    def __init__(self, network: nn.Module, phase: Phase) -> None:
+        super().__init__()
+        self.network, self.phase = network, phase
+        for name, part in network.named_children():
+            part.requires_grad_(phase.parts is None or name in phase.parts)
+
+    def forward(self, batch: Batch, precision: str = "fp32") -> Terms:
+        """The loss terms of a batch; the network works in `precision`, the loss always in float32."""
+        with torch.autocast(batch.vis.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            outputs = self.phase.outputs(self.network, batch)
+        return self.phase.loss(in_float32(outputs), batch)
+
+
+def in_float32(outputs: Any) -> Any:
+    """Tensors, alone or in nested NamedTuples, as float32."""
+    if isinstance(outputs, Tensor):
+        return outputs.float()
+    return type(outputs)(*map(in_float32, outputs))

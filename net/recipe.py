@@ -1,0 +1,114 @@
+"""How a method is trained, as data."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from net.objective import Phase
+
+
+class Stage(NamedTuple):
+    """Crops of `size` pixels until the share `until` of the training is done, `batch` times the batch size."""
+
+    until: float
+    size: int
+    batch: float
+
+
+class Crops(NamedTuple):
+    """How whole images become patches.
+
+    Attributes:
+        orientations: how many ways a crop may come: 1 as it is, 2 mirrored sideways too, 8 turned by quarters too.
+        most: crops of one image in an epoch; small images give fewer.
+    """
+
+    orientations: int = 2
+    most: int = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The numbers of one training.
+
+    Attributes:
+        phases: what is minimised, phase after phase.
+        schedule: `schedule(recipe, epoch, progress, part)` is the learning rate at `progress` (0 to 1) through an
+            epoch; `part` names a child of the network where `by_part` is set.
+        epochs, batch_size, lr: what the command line may override; the batch is per process.
+        iterations: the length of a training that is counted in optimiser steps; `epochs` is then None.
+        weight_decay: L2 penalty that Adam adds to the gradients.
+        clip_norm: largest L2 norm of the gradients.
+        by_part: learning rate and clipping are for each child of the network by itself, not for all parameters.
+        ema_decay: of the moving average of the weights, which is then what is kept; None keeps the weights.
+        stages: sizes of random crops over the training, where patches do not come ready from a file.
+        crops: how these are drawn.
+        ir_map: a map that the loss needs of every whole infrared image: luminance (B, 1, H, W) in [0, 1] to the same.
+        smallest: side of the smallest patches that the loss can take, in pixels.
+    """
+
+    phases: tuple[Phase, ...]
+    schedule: Callable[["Recipe", int, float, str], float]
+    epochs: int | None = None
+    iterations: int | None = None
+    batch_size: int
+    lr: float
+    weight_decay: float = 0.0
+    clip_norm: float = math.inf
+    by_part: bool = False
+    ema_decay: float | None = None
+    stages: tuple[Stage, ...] = (Stage(1, 128, 1),)
+    crops: Crops = Crops()
+    ir_map: Callable[[Tensor], Tensor] | None = None
+    smallest: int = 1
+
+    def override(self, epochs: int | None, batch_size: int | None, lr: float | None, size: int | None) -> "Recipe":
+        """This recipe with other numbers where they are given; a size stands for all stages."""
+        given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "stages": size and (Stage(1, size, 1),)}
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
+
+    def in_epochs(self, steps: int) -> "Recipe":
+        """This recipe with its length in epochs of so many steps, the last one whole."""
+        return self if self.epochs else replace(self, epochs=math.ceil(self.iterations / steps))
+
+    def phase(self, epoch: int) -> Phase:
+        """The phase that the middle of an epoch belongs to."""
+        return next(phase for phase in self.phases if epoch + 0.5 < phase.until * self.epochs)
+
+    def stage(self, epoch: int) -> Stage:
+        """The stage that the middle of an epoch belongs to."""
+        return next(stage for stage in self.stages if epoch + 0.5 < stage.until * self.epochs)
+
+    def batch_of(self, stage: Stage) -> int:
+        """The batch size of a stage."""
+        return max(2, round(self.batch_size * stage.batch))
+
+    def lr_at(self, epoch: int, progress: float, part: str = "") -> float:
+        """The learning rate at `progress` (0 to 1) through an epoch."""
+        return self.schedule(self, epoch, progress, part)
+
+    def parts(self, network: nn.Module) -> dict[str, nn.Module]:
+        """What has a learning rate and a gradient norm of its own, by name: the children, or the whole under ""."""
+        return dict(network.named_children()) if self.by_part else {"": network}
+
+    def groups(self, network: nn.Module) -> list[dict]:
+        """The parameters by part, as optimisers take them."""
+        return [{"params": list(part.parameters()), "name": name} for name, part in self.parts(network).items()]
+
+    def clip(self, network: nn.Module) -> Tensor:
+        """Limit the gradients of each part to the recipe's norm, in place; the norm of all before, a scalar."""
+        trained = [
+            [parameter for parameter in part.parameters() if parameter.requires_grad]
+            for part in self.parts(network).values()
+        ]
+        norms = [nn.utils.clip_grad_norm_(parameters, self.clip_norm) for parameters in trained if parameters]
+        return torch.linalg.vector_norm(torch.stack(norms))
+
+
+def constant(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule
+    """The same learning rate from the first step to the last."""
+    return recipe.lr

@@ -1,0 +1,39 @@
+"""What a method says of itself holds for its network."""
+
+import pytest
+import torch
+
+import net
+from net.method import stretched
+from net.methods import method_of
+
+
+@pytest.mark.parametrize("name", net.METHODS)
+def test_the_smallest_size_fuses_and_a_built_network_is_known_by_its_method(name):
+    method = net.METHODS[name]
+    model = net.build(name).eval()
+    side = method.minimum_size
+    with torch.inference_mode():
+        output = method.output(model(*torch.rand(2, 1, 1, side, side + 1)))
+    assert output.shape == (1, 1, side, side + 1) and 0 <= output.min() and output.max() <= 1
+    assert method_of(model) is method and method.name == name
+    assert any(True for _ in model.parameters()) == method.learns
+
+
+def test_a_network_from_elsewhere_is_of_no_method():
+    assert method_of(torch.nn.Identity()) is None
+
+
+def test_each_image_is_stretched_by_itself_and_a_constant_one_clipped():
+    batch = torch.stack([torch.tensor([[-1.0, 0.0], [1.0, 3.0]]), torch.full((2, 2), 1.5)])[:, None]
+    assert torch.equal(stretched(batch)[0, 0], torch.tensor([[0.0, 0.25], [0.5, 1.0]]))
+    assert torch.equal(stretched(batch)[1, 0], torch.ones(2, 2))
+
+
+def test_an_output_of_another_range_gets_its_colour_after_it_is_stretched(images):
+    torch.manual_seed(0)
+    model = net.build("mlfuse", dim=4)
+    with torch.no_grad():
+        model.project.bias.fill_(-1.0)  # every value below 0: clipped, the picture would be one colour
+    fused = net.Fuser(model, device="cpu", stretch=False)(*images)
+    assert fused.std() > 20 and fused.max() > 200

@@ -1,0 +1,64 @@
+"""What every recipe minimises falls when it is followed, in every phase."""
+
+import pytest
+import torch
+from torch import nn
+
+import net
+from net.objective import Batch, Objective, Phase
+from net.recipe import Recipe
+
+SMALL = {
+    "cmmdl": {"dim": 16, "depth": 1},
+    "mlfuse": {"dim": 8},
+    "sfdfuse": {"dim": 16},
+    "adasffuse": {"dim": 32, "dropout": 0.0},
+}
+PHASES = [
+    (name, recipe, number)
+    for name, method in net.METHODS.items()
+    for recipe in method.recipes
+    for number in range(len(method.recipes[recipe].phases))
+]
+
+
+def smooth_batch(recipe: Recipe) -> Batch:
+    """Two pairs of smooth 16x16 images with a bright target in infrared."""
+    rows, columns = torch.meshgrid(torch.linspace(0, 1, 16), torch.linspace(0, 1, 16), indexing="ij")
+    vis = torch.stack([0.5 + 0.4 * torch.sin(9 * rows), 0.2 + 0.6 * columns])[:, None]
+    ir = torch.stack([(-((rows - 0.5) ** 2 + (columns - c) ** 2) / 0.02).exp() for c in (0.3, 0.7)])[:, None]
+    return Batch(vis, ir, (ir > 0.5).float(), recipe.ir_map(ir) if recipe.ir_map else None)
+
+
+@pytest.mark.parametrize("name, recipe, number", PHASES)
+def test_the_loss_falls_and_every_trained_parameter_has_a_gradient(name, recipe, number):
+    recipe = net.METHODS[name].recipes[recipe]
+    torch.manual_seed(0)
+    network = net.build(name, **SMALL[name])
+    objective = Objective(network, recipe.phases[number]).train()
+    optimizer = torch.optim.Adam(recipe.groups(network), lr=2e-3, weight_decay=recipe.weight_decay)
+    batch, totals = smooth_batch(recipe), []
+    for _ in range(30):
+        optimizer.zero_grad()
+        terms = objective(batch)
+        assert next(iter(terms)) == "total"
+        terms["total"].backward()
+        totals.append(terms["total"].item())
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        assert all(parameter.grad is not None for parameter in trained)
+        recipe.clip(network)
+        optimizer.step()
+    assert sum(totals[-5:]) < 0.9 * sum(totals[:5])
+
+
+def test_in_bf16_the_network_works_in_bf16_and_the_loss_in_float32():
+    seen = {}
+
+    def loss(outputs, batch):  # noqa: ARG001 - a loss
+        seen["loss"] = outputs.dtype
+        return {"total": outputs.mean()}
+
+    network = nn.Sequential(nn.Conv2d(1, 1, 1))
+    phase = Phase(loss, lambda network, batch: seen.setdefault("output", network(batch.vis)))
+    Objective(network, phase)(Batch(*torch.rand(3, 1, 1, 4, 4)), "bf16")
+    assert seen["output"].dtype == torch.bfloat16 and seen["loss"] == torch.float32

@@ -1,0 +1,155 @@
+"""Every method that learns, through the training script: it trains, resumes to the bit, and its checkpoint fuses."""
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from test_train_resume import at_step, send
+from trainings import assert_one_sentence, assert_same_training, checkpoint, write_patches
+
+import CMMDL_train as script
+import net
+import net.baselines
+from net import methods
+from utils.board import Board
+
+WIDTHS = {"cmmdl": 16, "mlfuse": 4, "sfdfuse": 16, "adasffuse": 32}
+LEARNING = [name for name, method in net.METHODS.items() if method.learns]
+
+
+@pytest.fixture
+def train(h5, tmp_path, shallow):  # noqa: ARG001
+    """Run the script for a method, narrow, on eight patches of 16 pixels; the exit status."""
+
+    def run(name: str, *options: object, h5: Path = h5) -> int:
+        small = ["--method", name, "--dim", WIDTHS.get(name, 16), "--batch-size", 4, "--h5", h5, "--out", tmp_path]
+        return script.main([*map(str, small), *map(str, options)])
+
+    return run
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_the_default_recipe_changes_every_weight_and_its_checkpoint_fuses(train, tmp_path, pair, name):
+    assert train(name, "--epochs", 2) == 0  # of SFDFuse's two phases one each
+    folder, label = tmp_path / f"000-{name}", net.METHODS[name].label
+    script.seed_everything(42)
+    fresh = script.net.build(name, dim=WIDTHS[name]).state_dict()
+    last = checkpoint(folder / "last.pth")
+    trained = last.get("trained", last["model"])
+    parameters = [key for key, _ in net.load(folder / f"{label}.pth").named_parameters()]
+    assert parameters and not [key for key in parameters if torch.equal(fresh[key], trained[key])]
+    final = net.load(folder / f"{label}.pth")
+    assert type(final) is net.METHODS[name].network and final.options["dim"] == WIDTHS[name]
+    assert final(*pair).shape == pair[0].shape and torch.equal(final(*pair), net.load(folder / "last.pth")(*pair))
+
+
+@pytest.mark.parametrize("name, stopped_after", [(name, 3) for name in LEARNING] + [("sfdfuse", 1), ("sfdfuse", 2)])
+def test_an_interruption_changes_nothing(train, tmp_path, monkeypatch, name, stopped_after):
+    assert train(name, "--epochs", 2) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "after_step", at_step(stopped_after, send(signal.SIGTERM)))
+        assert train(name, "--epochs", 2) == 130
+    assert train(name, "--epochs", 2) == 0
+    assert_same_training(*(tmp_path / f"00{i}-{name}" for i in range(2)), label=net.METHODS[name].label)
+
+
+def test_a_map_is_of_whole_images_where_there_are_some(tmp_path):
+    options = ["--method", "mlfuse", "--dim", 4, "--demo", "--size", 24, "--epochs", 1, "--out", tmp_path]
+    assert script.main([*map(str, options), "--batch-size", "4"]) == 0
+    log = (tmp_path / "000-mlfuse" / "log.txt").read_text()
+    assert "VIF" in log and "visual saliency of each whole infrared image" in log
+
+
+def test_the_log_says_where_a_map_of_patches_stands_for_one_of_whole_images(train, capsys):
+    assert train("mlfuse", "--epochs", 1) == 0
+    assert "visual saliency of each patch, not of its whole image" in capsys.readouterr().err
+
+
+def test_a_task_chooses_the_recipe_and_iterations_become_epochs(train, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "after_step", at_step(1, send(signal.SIGTERM)))
+        assert train("adasffuse", "--task", "medical") == 130
+    errors = capsys.readouterr().err
+    assert "recipe medical" in errors and "50000 iterations are 25000 epochs of this data" in errors
+    assert set(checkpoint(tmp_path / "000-adasffuse" / "last.pth")["sums"]) == {
+        "total", "intensity", "gradient", "structure"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name, options, status, words",
+    [
+        ("mlfuse", ["--recipe", "best"], 2, "--recipe: invalid choice: 'best'; mlfuse has paper"),
+        ("adasffuse", ["--task", "mif"], 2, "invalid choice: 'mif'; adasffuse has ivf, mef, mff, medical"),
+        ("average", [], 2, "--method: invalid choice: 'average'"),
+        ("mlfuse", ["--dim", "5"], 1, "dim is 5; expected an even number"),
+        ("sfdfuse", ["--dim", "12"], 1, "dim is 12; expected an even multiple of heads (8)"),
+        ("mlfuse", ["--init", "{small}"], 1, "weights of CMMDL; expected those of MLFuse"),
+        ("sfdfuse", ["--resume", "{small}"], 1, "holds no training state"),
+    ],
+)
+def test_what_a_method_cannot_do_is_refused(train, tmp_path, small, capsys, name, options, status, words):
+    torch.save({"method": "cmmdl", "options": small.options, "model": small.state_dict()}, tmp_path / "small.pth")
+    try:
+        found = train(name, *(option.format(small=tmp_path / "small.pth") for option in options))
+    except SystemExit as error:
+        found = error.code
+    assert found == status
+    assert_one_sentence(capsys.readouterr().err, words)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.pth"]
+
+
+@pytest.mark.parametrize("name, smallest", [("mlfuse", 15), ("sfdfuse", 6)])
+def test_patches_that_are_too_small_for_a_method_are_refused(train, tmp_path, capsys, name, smallest):
+    for size in (smallest, smallest - 1):
+        patches = write_patches(tmp_path / f"{size}.h5", 8, size=size)
+        assert train(name, "--epochs", 1, h5=patches) == (0 if size == smallest else 1)
+    words = f"expected at least {smallest}x{smallest} for {net.METHODS[name].label}"
+    assert_one_sentence(capsys.readouterr().err, words)
+
+
+FIFTH = '''
+import torch
+from torch import nn
+
+from net.method import Method
+from net.objective import Phase
+from net.recipe import Recipe, constant
+
+
+class Mix(nn.Module):
+    def __init__(self, *, dim=2):
+        super().__init__()
+        self.options = {"dim": dim}
+        self.layers = nn.Sequential(nn.Conv2d(2, dim, 1), nn.Conv2d(dim, 1, 1))
+
+    def forward(self, vis, ir):
+        return self.layers(torch.cat([vis, ir], 1)).sigmoid()
+
+
+def loss(fused, batch):
+    return {"total": (fused - batch.vis).square().mean()}
+
+
+RECIPE = Recipe(phases=(Phase(loss),), epochs=1, batch_size=4, lr=1e-3, schedule=constant)
+METHOD = Method(name="mix", label="Mix", network=Mix, recipes={"paper": RECIPE})
+'''
+
+
+def test_another_method_is_one_file_more(train, tmp_path, monkeypatch, images):
+    """It is found, trains two steps, its checkpoint loads and fuses, and a table has its row."""
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "mix.py").write_text(FIFTH)
+    monkeypatch.setattr(net.baselines, "__path__", [*net.baselines.__path__, str(package)])
+    try:
+        found = methods.discover()["mix"]
+        monkeypatch.setitem(net.METHODS, "mix", found)
+        assert train("mix") == 0
+        model = net.load(tmp_path / "000-mix" / "Mix.pth")
+        assert checkpoint(tmp_path / "000-mix" / "last.pth")["steps"] == 2 and type(model) is found.network
+        assert net.Fuser(model, device="cpu")(*images).shape == images[0].shape
+    finally:
+        sys.modules.pop("net.baselines.mix", None)
