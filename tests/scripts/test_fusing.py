@@ -149,6 +149,22 @@ def test_sixteen_bit_infrared_is_fused_and_scored(pairs, weights, tmp_path):
     assert len(rows(tmp_path / "out" / "A" / "metrics.csv")) == 4
 
 
+def test_what_one_method_cannot_take_is_refused_and_the_others_fuse_it(pairs, weights, tmp_path, capsys):
+    for kind in ("vi", "ir"):
+        cv2.imwrite(str(pairs / "A" / kind / "small.png"), np.full((16, 14), 90, np.uint8))
+    torch.save(net.build("mlfuse").state_dict(), tmp_path / "mlfuse.pth")
+    methods = ["--method", "cmmdl", "--method", "mlfuse", "--weights", f"cmmdl={weights}"]
+    out = tmp_path / "out"
+    assert run("--data", pairs / "A", *methods, "--weights", f"mlfuse={tmp_path / 'mlfuse.pth'}", "--out", out) == 1
+    assert "small: mlfuse: the pair is 14x16 pixels; expected at least 15x15" in capsys.readouterr().err
+    assert (out / "cmmdl" / "A" / "small.png").exists() and not (out / "mlfuse" / "A" / "small.png").exists()
+    page = (out / "index.html").read_text()
+    assert all(page.count(f"<figcaption>{name}</figcaption>") == n for name, n in (("cmmdl", 3), ("mlfuse", 2)))
+    for table, best in (("table.md", "**"), ("table.tex", r"\textbf")):
+        text = (out / table).read_text()
+        assert all(label in text for label in ("CMMDL", "MLFuse", "average", "maximum")) and best in text
+
+
 def test_limit_takes_the_first_pairs_and_no_metrics_only_fuses(pairs, weights, tmp_path, capsys):
     out = tmp_path / "out"
     assert run("--data", pairs, "--weights", weights, "--out", out, "--limit", 1, "--no-metrics") == 0
@@ -174,6 +190,7 @@ def test_sets_of_one_name_from_two_places_are_kept_apart(pairs, weights, tmp_pat
         (["--data", "{pairs}", "--weights", "mlfuse=x.pth"], "not among the methods"),
         (["--data", "{pairs}", "--method", "mlfuse", "--weights", "{weights}"], "weights of CMMDL; expected those of"),
         (["--data", "{pairs}", "--method", "sfdfuse"], "give --weights sfdfuse=PATH"),
+        (["--data", "{pairs}", "--method", "max", "--weights", "{weights}"], "max is a rule without weights"),
         (["--data", "{pairs}", "--method", "cmmdl", "--method", "mlfuse", "--weights", "{weights}"], "NAME=PATH"),
         (["--data", "{pairs}", "--fused", "{tmp}/nothing"], "no such folder"),
         (["--data", "{pairs}", "--weights", "{weights}", "--device", "abacus"], "abacus"),

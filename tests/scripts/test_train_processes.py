@@ -31,8 +31,10 @@ class Launch:
         with Launch(h5, out, "--epochs", 3) as launch: ...
     """
 
-    def __init__(self, h5: Path, out: Path, *options: object, launcher: tuple[str, ...] = ()) -> None:
-        self.last, self.errors = out / "000-cmmdl" / "last.pth", ""
+    def __init__(
+        self, h5: Path, out: Path, *options: object, launcher: tuple[str, ...] = (), name: str = "cmmdl"
+    ) -> None:
+        self.last, self.errors = out / f"000-{name}" / "last.pth", ""
         script_and_options = ["CMMDL_train.py", "--h5", h5, "--out", out, *SMALL, "--save-seconds", "0", *options]
         launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *launcher)
         self.process = subprocess.Popen(
@@ -101,9 +103,9 @@ def undisturbed_pair(patches, tmp_path_factory) -> Path:
     return finish(patches, tmp_path_factory.mktemp("undisturbed"), *BEST)
 
 
-def finish(h5: Path, out: Path, *options: object) -> Path:
+def finish(h5: Path, out: Path, *options: object, name: str = "cmmdl") -> Path:
     """Train to the end; the run folder."""
-    with Launch(h5, out, *options) as launch:
+    with Launch(h5, out, *options, name=name) as launch:
         pass
     assert launch.status == 0, launch.errors
     return launch.last.parent
@@ -190,6 +192,18 @@ def test_killed_twenty_times_at_random_moments_it_ends_as_if_undisturbed(patches
         steps = checkpoint(launch.last)["steps"]
     assert steps < 160
     assert_same_training(finish(patches, tmp_path / "killed", *long), undisturbed)
+
+
+@pytest.mark.slow
+def test_two_phases_in_two_processes_interrupted_in_each_end_as_if_undisturbed(patches, tmp_path):
+    method = ("--method", "sfdfuse", "--epochs", "3")  # one epoch of phase 1, two of phase 2
+    undisturbed = finish(patches, tmp_path / "undisturbed", *method, name="sfdfuse")
+    for steps in (2, 6):
+        with Launch(patches, tmp_path / "disturbed", *method, name="sfdfuse") as launch:
+            launch.at(steps, launch.kill)
+    assert checkpoint(launch.last)["epoch"] == 1
+    again = finish(patches, tmp_path / "disturbed", *method, name="sfdfuse")
+    assert_same_training(again, undisturbed, label="SFDFuse")
 
 
 @pytest.mark.slow

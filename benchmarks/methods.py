@@ -1,0 +1,113 @@
+"""Size, cost, time and memory of every method on the CPU: `python -m benchmarks.methods`.
+
+Weights are fresh: they change none of these figures. Columns:
+
+    parameters  all of the network
+    GMAC        multiply-adds of one image in convolutions and matrix products: half of what `torch.utils.flop_counter`
+                counts on tensors without values, of the size given. Fourier transforms, sums and element-wise
+                operations are not in it, so rules have none.
+    time        seconds for one image. In each round every method in turn has a fresh process, whose second pass
+                counts; the median of the rounds.
+    memory      largest resident size of these processes, Python and torch included
+    ratios      to the first method: CMMDL
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from unittest import mock
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import net
+from utils.memory import keep_freed_memory
+from utils.options import positive
+
+
+def main() -> int:
+    args = arguments()
+    if args.worker:
+        return work(args)
+    load = os.getloadavg()[0]
+    print(f"{args.width}x{args.height}, batch 1, float32, CPU, {args.threads} threads, torch {torch.__version__}")
+    print(f"allocator after keep_freed_memory, {args.repeats} rounds, load average before {load:.1f}")
+    times = {name: [] for name in args.method}
+    peaks = dict.fromkeys(args.method, 0.0)
+    for _ in range(args.repeats):
+        for name in args.method:
+            seconds, peak = child(args, name)
+            times[name].append(seconds)
+            peaks[name] = max(peaks[name], peak)
+    first = args.method[0]
+    print(f"{'':<11}{'parameters':>11}{'GMAC':>8}{'time':>9}{'ratio':>8}{'memory':>11}{'ratio':>8}")
+    for name in args.method:
+        median = statistics.median(times[name])
+        print(
+            f"{net.METHODS[name].label:<11}{parameters(name):>11,}{gmac(name, args.height, args.width):>8.1f}"
+            f"{median:>7.2f} s{median / statistics.median(times[first]):>8.3f}"
+            f"{peaks[name]:>8.0f} MB{peaks[name] / peaks[first]:>8.3f}"
+        )
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--height", type=positive, default=480)
+    parser.add_argument("--width", type=positive, default=640)
+    parser.add_argument("--repeats", type=positive, default=3, help="rounds")
+    parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
+    parser.add_argument("--method", nargs="+", choices=net.METHODS, default=list(net.METHODS), help="the first is 1")
+    parser.add_argument("--worker", choices=net.METHODS, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def child(args: argparse.Namespace, name: str) -> tuple[float, float]:
+    """Seconds of one image and peak resident size in MB, of a fresh process that runs one method."""
+    command = [sys.executable, "-m", "benchmarks.methods", "--worker", name]
+    command += [f"--height={args.height}", f"--width={args.width}", f"--threads={args.threads}"]
+    return tuple(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+
+
+def work(args: argparse.Namespace) -> int:
+    """What a fresh process does: two passes, of which it prints the second's seconds, and its peak size."""
+    keep_freed_memory()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    model = net.build(args.worker).eval()
+    pair = torch.rand(2, 1, 1, args.height, args.width)
+    with torch.inference_mode():
+        for _ in range(2):
+            began = time.perf_counter()
+            model(*pair)
+            seconds = time.perf_counter() - began
+    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))  # kB on Linux
+    return 0
+
+
+def parameters(name: str) -> int:
+    """How many numbers a training of the method can change."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in net.build(name).parameters())
+
+
+def gmac(name: str, height: int, width: int) -> float:
+    """Thousand millions of multiply-adds for one image, 0 for a rule."""
+    if not net.METHODS[name].learns:
+        return 0.0
+    with torch.device("meta"):
+        model, pair = net.build(name).eval(), torch.empty(2, 1, 1, height, width)
+    without_autocast = mock.patch.object(torch, "autocast", lambda *_, **__: nullcontext())  # meta tensors have none
+    with without_autocast, torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(*pair)
+    return counter.get_total_flops() / 2e9
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""What `python -m benchmarks.methods` counts and prints."""
+
+import sys
+
+import pytest
+from torch import nn
+
+import net
+from benchmarks import methods
+from net.baselines.mlfuse_training import RECIPE
+from net.method import Method
+
+
+class Tiny(nn.Module):
+    """Two 3x3 convolutions, 1 to 4 to 1 channels, without bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        channels = ((1, 4), (4, 1))
+        self.layers = nn.Sequential(*(nn.Conv2d(*pair, 3, padding=1, bias=False) for pair in channels))
+
+    def forward(self, vis, ir):
+        return self.layers(vis + ir)
+
+
+def test_parameters_and_multiply_adds_are_those_of_the_convolutions(monkeypatch):
+    tiny = Method(name="tiny", label="Tiny", network=Tiny, recipes={"paper": RECIPE})
+    monkeypatch.setitem(net.METHODS, "tiny", tiny)
+    assert methods.parameters("tiny") == 72
+    assert methods.gmac("tiny", 10, 20) == pytest.approx(72 * 10 * 20 / 1e9)
+
+
+@pytest.mark.parametrize("name", net.METHODS)
+def test_every_method_is_counted_without_being_run(name):
+    assert (methods.gmac(name, 32, 40) > 0) == (methods.parameters(name) > 0) == net.METHODS[name].learns
+
+
+def test_the_table_has_a_line_for_each_method_with_its_ratio_to_the_first(monkeypatch, capsys):
+    options = ["--method", "mlfuse", "average", "--height", "16", "--width", "16", "--repeats", "1"]
+    monkeypatch.setattr(sys, "argv", ["methods", *options])
+    assert methods.main() == 0
+    settings, allocator, _, first, second = capsys.readouterr().out.splitlines()
+    assert settings.startswith("16x16, batch 1, float32, CPU") and "torch" in settings and "load average" in allocator
+    assert first.split()[:2] == ["MLFuse", "109,497"] and first.count("1.000") == 2
+    assert second.split()[:3] == ["average", "0", "0.0"]
