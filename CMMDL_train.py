@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 import net
 from data import sources
+from net.ablation import PARTS
 from net.fuser import PRECISIONS, pick_device
 from net.method import Method
 from net.objective import Batch, Objective
@@ -56,7 +57,8 @@ class Diverged(ValueError):
 def main(argv: Sequence[str] | None = None) -> int:
     """Train as the command line says; the exit status."""
     args = parse(argv)
-    keep_freed_memory()
+    if not args.checkpoint_activations:  # else memory counts more than time
+        keep_freed_memory()
     runs.open_log()
     try:
         with failures.in_plain_words():
@@ -220,10 +222,17 @@ def steps_of_epoch(
 
 def build(args: argparse.Namespace, method: Method) -> nn.Module:
     """The network, ready to train."""
-    options = {"dim": args.dim} if args.dim else {}
-    network = net.load(args.init).train() if args.init else net.build(method.name, **options)
+    options = {name: value for name in ("dim", "without") if (value := getattr(args, name))}
+    try:
+        network = net.load(args.init).train() if args.init else net.build(method.name, **options)
+    except TypeError as error:
+        raise ValueError(f"--method {method.name}: {error}") from error
     if not isinstance(network, method.network):
         raise net.WeightsError(f"{args.init}: weights of {type(network).__name__}; expected those of {method.label}")
+    if args.checkpoint_activations:
+        if not hasattr(network, "checkpoint_activations"):
+            raise ValueError(f"--checkpoint-activations: {method.label} has no such form; expected another method")
+        network.checkpoint_activations()
     for layer in network.modules():
         if method.channels_last and isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
             layer.to(memory_format=torch.channels_last)  # as their gradients come; those of 1x1 kernels do not
@@ -262,10 +271,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--lr", type=positive_number, help="default: the recipe's")
     parser.add_argument("--size", type=whole(3), help="side of random crops; default: the recipe's")
     parser.add_argument("--dim", type=whole(2, 1024), help="feature channels; default: as --init has, or the method")
+    parser.add_argument("--without", action="append", metavar="PART", help="leave a part of the network out (CMMDL: " +
+                        ", ".join(PARTS) + "); repeatable")  # fmt: skip
     parser.add_argument("--init", type=Path, metavar="WEIGHTS", help="start from these weights")
     parser.add_argument("--resume", default="auto", help="auto: go on with the newest unfinished run of the same "
                         "arguments; none: start anew; or a checkpoint")  # fmt: skip
     parser.add_argument("--save-seconds", type=not_negative, default=300, help="between checkpoints within an epoch")
+    parser.add_argument("--checkpoint-activations", action="store_true", help="less memory, more time")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--workers", type=whole(0, 256), default=0, help="loader processes; a GPU wants some 8")
@@ -275,6 +287,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args.recipe = args.recipe or next(iter(known))
     if args.recipe not in known:
         parser.error(f"argument --recipe: invalid choice: {args.recipe!r}; {args.method} has {', '.join(known)}")
+    if args.init and args.without:
+        parser.error("argument --without: builds a new network; it does not go with --init")
     if args.size and not (args.data or args.demo):
         parser.error("argument --size: goes with --data or --demo; the patches of a file have their size")
     return args

@@ -50,9 +50,14 @@ def intensity_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> Tens
 
 def sobel(x: Tensor) -> Tensor:
     """|horizontal| + |vertical| Sobel response of a (B, 1, H, W) image, zeros beyond the border."""
+    return derivatives(F.pad(x, (1, 1, 1, 1))).abs().sum(1, keepdim=True)
+
+
+def derivatives(x: Tensor) -> Tensor:
+    """Horizontal and vertical Sobel response of (B, 1, H, W) away from the border, (B, 2, H - 2, W - 2)."""
     across = x.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
     kernels = torch.stack([across, across.t()])[:, None]  # (2, 1, 3, 3)
-    return F.conv2d(x, kernels, padding=1).abs().sum(1, keepdim=True)
+    return F.conv2d(x, kernels)
 
 
 def local_mean(x: Tensor) -> Tensor:
@@ -75,23 +80,38 @@ def local_variance(x: Tensor) -> Tensor:
 
 
 class StructureLoss(NamedTuple):
-    """Scalars: `total = intensity + 5 * gradient + structure`, each as weighted in the total but for the 5."""
+    """Scalars: `total = 4 * intensity + 3 * edges + structure`."""
 
     total: Tensor
     intensity: Tensor
-    gradient: Tensor
+    edges: Tensor
     structure: Tensor
 
 
 def structure_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> StructureLoss:
-    """The loss of the recipe `best`: keep the brighter source, the stronger edge, and both sources' structure.
+    """The loss of the recipe `best`: the brighter source, the stronger edge and its direction, both sources' structure.
+
+        intensity   mean |fused - b|, b the brighter source, infrared where the mask is set
+        edges       `edge_loss`
+        structure   [1 - (SSIM(vis, fused) + SSIM(ir, fused)) / 2] + [1 - SSIM(b, fused)] / 2
 
     Args:
         vis, ir, fused: (B, 1, H, W) in [0, 1], at least 11 pixels on a side.
-        mask: (B, 1, H, W), above 0 on salient pixels, where infrared is the reference of the intensity.
+        mask: (B, 1, H, W), above 0 on salient pixels.
     """
     brighter = torch.where(mask > 0, ir, torch.maximum(vis, ir))
     intensity = (fused - brighter).abs().mean()
-    gradient = gradient_loss(vis, ir, fused)
-    structure = 0.5 * ((1 - ssim(vis, fused)) + (1 - ssim(ir, fused))) / 2
-    return StructureLoss(intensity + GRADIENT_WEIGHT * gradient + structure, intensity, gradient, structure)
+    edges = edge_loss(vis, ir, fused)
+    structure = 1.5 - (ssim(vis, fused) + ssim(ir, fused) + ssim(brighter, fused)) / 2
+    return StructureLoss(4 * intensity + 3 * edges + structure, intensity, edges, structure)
+
+
+def edge_loss(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:
+    """`mean |d(fused) - d(stronger)|` with `d` the two Sobel responses and `stronger`, pixel by pixel, the source where
+    they are larger; repeated pixels beyond the border.
+
+    Unlike `gradient_loss` it knows the direction of an edge: bright to dark is not as good as dark to bright.
+    """
+    of_vis, of_ir, of_fused = (derivatives(F.pad(x, (1, 1, 1, 1), mode="replicate")) for x in (vis, ir, fused))
+    vis_is_stronger = of_vis.abs().sum(1, keepdim=True) >= of_ir.abs().sum(1, keepdim=True)
+    return (of_fused - torch.where(vis_is_stronger, of_vis, of_ir)).abs().sum(1).mean()

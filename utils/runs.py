@@ -19,7 +19,8 @@ from utils.files import write_text
 LAST = "last.pth"
 ARGUMENTS = "arguments.json"
 FINISHED = "finished"  # the file that marks a training that came to its end
-UNIMPORTANT = ("resume", "out", "workers", "device", "save_seconds")  # arguments that do not change what is computed
+# arguments that do not change what is computed
+UNIMPORTANT = ("resume", "out", "workers", "device", "save_seconds", "checkpoint_activations")
 
 log = logging.getLogger("cmmdl")
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from net.cmmdl_losses import fusion_loss, gradient_loss, intensity_loss, local_variance, structure_loss
+from net.cmmdl_losses import edge_loss, fusion_loss, gradient_loss, intensity_loss, local_variance, structure_loss
 
 
 @pytest.fixture
@@ -95,17 +95,30 @@ def test_the_total_comes_first_and_has_a_finite_gradient_even_on_constant_images
         assert fused.grad.isfinite().all()
 
 
-def test_the_structure_loss_equals_its_formula(batch):
+def test_the_structure_loss_is_the_weighted_sum_of_its_terms(batch):
     vis, ir, fused, mask = batch
     loss = structure_loss(*batch)
     brighter = torch.where(mask > 0, ir, torch.maximum(vis, ir))
     torch.testing.assert_close(loss.intensity, (fused - brighter).abs().mean())
-    torch.testing.assert_close(loss.gradient, gradient_loss(vis, ir, fused))
-    torch.testing.assert_close(loss.total, loss.intensity + 5 * loss.gradient + loss.structure)
+    torch.testing.assert_close(loss.edges, edge_loss(vis, ir, fused))
+    torch.testing.assert_close(loss.total, 4 * loss.intensity + 3 * loss.edges + loss.structure)
 
 
-def test_the_structure_term_falls_from_a_half_to_zero_as_the_structures_agree(batch):
+def test_the_structure_term_falls_to_zero_as_the_structures_agree(batch):
     vis, ir, fused, mask = batch
     agreeing, blurred = structure_loss(vis, vis, vis, mask), structure_loss(vis, vis, 0.9 * vis, mask)
     assert abs(agreeing.structure) < 1e-12
-    assert 0 < blurred.structure < structure_loss(vis, ir, fused, mask).structure < 0.6
+    assert 0 < blurred.structure < structure_loss(vis, ir, fused, mask).structure < 1.8
+
+
+def test_the_edge_loss_knows_the_direction_of_an_edge():
+    rise = torch.linspace(0, 1, 16).expand(1, 1, 16, 16)
+    flat, fall = torch.full_like(rise, 0.5), 1 - rise
+    assert edge_loss(rise, flat, rise) == edge_loss(flat, rise, rise) == 0
+    assert edge_loss(rise, flat, fall) > edge_loss(rise, flat, flat) > 0
+    assert gradient_loss(rise, flat, fall) < gradient_loss(rise, flat, flat), "which the release's does not"
+
+
+def test_edges_at_the_border_are_those_of_the_images(batch):
+    bright = torch.ones_like(batch[0])
+    assert edge_loss(bright, 0.5 * bright, 0.2 * bright) < 1e-6, "constant images have no edge at their border"

@@ -237,3 +237,27 @@ def test_training_does_not_start_from_the_weights_of_another_method(train, tmp_p
     torch.save({"method": "mlfuse", "model": net.build("mlfuse").state_dict()}, tmp_path / "mlfuse.pth")
     assert train("--init", tmp_path / "mlfuse.pth") == 1
     assert_one_sentence(capsys.readouterr().err, "mlfuse.pth: weights of MLFuse; expected those of CMMDL")
+
+
+def test_a_network_without_a_part_trains_and_says_so_in_its_weights(train, tmp_path):
+    assert train("--epochs", 1, "--without", "fdlb", "--without", "sdlb") == 0
+    assert net.load(tmp_path / "000-cmmdl" / "CMMDL.pth").options["without"] == ["fdlb", "sdlb"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--without", "half"], "'half'; expected parts among sfca-frequency"),
+        (["--method", "mlfuse", "--without", "fdlb"], "--method mlfuse: "),
+        (["--method", "mlfuse", "--checkpoint-activations"], "--checkpoint-activations: MLFuse"),
+    ],
+)
+def test_what_a_network_does_not_have_is_refused(train, capsys, options, words):
+    assert train("--epochs", 1, *options) == 1
+    assert_one_sentence(capsys.readouterr().err, words)
+
+
+def test_checkpointed_activations_train_the_same_weights(train, tmp_path):
+    assert train("--epochs", 1) == 0
+    assert train("--epochs", 1, "--checkpoint-activations", "--resume", "none") == 0
+    assert_same_training(tmp_path / "000-cmmdl", tmp_path / "001-cmmdl")
