@@ -1,4 +1,7 @@
-"""Time and memory of CMMDL's inference on the CPU against its literal implementation: `python -m benchmarks.speed`.
+"""Time and memory of CMMDL on the CPU against its literal implementation.
+
+    python -m benchmarks.speed                      # inference, 640x480
+    python -m benchmarks.speed --train              # one training step, batch 4 at 128x128
 
 Both sides have the same weights and images. `--allocator` says what each side runs with:
 
@@ -7,8 +10,9 @@ Both sides have the same weights and images. `--allocator` says what each side r
     tuned       both after `keep_freed_memory`, forward passes in turn in one process
     default     both with the C library's defaults, likewise
 
-Peak memory is of a process that runs nothing but one side. Printed are the settings, the medians, `ratio N` for time
-and memory (literal over ours) and the largest difference between the outputs. Exit status 1 if that exceeds 1e-4.
+Peak memory is of a process that runs nothing but one side. Printed are the settings, the medians, the ratios of time
+and memory (literal over ours), and how far the results are apart: the largest difference of the outputs, or in training
+the norm of the difference of all gradients over their norm. Exit status 1 if that exceeds 1e-4 (training 1e-2).
 """
 
 import argparse
@@ -26,10 +30,12 @@ import torch
 
 import net
 from benchmarks.literal import LiteralCMMDL
+from net.cmmdl_losses import fusion_loss
 from utils.memory import keep_freed_memory
 
 SIDES = ("literal", "ours")
-TOLERANCE = 1e-4
+TOLERANCE = 1e-4  # of outputs
+GRADIENT_TOLERANCE = 1e-2  # float32 noise, grown by Fourier transforms and by the network's depth
 
 
 def main() -> int:
@@ -37,11 +43,13 @@ def main() -> int:
     if args.worker:
         return work(args)
     load = os.getloadavg()[0]
-    print(f"{args.width}x{args.height}, batch 1, float32, CPU, {args.threads} threads, torch {torch.__version__}")
+    work_done = "training step" if args.train else "inference"
+    print(f"{work_done}, {args.width}x{args.height}, batch {args.batch}, float32, CPU, {args.threads} threads, "
+          f"torch {torch.__version__}")  # fmt: skip
     print(f"allocator {args.allocator}, weights {args.weights or 'fresh, seed 0'}, load average before {load:.1f}")
     with tempfile.TemporaryDirectory() as folder:
         if args.allocator == "as-started":
-            tuned = {"literal": False, "ours": True}
+            tuned = {"literal": False, "ours": not args.checkpoint_activations}  # as CMMDL_train.py does
             rounds = [
                 {side: child(args, [side], tuned[side], 1, folder) for side in SIDES} for _ in range(args.repeats)
             ]
@@ -58,6 +66,10 @@ def main() -> int:
         print(f"{side:<8} median {medians[side]:7.2f} s   peak {peaks[side]:6.0f} MB   ({each})")
     print(f"time ratio {medians['literal'] / medians['ours']:.2f}")
     print(f"memory ratio {peaks['literal'] / peaks['ours']:.2f}")
+    if args.train:
+        difference = ((outputs[1] - outputs[0]).norm() / outputs[0].norm()).item()
+        print(f"gradients differ by {difference:.1e} of their norm")
+        return int(difference > GRADIENT_TOLERANCE)
     difference = (outputs[0] - outputs[1]).abs().max().item()
     print(f"largest difference {difference:.1e} of outputs with standard deviation {outputs[0].std():.3f}")
     return int(difference > TOLERANCE)
@@ -65,8 +77,11 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--height", type=int, default=480)
-    parser.add_argument("--width", type=int, default=640)
+    parser.add_argument("--train", action="store_true", help="a training step instead of inference")
+    parser.add_argument("--checkpoint-activations", action="store_true", help="in our training step")
+    parser.add_argument("--height", type=int, help="default: 480, in training 128")
+    parser.add_argument("--width", type=int, help="default: 640, in training 128")
+    parser.add_argument("--batch", type=int, help="default: 1, in training 4")
     parser.add_argument("--repeats", type=int, default=3, help="rounds; each side runs two forward passes in a round")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--allocator", choices=("as-started", "tuned", "default"), default="as-started")
@@ -74,13 +89,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--worker", nargs="+", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--keep-freed-memory", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    args = parser.parse_args()
+    height, width, batch = (128, 128, 4) if args.train else (480, 640, 1)
+    args.height, args.width, args.batch = args.height or height, args.width or width, args.batch or batch
+    return args
 
 
 def child(args: argparse.Namespace, sides: list[str], tuned: bool, repeats: int, folder: str) -> dict:
     """A fresh process that runs these sides in turn: {"times": {side: seconds of each pass}, "peak": MB}."""
     command = [sys.executable, "-m", "benchmarks.speed", "--worker", *sides, "--folder", folder]
     command += [f"--height={args.height}", f"--width={args.width}", f"--threads={args.threads}", f"--repeats={repeats}"]
+    command += [f"--batch={args.batch}", *["--train"] * args.train]
+    command += ["--checkpoint-activations"] * args.checkpoint_activations
     command += ["--keep-freed-memory"] * tuned + [f"--weights={args.weights}"] * bool(args.weights)
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
@@ -91,19 +111,33 @@ def work(args: argparse.Namespace) -> int:
         keep_freed_memory()
     torch.set_num_threads(args.threads)
     models = {side: build(side, args.weights) for side in args.worker}
+    if args.checkpoint_activations and "ours" in models:
+        models["ours"].checkpoint_activations()
     generator = torch.Generator().manual_seed(1)
-    pair = [torch.rand(1, 1, args.height, args.width, generator=generator) for _ in range(2)]
+    pair = [torch.rand(args.batch, 1, args.height, args.width, generator=generator) for _ in range(2)]
     times = {side: [] for side in models}
-    with torch.inference_mode():
-        for _ in range(2 * args.repeats):
-            for side, model in models.items():
-                start = time.perf_counter()
-                output = model(*pair)
-                times[side].append(time.perf_counter() - start)
-                torch.save(output, args.folder / f"{side}.pt")
+    for _ in range(2 * args.repeats):
+        for side, model in models.items():
+            start = time.perf_counter()
+            output = step(model, pair) if args.train else infer(model, pair)
+            times[side].append(time.perf_counter() - start)
+            torch.save(output, args.folder / f"{side}.pt")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kB on Linux
     print(json.dumps({"times": times, "peak": peak}))
     return 0
+
+
+@torch.inference_mode()
+def infer(model: torch.nn.Module, pair: list[torch.Tensor]) -> torch.Tensor:
+    """The fused images."""
+    return model(*pair)
+
+
+def step(model: torch.nn.Module, pair: list[torch.Tensor]) -> torch.Tensor:
+    """A training step but for the optimiser, which is the same on both sides: all gradients, one after the other."""
+    model.train().zero_grad()
+    fusion_loss(*pair, model(*pair), torch.zeros_like(pair[0])).total.backward()
+    return torch.cat([parameter.grad.flatten() for _, parameter in sorted(model.named_parameters())])
 
 
 def build(side: str, weights: Path | None) -> torch.nn.Module:
