@@ -1,0 +1,143 @@
+"""How CMMDL's cost grows: `python -m benchmarks.scaling` prints a table and draws a plot.
+
+    size        inference of square images of one to `--largest` pixels on a side, each in a process of its own
+    batch       a training step at 64x64 with ever larger batches
+    processes   a training step of one and of two processes (gloo) that share the threads, batch 4 at 64x64 each
+
+For each: seconds, peak memory of a process, and the seconds per pixel relative to the first line. The exponent says how
+time grows with the pixels between the two largest sizes: 1 is linear; pixels times their logarithm give about 1.1.
+"""
+
+import argparse
+import json
+import math
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+import net
+from benchmarks import speed
+from utils.files import replacing
+from utils.memory import keep_freed_memory
+
+SMALLEST = 64
+BATCHES = (2, 4, 8, 16)
+PATCH = 64
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--largest", type=int, default=1024, help="side of the largest image, pixels")
+    parser.add_argument("--repeats", type=int, default=1, help="rounds of two passes; the median counts")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--out", type=Path, default=Path("result/scaling.png"))
+    parser.add_argument("--rank-worker", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.rank_worker:
+        return rank_worker(args)
+    print(f"float32, CPU, {args.threads} threads, torch {torch.__version__}, freed memory kept")
+    sizes = [SMALLEST * 2**i for i in range(int(math.log2(args.largest / SMALLEST)) + 1)]
+    by_size = [measure(args, size, 1, train=False) for size in sizes]
+    table("inference, image side", sizes, by_size, [size**2 for size in sizes])
+    pixels, seconds = [size**2 for size in sizes], [one["seconds"] for one in by_size]
+    if len(sizes) > 1:
+        exponent = math.log(seconds[-1] / seconds[-2]) / math.log(pixels[-1] / pixels[-2])
+        print(f"time grows with the power {exponent:.2f} of the pixels from side {sizes[-2]} to side {sizes[-1]}\n")
+    by_batch = [measure(args, PATCH, batch, train=True) for batch in BATCHES]
+    table("training step, batch", BATCHES, by_batch, BATCHES)
+    ranks = (1, 2)
+    table("training step, processes", ranks, [measure_ranks(args, n) for n in ranks], ranks)
+    draw(args.out, sizes, by_size, by_batch)
+    print(f"plot: {args.out}")
+    return 0
+
+
+def measure(args: argparse.Namespace, size: int, batch: int, *, train: bool) -> dict[str, float]:
+    """Median seconds of a pass after the first, and the process's peak memory in MB."""
+    options = {"height": size, "width": size, "batch": batch, "train": train, "threads": args.threads}
+    case = argparse.Namespace(**options, checkpoint_activations=False, weights=None)
+    with tempfile.TemporaryDirectory() as folder:
+        answer = speed.child(case, ["ours"], True, args.repeats, folder)
+    return {"seconds": statistics.median(answer["times"]["ours"][1:]), "peak": answer["peak"]}
+
+
+def measure_ranks(args: argparse.Namespace, processes: int) -> dict[str, float]:
+    """The same of a training step in so many processes, which average their gradients."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    threads = str(max(1, args.threads // processes))
+    command += ["-m", "benchmarks.scaling", "--rank-worker", "--threads", threads, "--repeats", str(args.repeats)]
+    environment = os.environ | {"OMP_NUM_THREADS": threads}
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout
+    return json.loads(answer.splitlines()[-1])
+
+
+def rank_worker(args: argparse.Namespace) -> int:
+    """One of the processes that `measure_ranks` starts; the first one prints."""
+    keep_freed_memory()
+    torch.set_num_threads(args.threads)
+    dist.init_process_group("gloo")
+    torch.manual_seed(0)
+    network = net.build("cmmdl")
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d) and layer.kernel_size != (1, 1):
+            layer.to(memory_format=torch.channels_last)  # as CMMDL_train.py has them
+    model = DistributedDataParallel(network)
+    pair = [torch.rand(4, 1, PATCH, PATCH) for _ in range(2)]
+    times = []
+    for _ in range(1 + 2 * args.repeats):
+        dist.barrier()
+        start = time.perf_counter()
+        speed.step(model, pair)
+        times.append(time.perf_counter() - start)
+    if dist.get_rank() == 0:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"seconds": statistics.median(times[1:]), "peak": peak}))
+    dist.destroy_process_group()
+    return 0
+
+
+def table(title: str, values: list[int], results: list[dict[str, float]], work: list[int]) -> None:
+    """One line for each value: what it costs, and per unit of work relative to the first line."""
+    print(f"{title:<26}{'seconds':>10}{'peak MB':>10}{'seconds per unit of work':>28}")
+    first = results[0]["seconds"] / work[0]
+    for value, result, amount in zip(values, results, work, strict=True):
+        relative = result["seconds"] / amount / first
+        print(f"{value:<26}{result['seconds']:>10.3f}{result['peak']:>10.0f}{relative:>28.2f}")
+    print(flush=True)
+
+
+def draw(out: Path, sizes: list[int], by_size: list[dict], by_batch: list[dict]) -> None:
+    """Time and memory over image size and batch size, with lines proportional to the pixels to compare with."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot  # after the choice of a back-end that needs no screen
+
+    figure, axes = pyplot.subplots(2, 2, figsize=(9, 6), layout="constrained")
+    columns = (("inference", "megapixels", [s * s / 1e6 for s in sizes], by_size),
+               (f"training step, {PATCH}x{PATCH}", "batch", list(BATCHES), by_batch))  # fmt: skip
+    for column, (title, unit, values, results) in enumerate(columns):
+        for row, (key, label) in enumerate((("seconds", "seconds"), ("peak", "peak memory, MB"))):
+            axis, measured = axes[row][column], [result[key] for result in results]
+            axis.loglog(values, measured, marker="o", label="measured")
+            axis.loglog(values, [measured[-1] * value / values[-1] for value in values], ":", label="linear")
+            axis.set(xlabel=unit, ylabel=label, title=title if row == 0 else None)
+            axis.grid(alpha=0.3)
+    axes[0][0].legend()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
