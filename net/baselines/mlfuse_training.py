@@ -8,14 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from net.baselines.mlfuse import (
-    MINIMUM_SIZE,
-    MLFuse,
-    MLFuseTraining,
-    from_release,
-    network_for,
-    recognises,
-)
+from net.baselines.mlfuse import MINIMUM_SIZE, MLFuse, MLFuseTraining, from_release, network_for, recognises
 from net.baselines.sobel import sobel_strength
 from net.baselines.ssim import ssim
 from net.method import Method, Release, stretched

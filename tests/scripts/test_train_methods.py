@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_train_resume import at_step, send
-from trainings import assert_one_sentence, assert_same_training, checkpoint, write_patches
+from trainings import assert_one_sentence, assert_same_training, at_step, checkpoint, send, write_patches
 
 import CMMDL_train as script
 import net

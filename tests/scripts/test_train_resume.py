@@ -8,29 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from trainings import BEST, SMALL, assert_equal, assert_same_training, checkpoint
+from trainings import BEST, SMALL, assert_equal, assert_same_training, at_step, checkpoint, send
 
 import CMMDL_train as script
 from utils.board import Board
 from utils.checkpoints import Training
 
 ROOT = Path(script.__file__).resolve().parent
-
-
-def at_step(number: int, action):
-    """`Board.after_step`, but with something happening after one of the steps."""
-    original = Board.after_step
-
-    def after_step(board: Board, *args, **kwargs) -> None:
-        original(board, *args, **kwargs)
-        if board.training.steps == number:
-            action()
-
-    return after_step
-
-
-def send(number: signal.Signals):
-    return lambda: os.kill(os.getpid(), number)
 
 
 def fail() -> None:

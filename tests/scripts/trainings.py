@@ -1,11 +1,15 @@
 """What the tests of the training script share: its input, and what they ask of run folders and messages."""
 
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from data.patchfile import PatchWriter
+from utils.board import Board
 
 SMALL = ["--dim", "16", "--batch-size", "2"]
 BEST = ["--recipe", "best", "--epochs", "2"]
@@ -54,3 +58,20 @@ def assert_one_sentence(errors: str, *words: str) -> None:
     (line,) = [line for line in errors.splitlines() if "error: " in line]
     for word in words:
         assert word in line
+
+
+def at_step(number: int, action: Callable[[], None]) -> Callable[..., None]:
+    """`Board.after_step`, but with something happening after one of the steps."""
+    original = Board.after_step
+
+    def after_step(board: Board, *args, **kwargs) -> None:
+        original(board, *args, **kwargs)
+        if board.training.steps == number:
+            action()
+
+    return after_step
+
+
+def send(number: signal.Signals) -> Callable[[], None]:
+    """What sends this process a signal."""
+    return lambda: os.kill(os.getpid(), number)
