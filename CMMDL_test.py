@@ -20,6 +20,7 @@ from pathlib import Path
 from torch import nn
 
 import net
+from data.images import MAX_PIXELS
 from data.kinds import TASKS
 from data.pairs import PairFolder
 from net.fuser import PRECISIONS
@@ -28,7 +29,7 @@ from utils.files import write_text
 from utils.inputs import Reader
 from utils.memory import keep_freed_memory
 from utils.metrics import PROTOCOLS
-from utils.options import UsageError, not_negative, positive
+from utils.options import UsageError, not_negative, positive, whole
 from utils.scoring import Contender, Folder, Network, run_set
 from utils.sets import describe, open_sets
 from utils.video import fuse_video
@@ -75,7 +76,7 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
     results, pictures, refusals = {}, {}, 0
     if not args.no_metrics:
         print(f"Scoring protocol: {args.protocol}")
-    read = Reader(resize_ir=args.resize == "ir", check=not args.no_registration_check)
+    read = Reader(args.resize == "ir", not args.no_registration_check, args.max_pixels)
     for found in sets:
         if found.pairs:
             print(describe(found), flush=True)
@@ -195,6 +196,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--tile", type=not_negative, default=0, metavar="N",
         help="fuse in overlapping tiles of N pixels; for short memory, changes the result (0: no tiles)")  # fmt: skip
     add("--limit", type=positive, default=0, metavar="N", help="only the first N pairs of each set, or frames")
+    add("--max-pixels", type=whole(1, 2**30), default=MAX_PIXELS, metavar="N",
+        help="refuse larger images, which may be decompression bombs (%(default)s)")  # fmt: skip
     add("--no-metrics", action="store_true", help="fuse only")
     args = parser.parse_args(argv)
     args.method = list(dict.fromkeys(args.method or ["cmmdl"]))

@@ -1,8 +1,9 @@
 # Set-up and the main jobs, each one command on a fresh machine with Python 3.10 to 3.12.
 PYTHON ?= python3
 BIN := .venv/bin
+FUZZ_SECONDS ?= 120
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all fuzz lint clean
 
 demo: .venv/ready
 	$(BIN)/python CMMDL_test.py --data test_img --out result
@@ -12,6 +13,9 @@ test: .venv/ready-test lint
 
 test-all: .venv/ready-test lint
 	$(BIN)/python -m pytest
+
+fuzz: .venv/ready-test
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 lint: .venv/ready-test
 	$(BIN)/ruff check .

@@ -33,22 +33,29 @@ class ImageError(ValueError):
     """An image that cannot be used; the message is one sentence with the file, what was found and what was expected."""
 
 
-def read_image(path: str | Path) -> np.ndarray:
+class TooManyPixels(ImageError):
+    """An image whose header claims more pixels than are wanted."""
+
+
+def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read one image, turned upright by its EXIF orientation.
 
     Returns (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA in the file's own dtype: uint8, uint16 or float32. A palette
     becomes RGB, grey with alpha becomes RGBA, one bit per pixel becomes 0 and 255. The content decides the format,
-    not the extension. Raises ImageError for anything that is not one whole image of at most MAX_PIXELS pixels.
+    not the extension. Raises ImageError for anything that is not one whole image, TooManyPixels for one of more than
+    `max_pixels`, before its pixels are decoded.
     """
     path = Path(path)
     data = _read_bytes(path)
     kind, header = _recognise(path, data)
     try:
         width, height, exif = header(data)
+        if width == 0 or height == 0:
+            raise ValueError("no pixels")
     except (struct.error, IndexError, ValueError):
-        raise ImageError(f"{path}: a {kind} whose header is damaged or cut off; expected a whole image") from None
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{path}: {width}x{height}; expected at most {MAX_PIXELS} pixels")
+        raise ImageError(f"{path}: a damaged or cut-off {kind} header or chunk; expected a whole image") from None
+    if width * height > max_pixels:
+        raise TooManyPixels(f"{path}: {width}x{height}; expected at most {max_pixels} pixels")
     return _upright(_decode(path, data, kind), exif)
 
 
@@ -152,9 +159,11 @@ def _native_stderr() -> Iterator[list[str]]:
 
 def _png_header(data: bytes) -> tuple[int, int, bytes]:
     width, height = struct.unpack_from(">II", data, 16)
-    at, exif = 8, b""
-    while at + 8 <= len(data):
+    at, exif, name = 8, b"", b""
+    while name != b"IEND":
         length, name = struct.unpack_from(">I4s", data, at)
+        if at + 12 + length > len(data):  # OpenCV would take memory for the length that it claims
+            raise ValueError("a chunk that is cut off")
         if name == b"eXIf":
             exif = data[at + 8 : at + 8 + length]
         at += 12 + length
@@ -170,6 +179,9 @@ def _jpeg_header(data: bytes) -> tuple[int, int, bytes]:
         body = data[at + 4 : at + 2 + length]
         if marker == 0xFFFF:  # a fill byte
             at += 1
+            continue
+        if marker == 0xFF01 or 0xFFD0 <= marker <= 0xFFD7:  # a marker without a body
+            at += 2
             continue
         if marker == 0xFFE1 and body.startswith(b"Exif\0\0"):
             exif = body[6:]
@@ -220,7 +232,7 @@ def _tiff_tags(data: bytes) -> dict[int, int]:
     for at in range(start + 2, start + 2 + 12 * count, 12):
         tag, kind = struct.unpack_from(f"{order}HH", data, at)
         if kind in _TIFF_FORMATS:
-            tags[tag] = struct.unpack_from(f"{order}{_TIFF_FORMATS[kind]}", data, at + 8)[0]
+            tags.setdefault(tag, struct.unpack_from(f"{order}{_TIFF_FORMATS[kind]}", data, at + 8)[0])  # as libtiff
     return tags
 
 

@@ -25,7 +25,8 @@ def read_pairs(path: str | Path) -> PairFolder:
     header = lines.pop(0)[1] if lines and _is_header(lines[0][1]) else []
     found = recognise(*header) if header else None
     if any(is_role(name) for name in header) and not found:
-        raise PairError(f"{path}: the header {','.join(header)}; expected the names of two inputs, as visible,infrared")
+        names = _one_line(",".join(header))
+        raise PairError(f"{path}: the header {names}; expected the names of two inputs, as visible,infrared")
     if not lines:
         raise PairError(f"{path}: lists no pair; {EXPECTED} on each line")
     rows: list[tuple[int, Path, Path]] = []
@@ -73,15 +74,20 @@ def _read_lines(path: Path) -> list[Line]:
     return [line for line in lines if any(line[1]) and not line[1][0].startswith("#")]
 
 
+def _one_line(text: str) -> str:
+    """What a file holds, as part of a message: a quoted field may have several lines."""
+    return " ".join(text.splitlines())
+
+
 def _is_header(fields: list[str]) -> bool:
     return len(fields) == 2 and not any(Path(name).suffix.lower() in EXTENSIONS for name in fields)
 
 
 def _line_problem(home: Path, fields: list[str]) -> str:
     if len(fields) != 2 or not all(fields):
-        return f"{len(fields)} field{'s' * (len(fields) != 1)} ({', '.join(fields)}); {EXPECTED}"
+        return f"{len(fields)} field{'s' * (len(fields) != 1)} ({_one_line(', '.join(fields))}); {EXPECTED}"
     missing = [name for name in fields if not (home / name).is_file()]
-    return f"no such file: {', '.join(missing)}; {EXPECTED}" if missing else ""
+    return f"no such file: {_one_line(', '.join(missing))}; {EXPECTED}" if missing else ""
 
 
 def _order_problem(vis: Path, ir: Path) -> str:

@@ -8,7 +8,8 @@ The attributes of the file say which form it has and where it comes from; readin
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -21,6 +22,7 @@ VIS, IR, MASK = "vis_patchs", "ir_patchs", "mask_patches"
 GROUPS = (VIS, IR, MASK)
 ARRAY = "patches"  # the array's name in each group of the uint8 form
 DTYPES = ("float32", "uint8")
+MAX_SIZE = 4096  # pixels on a side; a file that claims larger patches is refused before any is read
 _SLACK = 1e-3  # a luminance of white can exceed 1 by a rounding error
 
 
@@ -168,12 +170,14 @@ class PatchDataset(Dataset):
         self.path = Path(path)
         self._file: h5py.File | None = None
         self._pid = 0
-        with _open(self.path) as file:
+        with _open(self.path) as file, _whole(self.path):
             self.has_masks = MASK in file
             self._groups = GROUPS if self.has_masks else (VIS, IR)
             self._indices = self._check_groups(file)
             first = file[VIS][ARRAY if isinstance(self._indices, range) else self._indices[0]]
             self.patch_size = (getattr(first, "shape", ()) or (0,))[-1]
+            if self.patch_size > MAX_SIZE:
+                raise PatchFileError(f"{self.path}: patches of {self.patch_size} pixels; expected at most {MAX_SIZE}")
             for index in (0, -1):
                 self._read(file, index)
 
@@ -197,7 +201,7 @@ class PatchDataset(Dataset):
         """How patches are addressed: a range for arrays, names in numeric order for one data set per patch."""
         for name in self._groups:
             if not isinstance(file.get(name), h5py.Group):
-                found = ", ".join(file) or "nothing"
+                found = _listed(file) or "nothing"
                 raise PatchFileError(f"{self.path}: no group {name} (found {found}); expected {', '.join(GROUPS)}")
         if all(ARRAY in file[name] for name in self._groups):
             return self._array_indices([file[name][ARRAY] for name in self._groups])
@@ -206,6 +210,7 @@ class PatchDataset(Dataset):
         odd = [name for name in set().union(*names) if not name.isdecimal()]
         if odd or any(found != names[0] for found in names):
             example = odd[0] if odd else min(set.union(*names) - set.intersection(*names))
+            example = _listed([example])
             raise PatchFileError(f'{self.path}: a data set "{example}"; expected "0", "1", ... in every group')
         return sorted(names[0], key=int)
 
@@ -228,16 +233,17 @@ class PatchDataset(Dataset):
         return vis, ir, mask
 
     def _patch(self, file: h5py.File, group: str, key: int | str) -> torch.Tensor:
-        source = file[group]
         where = f"{self.path}: {group}/{key}"
-        try:
-            values = source[ARRAY][key] if isinstance(key, int) else source[key][()]
-        except (OSError, RuntimeError, TypeError, AttributeError) as error:
-            raise PatchFileError(f"{where} cannot be read ({_reason(error)}); expected a patch") from None
         expected = (1, self.patch_size, self.patch_size)
-        if values.shape != expected or not values.size or values.dtype.name not in DTYPES:
+        try:
+            source = file[group][ARRAY] if isinstance(key, int) else file[group][key]
+            shape = source.shape[isinstance(key, int) :]
+            values = source[key if isinstance(key, int) else ()] if shape == expected else None
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise PatchFileError(f"{where} cannot be read ({_reason(error)}); expected a patch") from None
+        if values is None or not values.size or values.dtype.name not in DTYPES:
             raise PatchFileError(
-                f"{where} is {values.dtype} {values.shape}; expected {' or '.join(DTYPES)} {expected}, all of one size"
+                f"{where} is {source.dtype} {shape}; expected {' or '.join(DTYPES)} {expected}, all of one size"
             )
         patch = torch.from_numpy(values).float()
         if values.dtype == np.uint8:
@@ -261,7 +267,23 @@ def _open(path: Path) -> h5py.File:
         raise PatchFileError(f"{path}: a damaged or cut-off h5 file ({_reason(error)}); expected a whole one") from None
 
 
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Turn what HDF5 reports of a damaged file, whatever its kind, into a PatchFileError."""
+    try:
+        yield
+    except PatchFileError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PatchFileError(f"{path}: a damaged h5 file ({_reason(error)}); expected a whole one") from None
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names in one line."""
+    return " ".join(", ".join(names).splitlines())
+
+
 def _reason(error: Exception) -> str:
     """The part of an h5py message that a person can use."""
     number = getattr(error, "errno", None)
-    return os.strerror(number) if number else str(error).splitlines()[0]
+    return os.strerror(number) if number else " ".join(str(error).strip("'\"").splitlines())

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from net.cmmdl import CMMDL
-from net.states import find_state
+from net.states import check_options, find_state
 
 _ATTENTION = r"(share_(?:Encoder\.share_encoder|Decoder\.share_decoder)\.\d+)\.attn\."
 _BOTTLENECK = r"(MDLB\.SDomain_(?:VIS|IR)\.GCBInv\.\d+\.theta_(?:phi|rho|eta))\."
@@ -100,7 +100,8 @@ def recognises(keys: Iterable[str]) -> bool:
 
 def network_for(checkpoint: Mapping[str, Any]) -> CMMDL:
     """A fresh network that a weight file fits, the release's or ours."""
-    return CMMDL(**infer_options(from_release(checkpoint)))
+    state = from_release(checkpoint)
+    return CMMDL(**check_options(infer_options(state), state))
 
 
 def infer_options(state: Mapping[str, Tensor]) -> dict[str, int]:

@@ -1,5 +1,6 @@
-"""State dicts: found inside whatever a file wraps them in, and compared."""
+"""State dicts: found inside whatever a file wraps them in, checked, and compared."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -7,21 +8,39 @@ from typing import Any
 from torch import Tensor
 
 NESTED_UNDER = ("average", "model", "state_dict", "net", "network", "params", "weights")  # in this order
+NESTING = 4  # levels of containers around the tensors at most; a damaged file may contain itself
+MOST = 1024  # channels, heads or blocks that a file may ask for
 
 
-def find_state(content: Any) -> dict[str, Tensor]:
+def find_state(content: Any, depth: int = 0) -> dict[str, Tensor]:
     """The tensors by name inside a checkpoint, without `module.`; empty where there are none."""
-    if not isinstance(content, Mapping):
+    if not isinstance(content, Mapping) or depth > NESTING:
         return {}
     state = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
     if state:
         return {re.sub(r"^(module\.)+", "", key): value for key, value in state.items()}
     nested = sorted(content, key=lambda key: NESTED_UNDER.index(key) if key in NESTED_UNDER else len(NESTED_UNDER))
     for key in nested:
-        state = find_state(content[key])
+        state = find_state(content[key], depth + 1)
         if state:
             return state
     return {}
+
+
+def check_values(state: Mapping[str, Tensor], size: int) -> None:
+    """Raise ValueError for tensors that claim more values than a file of `size` bytes holds, or are not finite."""
+    if sum(tensor.numel() for tensor in state.values()) > size:
+        raise ValueError("its tensors claim more values than it has bytes; expected each value to be there")
+    if bad := [key for key, tensor in state.items() if not tensor.isfinite().all()]:
+        raise ValueError(f"NaN or infinite values in {listed(bad)}; expected finite ones")
+
+
+def check_options(options: Mapping[str, Any], state: Mapping[str, Tensor]) -> Mapping[str, Any]:
+    """The options, or ValueError for numbers beyond what the tensors can be of: they would only fill the memory."""
+    numbers = [value for value in options.values() if isinstance(value, int) and value > 0]
+    if max(numbers, default=0) > MOST or math.prod(numbers) > sum(tensor.numel() for tensor in state.values()):
+        raise ValueError(f"options {dict(options)} are not those of its tensors; expected smaller numbers")
+    return options
 
 
 def compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
@@ -31,12 +50,13 @@ def compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list
         problems.append(f"missing {listed(missing)}")
     if left_over := [key for key in found if key not in expected]:
         problems.append(f"unexpected {listed(left_over)}")
-    for key in expected:
-        if key in found and expected[key].shape != found[key].shape:
-            problems.append(f"{key} has shape {tuple(found[key].shape)}, expected {tuple(expected[key].shape)}")
+    other = [key for key in expected if key in found and expected[key].shape != found[key].shape]
+    for key in other[:1]:
+        more = f", and {len(other) - 1} more differ" if len(other) > 1 else ""
+        problems.append(f"{key} has shape {tuple(found[key].shape)}, expected {tuple(expected[key].shape)}{more}")
     return problems
 
 
 def listed(keys: Any, most: int = 8) -> str:
-    keys = list(keys)
+    keys = [" ".join(key.split()) for key in keys]
     return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")

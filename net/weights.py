@@ -1,6 +1,7 @@
 """Weights from a file: ours or the authors', in whatever wrapping they come."""
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from net.methods import METHODS
-from net.states import compare, find_state, listed
+from net.states import check_options, check_values, compare, find_state, listed
 
 
 class WeightsError(ValueError):
@@ -48,15 +49,16 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
     if not state:
         raise WeightsError(f"{path}: holds no tensors by name; expected a state dict")
     try:
+        check_values(state, path.stat().st_size)
         if content.get("method") in METHODS:
-            model = build(content["method"], **content.get("options", {}))
+            model = build(content["method"], **check_options(content.get("options", {}), state))
         else:
             releases = [method.release for method in METHODS.values() if method.release]
             release = next((r for r in releases if r.recognises(content.keys() | state.keys())), None)
             if release is None:
                 raise ValueError(f"not the weights of a known method: its keys are {listed(state)}")
             model, state = release.network_for(content), release.from_release(content)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise WeightsError(f"{path}: {error}") from error
     if problems := compare(model.state_dict(), state):
         raise WeightsError(f"{path}: not the weights of {type(model).__name__}: {'; '.join(problems)}")
@@ -72,10 +74,25 @@ def read(path: str | Path) -> Any:
     if path.is_dir():
         raise WeightsError(f"{path}: is a folder; expected a weights file")
     try:
+        check_zip(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path}: holds more than tensors and plain containers, or is no torch file; refused unread"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, IndexError, TypeError) as error:
+    except WeightsError:
+        raise
+    except Exception as error:  # damaged bytes make torch and pickle raise almost anything
         raise WeightsError(f"{path}: not a readable torch file, perhaps cut short ({type(error).__name__})") from error
+
+
+def check_zip(path: Path) -> None:
+    """Check what torch does not: the checksums of its zip files, so that a changed bit does not go unnoticed, and that
+    nothing is compressed (torch never does it), so that a small file cannot fill the memory."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as file:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in file.infolist()):
+            raise WeightsError(f"{path}: a compressed zip file; expected one that torch.save wrote")
+        if damaged := file.testzip():
+            raise WeightsError(f"{path}: damaged, its part {damaged} does not have its checksum; expected a whole file")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.images import ImageError, read_image
+from data.images import MAX_PIXELS, ImageError, TooManyPixels, read_image
 from data.pairs import Pair, check_sizes
 from net.fuser import to_uint8, to_unit
 from utils.metrics import grey
@@ -31,15 +31,19 @@ class Reader:
     Args:
         resize_ir: bring the second image to the size of the first; False refuses two sizes.
         check: look for a shift between the two.
+        max_pixels: larger images are refused unread.
     """
 
     resize_ir: bool = False
     check: bool = True
+    max_pixels: int = MAX_PIXELS
 
     def __call__(self, pair: Pair) -> Inputs | ImageError:
         """A pair's images, or why they cannot be read."""
         try:
-            vis, ir = read_image(pair.vis), read_image(pair.ir)
+            vis, ir = (read_image(path, max_pixels=self.max_pixels) for path in (pair.vis, pair.ir))
+        except TooManyPixels as error:
+            return ImageError(f"{error} (--max-pixels N takes larger ones)")
         except ImageError as error:
             return error
         try:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from data.images import EXTENSIONS, ImageError, read_image, write_image
+from data.images import EXTENSIONS, MAX_PIXELS, ImageError, read_image, write_image
 from data.kinds import BLENDED
 from data.pairs import Pair, PairFolder, Refusal
 from net.fuser import Fuser, to_uint8, to_unit
@@ -71,7 +71,7 @@ class Folder:
         if len(files) != 1:
             what = " and ".join(path.name for path in files) or "no image"
             raise ImageError(f"{pair.name}: {what} in {home}; expected one fused image of that stem")
-        image = eight_bit(read_image(files[0]), "fused")
+        image = eight_bit(read_image(files[0], max_pixels=max(MAX_PIXELS, ir.shape[0] * ir.shape[1])), "fused")
         if image.shape[:2] != ir.shape[:2]:
             sizes = f"{image.shape[1]}x{image.shape[0]}, its pair {ir.shape[1]}x{ir.shape[0]}"
             raise ImageError(f"{files[0]}: {sizes}; a fused image has its sources' size")

@@ -1,6 +1,7 @@
 """Loading weights in whatever wrapping they come, and refusing everything else."""
 
 import os
+import zipfile
 
 import pytest
 import torch
@@ -105,6 +106,51 @@ def test_half_a_file_is_refused_by_name(tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(net.WeightsError, match=r"weights\.pth"):
         net.load(path)
+
+
+@pytest.mark.parametrize("place", ["data/0", "data.pkl"])
+def test_one_changed_bit_is_noticed(tmp_path, place):
+    path = saved(net.build("cmmdl", dim=16, depth=1).state_dict(), tmp_path)
+    with zipfile.ZipFile(path) as file:
+        part = file.getinfo(next(name for name in file.namelist() if name.endswith(place)))
+    data = bytearray(path.read_bytes())
+    data[part.header_offset + 30 + len(part.filename) + 80] ^= 1  # within the part, past its header
+    path.write_bytes(data)
+    with pytest.raises(net.WeightsError, match="does not have its checksum|not a readable torch file"):
+        net.load(path)
+
+
+def test_a_zip_file_that_would_swell_is_refused(tmp_path):
+    path, swollen = saved({"w": torch.zeros(10_000)}, tmp_path), tmp_path / "swollen.pth"
+    with zipfile.ZipFile(path) as file, zipfile.ZipFile(swollen, "w", zipfile.ZIP_DEFLATED) as other:
+        for name in file.namelist():
+            other.writestr(name, file.read(name))
+    with pytest.raises(net.WeightsError, match="a compressed zip file"):
+        net.load(swollen)
+
+
+def claims():
+    """Small files that ask for a large network, for endless reading, or for what is no number."""
+    state = net.build("cmmdl", dim=16, depth=1).state_dict()
+    large = {"dim": 512, "heads": 8, "depth": 64}
+    circle = {}
+    circle["model"] = circle
+    wide = torch.ones(1).expand(10**6, 1, 3, 3)
+    return {
+        "width": ({"method": "cmmdl", "options": {"dim": 10**9}, "model": state}, "expected smaller numbers"),
+        "depth": ({"method": "cmmdl", "options": {"depth": 10**7}, "model": state}, "expected smaller numbers"),
+        "all": ({"method": "cmmdl", "options": large, "model": state}, "smaller numbers"),
+        "stride 0": (state | {"encoder.embed.weight": wide}, "claim more values than it has bytes"),
+        "circle": (circle, "holds no tensors"),
+        "NaN": (state | {"encoder.embed.weight": torch.full((16, 1, 3, 3), torch.nan)}, "NaN or infinite values in"),
+    }
+
+
+@pytest.mark.parametrize("claim", claims())
+def test_what_a_file_claims_takes_neither_memory_nor_time(tmp_path, claim):
+    content, words = claims()[claim]
+    with pytest.raises(net.WeightsError, match=words):
+        net.load(saved(content, tmp_path))
 
 
 @pytest.mark.parametrize("content", [{}, {"epoch": 1}, [1, 2], torch.zeros(3), {"conv.weight": torch.zeros(3)}])
