@@ -25,8 +25,10 @@ from data.kinds import TASKS
 from data.pairs import PairFolder
 from net.fuser import PRECISIONS
 from utils import report, tables
-from utils.files import write_text
+from utils.failures import sentence
+from utils.files import check_digest, write_text
 from utils.inputs import Reader
+from utils.journal import Journal, digest_of
 from utils.memory import keep_freed_memory
 from utils.metrics import PROTOCOLS
 from utils.options import UsageError, not_negative, positive, whole
@@ -40,10 +42,11 @@ HOME = Path(__file__).resolve().parent
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status as the module's docstring says."""
     args = parse(argv)
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of sets may hold what a terminal cannot show
     try:
         return carry_out(args)
     except KeyboardInterrupt:
-        print(f"interrupted; what was fused is in {args.out}", file=sys.stderr)
+        print(f"interrupted; what was fused is in {args.out}, and --continue goes on from there", file=sys.stderr)
         return 130
 
 
@@ -57,16 +60,18 @@ def carry_out(args: argparse.Namespace) -> int:
             return run_video(args)
         sets, refused = open_sets(args.data, args.pairs, args.pair, task=args.task, limit=args.limit)
         contenders = open_contenders(args)
-        args.out.mkdir(parents=True, exist_ok=True)
+        journal = open_journal(contenders, args)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {sentence(error)}", file=sys.stderr)
         return 2
     for refusal in refused:
         print(f"refused: {refusal}", file=sys.stderr)
     try:
         refusals = run(sets, contenders, args)
+        if journal:
+            journal.close()
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {sentence(error)}", file=sys.stderr)
         return 1
     return 1 if refused or refusals else 0
 
@@ -96,7 +101,7 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
                     tables.write_csv((contender.folder or args.out) / found.name / "metrics.csv", row)
         fused = len(result.pictures)
         print(f"{found.name}: {fused} pairs, {result.seconds / max(fused, 1):.2f} s each for fusing", file=sys.stderr)
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = shlex.join([Path(sys.argv[0]).name, *(word for word in sys.argv[1:] if word != "--continue")])
     title = "Fused by " + ", ".join(tables.label(c.name) for c in contenders if not c.is_floor)
     page = report.page(results, pictures, title=title, protocol=args.protocol, command=command)
     write_text(args.out / "index.html", page)
@@ -143,6 +148,21 @@ def open_contenders(args: argparse.Namespace) -> list[Contender]:
     return contenders
 
 
+def open_journal(contenders: Sequence[Contender], args: argparse.Namespace) -> Journal | None:
+    """The record of the images fused into the output folder, with --continue that of a run before; None if none are."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.fused:
+        return None
+    settings = {name: getattr(args, name) for name in ("protocol", "precision", "tile", "resize", "task")}
+    networks = [contender for contender in contenders if contender.folder]
+    settings["device"] = networks[0].fuser.device.type
+    settings["methods"] = {network.name: digest_of(network.fuser.model) for network in networks}  # with their weights
+    journal = Journal(args.out, settings, go_on=args.go_on)
+    for network in networks:
+        network.journal = journal
+    return journal
+
+
 def weights_by_method(given: Sequence[str], methods: Sequence[str]) -> dict[str, Path]:
     """The values of --weights, PATH or NAME=PATH, by method."""
     files = {}
@@ -160,15 +180,18 @@ def weights_by_method(given: Sequence[str], methods: Sequence[str]) -> dict[str,
 
 def open_model(name: str, file: Path | None) -> nn.Module:
     """The network of a method with its weights: those given, or those that ship."""
-    method = net.METHODS[name]
+    method, models = net.METHODS[name], HOME / "models"
     if not method.learns:
         if file:
             raise UsageError(f"--weights {file}: {name} is a rule without weights")
         return net.build(name)
-    shipped = HOME / "models" / f"{method.label}.pth"
+    shipped = models / f"{method.label}.pth"
     if file is None and not shipped.exists():
         raise UsageError(f"no weights of {name} ship with this repository; give --weights {name}=PATH")
-    model = net.load(file or shipped)
+    file = file or shipped
+    if file.resolve().parent == models and file.exists():
+        check_digest(file)
+    model = net.load(file)
     if not isinstance(model, method.network):
         raise UsageError(f"{file}: weights of {type(model).__name__}; expected those of {method.label}")
     return model
@@ -199,12 +222,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--max-pixels", type=whole(1, 2**30), default=MAX_PIXELS, metavar="N",
         help="refuse larger images, which may be decompression bombs (%(default)s)")  # fmt: skip
     add("--no-metrics", action="store_true", help="fuse only")
+    add("--continue", dest="go_on", action="store_true", help="go on with an interrupted run of the same command")
     args = parser.parse_args(argv)
     args.method = list(dict.fromkeys(args.method or ["cmmdl"]))
-    if args.fused and (args.weights or args.no_metrics):
-        parser.error("--fused scores images as they are; it goes with neither --weights nor --no-metrics")
-    if args.video and (args.data or args.pairs or args.pair or args.fused or len(args.method) > 1):
-        parser.error("--video is one job by one method; it goes without --data, --pairs, --pair and --fused")
+    if args.fused and (args.weights or args.no_metrics or args.go_on):
+        parser.error("--fused scores images as they are; it goes without --weights, --no-metrics and --continue")
+    if args.video and (args.data or args.pairs or args.pair or args.fused or args.go_on or len(args.method) > 1):
+        parser.error("--video is one job by one method; without --data, --pairs, --pair, --fused and --continue")
     args.out = args.out or Path("result/fused.mp4" if args.video else "result")
     if args.out.exists() and args.out.is_dir() is bool(args.video):
         found, expected = ("folder", "file") if args.video else ("file", "folder")

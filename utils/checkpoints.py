@@ -120,7 +120,7 @@ class Training:
             self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": groups})
             self.lr = state["lr"]
             self._restore_counts(state)
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except Exception as error:  # whatever a file holds in the wrong place
             raise WeightsError(f"{path}: does not fit this network and recipe ({error})") from error
         return len(state["random"])
 

@@ -1,5 +1,6 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and how to tell that they are what they should be."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,21 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; what was written to it takes the final name if the block ends well.
 
     A reader sees the old file or the new one, never half of one; after an error the old one is still there.
+
+    Raises:
+        OSError: it cannot be written; with the final path as its file name.
     """
+    try:
+        with _replacing(path) as temporary:
+            yield temporary
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise type(error)(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
@@ -29,9 +44,27 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+    """Write a text file, whole or not at all; file names that are no text keep their bytes."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 digest of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check_digest(path: Path) -> None:
+    """Raise ValueError for a file that is not what `SHA256SUMS` beside it, written by `sha256sum`, says of its name."""
+    lines = (path.parent / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    expected = {name: digest for digest, name in (line.split() for line in lines)}
+    if path.name in expected and (found := sha256(path)) != expected[path.name]:
+        wanted = f"{expected[path.name][:12]}..., as SHA256SUMS beside it says"
+        raise ValueError(f"{path}: damaged or another file, its SHA-256 is {found[:12]}...; expected {wanted}")
 
 
 def _umask() -> int:

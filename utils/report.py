@@ -146,6 +146,6 @@ def line(key: str, stem: str, found: Pictures, methods: Sequence[Row]) -> str:
 def figure(caption: str, found: Pictures) -> str:
     """One picture; `data-file` is the full-size image beside the page, if there is one."""
     name = html.escape(caption, quote=True)
-    file = f' data-file="{quote(found.files[caption])}"' if caption in found.files else ""
+    file = f' data-file="{quote(found.files[caption], errors="surrogateescape")}"' if caption in found.files else ""
     image = f'<img src="{found.thumbnails[caption]}" alt="{name}" loading="lazy">'
     return f'<figure data-of="{name}"{file}>{image}<figcaption>{name}</figcaption></figure>'

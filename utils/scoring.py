@@ -16,6 +16,7 @@ from data.kinds import BLENDED
 from data.pairs import Pair, PairFolder, Refusal
 from net.fuser import Fuser, to_uint8, to_unit
 from utils.inputs import Inputs, Reader, Remarks, eight_bit
+from utils.journal import Journal
 from utils.metrics import Sources, grey
 from utils.report import Pictures
 from utils.tables import Row
@@ -29,6 +30,7 @@ class Contender(Protocol):
     name: str
     folder: Path | None
     is_floor: bool
+    journal: Journal | None
 
     def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray: ...
 
@@ -47,8 +49,11 @@ class Network:
     protocol: str
     folder: Path | None = None
     is_floor: bool = False
+    journal: Journal | None = None  # of what an earlier run did
 
     def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:
+        if self.journal and (done := self.journal.find(self.name, found, pair, place(self, found, pair))) is not None:
+            return done
         if self.protocol == "cddfuse":
             vis, ir = (grey(eight_bit(image, word)) for image, word in zip((vis, ir), pair.words, strict=True))
         vis, ir = (to_unit(image, word) for image, word in zip((vis, ir), pair.words, strict=True))
@@ -63,6 +68,7 @@ class Folder:
     root: Path
     folder: None = None
     is_floor: bool = False
+    journal: None = None
 
     def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
         inside = self.root / found.name
@@ -178,10 +184,17 @@ def write(contender: Contender, found: PairFolder, pair: Pair, image: np.ndarray
     """Write a fused image where the contender's images go, if they go anywhere."""
     if contender.folder is None:
         return None
-    file = contender.folder / found.name / f"{pair.name}.png"
+    file = place(contender, found, pair)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_image(file, image)
+    if contender.journal:
+        contender.journal.add(contender.name, found, pair, file)
     return file
+
+
+def place(contender: Contender, found: PairFolder, pair: Pair) -> Path:
+    """Where a pair's fused image goes."""
+    return contender.folder / found.name / f"{pair.name}.png"
 
 
 def ahead(pool: ThreadPoolExecutor, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:

@@ -1,12 +1,13 @@
 """Tables of scores as fusion papers print them: text, Markdown, LaTeX, csv."""
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from net.methods import METHODS
-from utils.files import replacing
+from utils.files import write_text
 from utils.metrics import METRICS
 
 PRINTED = METRICS[:8]  # the columns of a printed table; the files have all twelve
@@ -80,12 +81,13 @@ def latex(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
 
 def write_csv(path: Path, row: Row) -> None:
     """One line for each image at full precision, and a last line `mean`."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["image", *METRICS])
-        for image, scores in [*row.images.items(), ("mean", row.mean())]:
-            if scores:
-                writer.writerow([image, *(repr(scores[name]) for name in METRICS)])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["image", *METRICS])
+    for image, scores in [*row.images.items(), ("mean", row.mean())]:
+        if scores:
+            writer.writerow([image, *(repr(scores[name]) for name in METRICS)])
+    write_text(path, text.getvalue())
 
 
 def is_best(row: Row, rows: Sequence[Row], metric: str) -> bool:

@@ -1,6 +1,7 @@
 """Two synchronised videos fused frame by frame, without flicker and with a file that plays as far as it got."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -117,17 +118,35 @@ def fuse_frame(fuser: Fuser, vis: np.ndarray, ir: np.ndarray, stretch: RunningRa
 
 @contextmanager
 def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
-    """A function that appends RGB frames to a video file, which is closed whatever happens."""
+    """A function that appends RGB frames to a video file, which is closed and gets its name whatever ends the block.
+
+    Raises:
+        VideoError: it cannot be written, or the file that OpenCV closed does not hold every frame (a full disk).
+    """
     if path.suffix.lower() not in CODECS:
         raise VideoError(f"{path}: extension '{path.suffix}'; expected one of {', '.join(CODECS)}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*CODECS[path.suffix.lower()]), fps, size)
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    video, count = cv2.VideoWriter(str(part), cv2.VideoWriter_fourcc(*CODECS[path.suffix.lower()]), fps, size), 0
     if not video.isOpened():
         raise VideoError(f"{path}: cannot be written as {CODECS[path.suffix.lower()]}, {size[0]}x{size[1]}")
+
+    def write(frame: np.ndarray) -> None:
+        nonlocal count
+        video.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        count += 1
+
     try:
-        yield lambda frame: video.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        yield write
     finally:
         video.release()
+        try:
+            held = int(cv2.VideoCapture(str(part)).get(cv2.CAP_PROP_FRAME_COUNT))
+            if held < count:
+                raise VideoError(f"{path}: holds {max(held, 0)} of {count} frames; expected room on the disk for all")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _ending(sources: tuple[Source, Source], last: tuple, written: int, limit: int) -> str:

@@ -47,7 +47,8 @@ def test_every_set_is_fused_scored_and_reported(pairs, weights, tmp_path, capsys
     out = tmp_path / "out"
     assert run("--data", pairs, "--weights", weights, "--out", out) == 0
     assert {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()} == {
-        "A/1.png", "A/2.png", "A/metrics.csv", "B/x.png", "B/metrics.csv", "table.md", "table.tex", "index.html",
+        "A/1.png", "A/2.png", "A/metrics.csv", "B/x.png", "B/metrics.csv", "run.jsonl", "table.md",
+        "table.tex", "index.html",
     }  # fmt: skip
     assert read_image(out / "A" / "1.png").shape == (48, 64, 3)
     assert read_image(out / "A" / "2.png").shape == (48, 64), "a grey visible image gives a grey one"

@@ -146,8 +146,12 @@ def test_a_checkpoint_of_a_recipe_with_another_kind_of_average_is_refused(tmp_pa
         begin(average=not average).restore(tmp_path / "last.pth")
 
 
+HUGE = {"python": (3, torch.zeros(625).long(), None), "numpy": ["MT19937", 10**30, 1, 0, 0.0]}  # found by `make fuzz`
+
+
 @pytest.mark.parametrize(
-    "key, value", [("random", [3]), ("model", "text"), ("optimizer", {}), ("sums", 4), ("lr", "x"), ("epoch", 0.5)]
+    "key, value",
+    [("random", [3]), ("random", [HUGE]), ("model", "x"), ("optimizer", {}), ("sums", 4), ("lr", "x"), ("epoch", 0.5)],
 )
 def test_a_checkpoint_with_something_else_in_a_known_place_is_refused(tmp_path, key, value):
     training = begin()

@@ -1,0 +1,124 @@
+"""CMMDL_test.py --continue: an interrupted run does what is missing, and ends with what an undisturbed one writes."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import CMMDL_test
+from data.scenes import render
+from net.baselines.rules import Average
+from tests.pictures import save
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = ["--data", "set", "--out", "out", "--method", "average", "--protocol", "cddfuse"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The working folder, with a set of six pairs."""
+    for i in range(6):
+        scene = render(i, 48, 64)
+        save(tmp_path / "set" / "vi" / f"{i}.png", scene.vis)
+        save(tmp_path / "set" / "ir" / f"{i}.png", scene.ir)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a command line; its exit status and how many pairs it fused."""
+
+    def run(*arguments):
+        calls, forward = [], Average.forward
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["CMMDL_test.py", *arguments])
+            patch.setattr(Average, "forward", lambda self, *pair: calls.append(1) or forward(self, *pair))
+            return CMMDL_test.main(arguments), len(calls)
+
+    return run
+
+
+def files(out):
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_killed_run_is_continued_to_the_files_of_an_undisturbed_one(folder, run):
+    assert run(*COMMAND) == (0, 6)
+    undisturbed = files(folder / "out")
+    (folder / "out").rename(folder / "undisturbed")
+
+    image = folder / "set" / "vi" / "4.png"
+    held = image.read_bytes()
+    image.unlink()
+    os.mkfifo(image)  # the run waits here for a writer that never comes
+    command = [sys.executable, ROOT / "CMMDL_test.py", *COMMAND]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as child:
+        while child.poll() is None and len(list((folder / "out").glob("set/*.png"))) < 3:
+            time.sleep(0.02)
+        time.sleep(0.2)
+        child.kill()
+    image.unlink()
+    image.write_bytes(held)
+    (folder / "out" / "set" / "5.png.123.part").write_bytes(b"half")
+    done = len(list((folder / "out" / "set").glob("*.png")))
+    assert 3 <= done < 5 and not (folder / "out" / "index.html").exists()
+
+    assert run(*COMMAND, "--continue") == (0, 6 - done)
+    assert files(folder / "out") == undisturbed
+
+
+def test_what_is_done_is_not_done_again_unless_it_or_its_sources_changed(folder, run):
+    assert run(*COMMAND, "--continue") == (0, 6)  # nothing to go on from
+    before = files(folder / "out")
+    assert run(*COMMAND, "--continue") == (0, 0)
+    assert files(folder / "out") == before
+    save(folder / "out" / "set" / "1.png", np.zeros((48, 64), np.uint8))
+    (folder / "out" / "set" / "2.png").unlink()
+    assert run(*COMMAND, "--continue") == (0, 2)
+    assert files(folder / "out") == before
+    save(folder / "set" / "ir" / "3.png", render(9, 48, 64).ir)
+    assert run(*COMMAND, "--continue") == (0, 1)
+    changed = files(folder / "out")
+    assert run(*COMMAND) == (0, 6)  # without the option everything is done again
+    assert files(folder / "out") == changed != before
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [(["--protocol", "cmmdl"], "protocol"), (["--method", "max"], "methods"), (["--tile", "32"], "tile")],
+)
+def test_another_command_is_refused(folder, run, capsys, change, what):
+    run(*COMMAND)
+    before = files(folder / "out")
+    assert run(*COMMAND, *change, "--continue")[0] == 2
+    assert f"the run in out had another {what}; expected the same command" in capsys.readouterr().err
+    assert files(folder / "out") == before
+
+
+@pytest.mark.usefixtures("folder")
+def test_other_weights_are_another_command(run, small, capsys):
+    for name, factor in (("a.pth", 1), ("b.pth", 2)):
+        torch.save({key: value * factor for key, value in small.state_dict().items()}, name)
+    command = ["--data", "set", "--out", "out", "--limit", "1", "--no-metrics", "--weights"]
+    assert run(*command, "a.pth")[0] == 0
+    assert run(*command, "b.pth", "--continue")[0] == 2
+    assert "had another methods" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "status"), [("", 2), ("no journal\n", 2), ("[1]\n", 2), ('{}\n["a"]\n', 2), (None, 0)]
+)
+def test_a_journal_that_is_none_is_refused_and_a_line_cut_off_is_left_out(folder, run, capsys, text, status):
+    run(*COMMAND)
+    journal = folder / "out" / "run.jsonl"
+    journal.write_text(journal.read_text()[:-20] if text is None else text)
+    found, fused = run(*COMMAND, "--continue")
+    assert (found, fused) == (status, 1 if text is None else 0)
+    assert ("leave out --continue to begin anew" in capsys.readouterr().err) == bool(status)

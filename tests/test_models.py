@@ -1,0 +1,43 @@
+"""The weights that ship are those that `models/SHA256SUMS` lists, and a file that is not is refused."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import CMMDL_test
+from utils.files import check_digest, sha256
+
+MODELS = Path(CMMDL_test.__file__).parent / "models"
+
+
+def test_every_weights_file_that_ships_is_listed_with_its_digest():
+    lines = [line.split("  ") for line in (MODELS / "SHA256SUMS").read_text().splitlines()]
+    assert lines == [[sha256(path), path.name] for path in sorted(MODELS.glob("*.pth"))]
+
+
+def test_the_model_card_has_the_digest():
+    card = (MODELS / "README.md").read_text()
+    assert all(sha256(path) in card for path in MODELS.glob("*.pth"))
+
+
+@pytest.mark.parametrize("options", [[], ["--weights", "models/CMMDL.pth"]])
+def test_a_shipped_file_that_was_changed_is_refused(tmp_path, monkeypatch, capsys, options):
+    shutil.copytree(MODELS, tmp_path / "models")
+    with (tmp_path / "models" / "CMMDL.pth").open("r+b") as file:
+        file.seek(5000)
+        file.write(b"x")
+    monkeypatch.setattr(CMMDL_test, "HOME", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    data = str(MODELS.parent / "test_img" / "Road")
+    assert CMMDL_test.main(["--data", data, "--out", "out", *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "CMMDL.pth: damaged or another file, its SHA-256 is" in line
+
+
+def test_files_that_are_not_listed_are_nobodys_business(tmp_path):
+    (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  other.pth\n")
+    (tmp_path / "mine.pth").write_bytes(b"")
+    check_digest(tmp_path / "mine.pth")
+    with pytest.raises(FileNotFoundError):
+        check_digest(tmp_path / "other.pth")

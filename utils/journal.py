@@ -1,0 +1,105 @@
+"""Which fused images of an output folder are done, so that an interrupted run can be continued."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from data.images import ImageError, read_image
+from data.pairs import Pair, PairFolder
+from utils.files import sha256, write_text
+from utils.options import UsageError
+
+NAME = "run.jsonl"
+Key = tuple[str, str, str]  # method, set, image
+
+
+class Journal:
+    """The file `run.jsonl` in an output folder.
+
+    Its first line has what decides the images, each further one an image with the digests of its sources and of itself.
+    A line is added when its image has its name, so after a kill every image either is in the journal or is fused again.
+
+    Args:
+        folder: the output folder.
+        settings: what decides the images besides their sources, as JSON holds it.
+        go_on: take over the images of an earlier run; False begins anew.
+
+    Raises:
+        UsageError: the earlier run had other settings, or its journal cannot be read.
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], *, go_on: bool) -> None:
+        self.path, self.settings = folder / NAME, dict(settings)
+        self.lines: dict[Key, list[str]] = self._earlier() if go_on and self.path.exists() else {}
+        self._lock = threading.Lock()
+        for half in folder.rglob("*.png.*.part") if go_on else ():  # what a killed run was writing
+            half.unlink()
+        self._write()
+        self._file = self.path.open("a", encoding="utf-8")
+
+    def find(self, method: str, found: PairFolder, pair: Pair, file: Path) -> np.ndarray | None:
+        """The fused image of a pair if it is done: there as it was written, from the same sources."""
+        line = self.lines.get((method, found.name, pair.name))
+        try:
+            return read_image(file) if line and line == [sources(found, pair), sha256(file)] else None
+        except (ImageError, OSError):  # gone
+            return None
+
+    def add(self, method: str, found: PairFolder, pair: Pair, file: Path) -> None:
+        """Take down that the fused image of a pair is done."""
+        key, line = (method, found.name, pair.name), [sources(found, pair), sha256(file)]
+        with self._lock:
+            self.lines[key] = line
+            self._file.write(json.dumps([*key, *line]) + "\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """Leave the file as a run without interruption does: its lines in order."""
+        self._file.close()
+        self.lines = dict(sorted(self.lines.items()))
+        self._write()
+
+    def _write(self) -> None:
+        lines = [self.settings, *([*key, *line] for key, line in self.lines.items())]
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
+
+    def _earlier(self) -> dict[Key, list[str]]:
+        try:
+            first, *rest = self.path.read_text(encoding="utf-8").splitlines()
+            settings, lines = json.loads(first), [json.loads(line) for line in whole(rest)]
+            done = {(method, name, image): [origin, fused] for method, name, image, origin, fused in lines}
+        except (OSError, ValueError, TypeError):
+            raise UsageError(f"{self.path}: not the journal of a run; leave out --continue to begin anew") from None
+        if settings != self.settings:
+            names = sorted({*settings, *self.settings}) if isinstance(settings, dict) else []
+            other = [name for name in names if settings.get(name) != self.settings.get(name)]
+            raise UsageError(
+                f"--continue: the run in {self.path.parent} had another {' and '.join(other)}; expected the same "
+                "command, or leave out --continue to begin anew"
+            )
+        return done
+
+
+def whole(lines: list[str]) -> list[str]:
+    """The lines without a last one that a kill cut off."""
+    return lines[:-1] if lines and not lines[-1].endswith("]") else lines
+
+
+def sources(found: PairFolder, pair: Pair) -> str:
+    """A digest of what a pair is fused from."""
+    return hashlib.sha256(f"{found.task} {sha256(pair.vis)} {sha256(pair.ir)}".encode()).hexdigest()
+
+
+def digest_of(model: nn.Module) -> str:
+    """A digest of a network's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)}".encode() + tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
