@@ -1,0 +1,77 @@
+"""Draw how a training went: loss terms, learning rate and held-out scores, epoch by epoch.
+
+    python -m docs.curves runs/000-cmmdl/history.csv --out curves.png
+    python -m docs.curves                       # docs/training.png, of the weights that ship
+"""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+
+from utils.files import replacing
+
+ROOT = Path(__file__).resolve().parents[1]
+COUNTS = ("epoch", "steps")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Draw how a training went")
+    parser.add_argument("history", type=Path, nargs="?", default=ROOT / "models" / "CMMDL.history.csv",
+                        help="a run folder's history.csv")  # fmt: skip
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "training.png")
+    args = parser.parse_args()
+    try:
+        draw(read(args.history), args.out)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def read(path: Path) -> dict[str, list[float]]:
+    """The columns of a history.csv by name. Raises ValueError for another file."""
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    try:
+        columns = {name: [float(line[name]) for line in lines] for name in lines[0]}
+    except (IndexError, TypeError, ValueError):
+        columns = {}
+    if not {*COUNTS, "lr", "total"} <= columns.keys():
+        raise ValueError(f"{path}: not the history of a training; expected the columns epoch, steps, lr, total")
+    return columns
+
+
+def draw(columns: dict[str, list[float]], out: Path) -> None:
+    """Loss terms, learning rate and held-out scores over the epochs, side by side in one picture."""
+    matplotlib.use("agg")
+    from matplotlib import pyplot  # after the choice of a back-end that needs no screen
+
+    scores = [name for name in columns if name[0].isupper()]
+    losses = [name for name in columns if name not in (*COUNTS, "lr", *scores)]
+    figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    for axis, title, names in zip(axes, ("loss terms", "learning rate", "held-out images"),
+                                  (losses, ["lr"], scores), strict=True):  # fmt: skip
+        plot(axis, columns, names)
+        axis.set_title(title)
+    axes[0].set_yscale("log")
+    with replacing(out) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+    pyplot.close(figure)
+
+
+def plot(axis: Axes, columns: dict[str, list[float]], names: list[str]) -> None:
+    """These columns as lines over the epochs."""
+    for name in names:
+        axis.plot(columns["epoch"], columns[name], label=name, marker="o", markersize=3)
+    axis.set_xlabel("epoch")
+    axis.grid(alpha=0.3)
+    if len(names) > 1:
+        axis.legend(fontsize=8)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
