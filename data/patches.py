@@ -10,7 +10,7 @@ zero), or else it is zero.
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from data.images import ImageError, read_image
 from data.pairs import Pair, PairError, PairFolder, find_sets, images_by_name, read_pair
-from data.patchfile import DTYPES, PatchFileError, PatchWriter
+from data.patchfile import DTYPES, MAX_SIZE, PatchFileError, PatchWriter
 from net.fuser import PERCENTILES
 
 CLASSES = ("unlabelled", "car", "person", "bike", "curve", "car stop", "guardrail", "colour cone", "bump")  # of MSRS
@@ -204,8 +204,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="a pair folder or a folder of pair folders; may be given more than once",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the h5 file to write")
-    parser.add_argument("--size", type=_positive, default=128, help="side of a patch in pixels (128)")
-    parser.add_argument("--stride", type=_positive, default=200, help="distance between patches in pixels (200)")
+    parser.add_argument("--size", type=_whole(1, MAX_SIZE), default=128, help="side of a patch in pixels (128)")
+    parser.add_argument("--stride", type=_whole(1, 10**6), default=200, help="distance between patches in pixels (200)")
     parser.add_argument(
         "--dtype", choices=DTYPES, default="float32",
         help="float32 is the authors' form (the default); uint8 takes less than a quarter of the disk",
@@ -228,10 +228,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"'{text}'; expected a whole number above 0")
-    return int(text)
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or len(text) > 20 or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"'{text[:20]}'; expected a whole number from {low} to {high}")
+        return int(text)
+
+    return read
 
 
 def _fraction(text: str) -> float:

@@ -4,6 +4,8 @@ import argparse
 import math
 from collections.abc import Callable
 
+DIGITS = 20  # of a number; what is longer is nonsense, and shown only so far
+
 
 class UsageError(ValueError):
     """A command line that cannot be carried out."""
@@ -13,8 +15,8 @@ def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
     """The type of a whole number from `low` to `high`."""
 
     def read(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from {low} to {high}")
+        if not text.isdecimal() or len(text) > DIGITS or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text[:DIGITS]!r}; expected a whole number from {low} to {high}")
         return int(text)
 
     return read
@@ -31,5 +33,5 @@ def positive_number(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a number above 0")
+        raise argparse.ArgumentTypeError(f"{text[:DIGITS]!r}; expected a number above 0")
     return value
