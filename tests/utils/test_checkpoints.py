@@ -44,14 +44,14 @@ def test_a_restored_training_goes_on_to_the_same_weights(tmp_path, average):
         step(undisturbed)
     undisturbed.end_epoch()
     step(undisturbed)
-    undisturbed.lr = 5e-4
+    undisturbed.lr = [5e-4]
     undisturbed.save(tmp_path / "last.pth")
     step(undisturbed)
 
     seed_everything(2)
     restored = begin(average=average)
     assert restored.restore(tmp_path / "last.pth") == 1
-    assert (restored.epoch, restored.step, restored.steps, restored.lr) == (1, 1, 3, 5e-4)
+    assert (restored.epoch, restored.step, restored.steps, restored.lr) == (1, 1, 3, [5e-4])
     step(restored)
     assert all(torch.equal(a, b) for a, b in zip(weights_of(restored), weights_of(undisturbed), strict=True))
     assert restored.end_epoch() == undisturbed.end_epoch()
