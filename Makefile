@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FUZZ_SECONDS ?= 120
 
-.PHONY: demo test test-all fuzz lint clean
+.PHONY: demo test test-all test-export fuzz lint clean
 
 demo: .venv/ready
 	$(BIN)/python CMMDL_test.py --data test_img --out result
@@ -13,6 +13,9 @@ test: .venv/ready-test lint
 
 test-all: .venv/ready-test lint
 	$(BIN)/python -m pytest
+
+test-export: .venv/ready-export
+	$(BIN)/python -m pytest tests/utils/test_export.py
 
 fuzz: .venv/ready-test
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
@@ -27,6 +30,10 @@ lint: .venv/ready-test
 
 .venv/ready-test: .venv/ready requirements-test.txt
 	$(BIN)/python -m pip install --quiet -r requirements-test.txt
+	@touch $@
+
+.venv/ready-export: .venv/ready-test requirements-export.txt
+	$(BIN)/python -m pip install --quiet -r requirements-export.txt
 	@touch $@
 
 clean:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from net.methods import METHODS
+from net.safetensors_file import read_safetensors
 from net.states import check_options, check_values, compare, find_state, listed
 
 
@@ -67,12 +68,17 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
 
 
 def read(path: str | Path) -> Any:
-    """The content of a torch file on the CPU, tensors and plain containers only."""
+    """The content of a torch or safetensors file on the CPU, tensors and plain containers only."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such weights file")
     if path.is_dir():
         raise WeightsError(f"{path}: is a folder; expected a weights file")
+    try:
+        if path.suffix == ".safetensors":
+            return read_safetensors(path)
+    except ValueError as error:
+        raise WeightsError(f"{path}: {error}") from None
     try:
         check_zip(path)
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -1,0 +1,54 @@
+"""Weights as a safetensors file: tensors by name, with the method and its options as metadata.
+
+The package `safetensors` is an extra (requirements-export.txt), imported only where it is used.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+MISSING = "a safetensors file needs the package safetensors: pip install -r requirements-export.txt"
+
+
+def write_safetensors(path: str | Path, model: nn.Module) -> None:
+    """Write a network's weights; `net.load` gives the same network again.
+
+    A network without `options` is written without metadata: its tensors' names tell what it is.
+
+    Raises:
+        ValueError: the package is not installed.
+    """
+    try:
+        from safetensors.torch import save_file
+    except ImportError:
+        raise ValueError(MISSING) from None
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    options = getattr(model, "options", None)
+    known = {"method": type(model).__name__.lower(), "options": json.dumps(options)} if options else None
+    save_file(tensors, str(path), metadata=known)
+
+
+def read_safetensors(path: str | Path) -> dict[str, Any]:
+    """The content of a safetensors file in the form of a checkpoint: {method, options, model}, or bare tensors.
+
+    Raises:
+        ValueError: the package is not installed, or the file is damaged; says so without the file's name.
+    """
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError:
+        raise ValueError(MISSING) from None
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            known = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"not a readable safetensors file ({error})") from None
+    if "method" not in known:
+        return tensors
+    try:
+        return {"method": known["method"], "options": json.loads(known.get("options", "{}")), "model": tensors}
+    except json.JSONDecodeError:
+        raise ValueError(f"its metadata has options {known['options']!r}; expected JSON") from None

@@ -1,0 +1,155 @@
+"""Exported weights: ONNX Runtime agrees with torch at sizes that the exporter did not see; safetensors come back."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import net
+from net.safetensors_file import write_safetensors
+from utils import export
+
+
+def distinct(model):
+    """Eval mode, with weights far from those of a fresh network, so that differences show."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        scale = 0.6 / max(1, parameter[0].numel()) ** 0.5 if parameter.ndim > 1 else 0.2
+        parameter.data += scale * torch.randn(parameter.shape, generator=generator)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A narrow CMMDL's weights in a file."""
+    torch.manual_seed(0)
+    model = distinct(net.build("cmmdl", dim=16, depth=1))
+    path = tmp_path_factory.mktemp("weights") / "small.pth"
+    torch.save({"method": "cmmdl", "options": model.options, "model": model.state_dict()}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    """ONNX Runtime, where it and the exporter's packages are installed."""
+    for package in ("onnx", "onnxscript"):
+        pytest.importorskip(package, reason=f"{package} is not installed (make test-export)")
+    return pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (make test-export)")
+
+
+@pytest.fixture(scope="module")
+def graph(runtime, weights):
+    """The same as an ONNX graph in ONNX Runtime."""
+    path = weights.with_suffix(".onnx")
+    assert export.main(["--weights", str(weights), "--onnx", str(path)]) == 0
+    return runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def smooth(size, seed):
+    """Smooth shapes with some noise: a spectrum that falls off, as pictures have."""
+    rows, columns = np.mgrid[: size[0], : size[1]] / 9
+    noise = np.random.default_rng(seed).random(size)
+    return torch.from_numpy(0.5 + 0.3 * np.sin(rows + seed) * np.cos(columns) + 0.1 * noise).float()[None, None]
+
+
+def check(graph, model, size):
+    pair = smooth(size, 0), smooth(size, 1)
+    with torch.inference_mode():
+        expected = model(*pair).numpy()
+    assert expected.std() > 0.01  # the weights do something
+    (found,) = graph.run(["fused"], dict(zip(("vis", "ir"), (image.numpy() for image in pair), strict=True)))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(33, 47), (64, 40), (3, 5)])
+def test_onnx_runtime_agrees_with_torch_at_any_size(graph, weights, size):
+    check(graph, net.load(weights), size)
+
+
+SIBLINGS = [("mlfuse", {}), pytest.param("sfdfuse", {"dim": 16, "heads": 2}, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("method", "options"), SIBLINGS)
+def test_siblings_agree_too(runtime, tmp_path, method, options):
+    torch.manual_seed(0)
+    model = distinct(net.build(method, **options))
+    export.write_onnx(tmp_path / "sibling.onnx", model)
+    graph = runtime.InferenceSession(tmp_path / "sibling.onnx", providers=["CPUExecutionProvider"])
+    for size in ((33, 47), (64, 40)):
+        check(graph, model, size)
+
+
+def test_a_safetensors_file_gives_the_same_network(weights, tmp_path):
+    safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
+    path = tmp_path / "small.safetensors"
+    assert export.main(["--weights", str(weights), "--safetensors", str(path)]) == 0
+    with safetensors.safe_open(path, framework="pt") as file:
+        assert json.loads(file.metadata()["options"])["dim"] == 16
+    before, after = net.load(weights), net.load(path)
+    assert after.options == before.options
+    assert not after.training
+    states = before.state_dict().values(), after.state_dict().values()
+    assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+
+
+@pytest.mark.parametrize("method", ["mlfuse", "sfdfuse", "adasffuse"])
+def test_a_siblings_safetensors_file_says_whose_it_is(tmp_path, method):
+    pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
+    torch.manual_seed(0)
+    model, path = net.build(method), tmp_path / "sibling.safetensors"
+    write_safetensors(path, model)
+    loaded = net.load(path)
+    assert type(loaded) is type(model)
+    states = model.state_dict().values(), loaded.state_dict().values()
+    assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors here", b"\x40" + bytes(7) + b"{" + bytes(63)])
+def test_a_damaged_safetensors_file_is_refused_by_name(tmp_path, content):
+    pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(net.WeightsError, match=r"bad\.safetensors: not a readable safetensors file"):
+        net.load(path)
+
+
+def test_without_the_packages_a_sentence_says_what_to_install(weights, tmp_path, monkeypatch, capsys):
+    for package in ("onnxscript", "safetensors", "safetensors.torch"):
+        monkeypatch.setitem(sys.modules, package, None)  # importing it now fails
+    for option, file in (("--onnx", "out.onnx"), ("--safetensors", "out.safetensors")):
+        assert export.main(["--weights", str(weights), option, str(tmp_path / file)]) == 2
+        assert "pip install -r requirements-export.txt" in capsys.readouterr().err
+    (tmp_path / "some.safetensors").write_bytes(b"")
+    with pytest.raises(net.WeightsError, match=r"some\.safetensors.*requirements-export\.txt"):
+        net.load(tmp_path / "some.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["some.safetensors"]  # nothing half written
+
+
+def test_adasffuse_is_refused_with_the_reason(tmp_path, capsys):
+    path = tmp_path / "adasffuse.pth"
+    torch.save(net.build("adasffuse").state_dict(), path)
+    assert export.main(["--weights", str(path), "--onnx", str(tmp_path / "out.onnx")]) == 2
+    assert "scan" in capsys.readouterr().err
+    assert not (tmp_path / "out.onnx").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--safetensors", "out.pth"]])
+def test_a_command_line_that_writes_nothing_sensible_is_refused(options):
+    with pytest.raises(SystemExit) as stopped:
+        export.main(options)
+    assert stopped.value.code == 2
+
+
+def test_a_missing_file_is_named(capsys):
+    assert export.main(["--weights", "nowhere.pth", "--onnx", "out.onnx"]) == 2
+    assert "nowhere.pth" in capsys.readouterr().err
+
+
+def test_net_and_utils_import_none_of_the_extras():
+    extras = "{'onnx', 'onnxscript', 'onnxruntime', 'safetensors', 'gradio', 'torchvision'}"
+    code = f"import sys, net, utils.export; print(sorted({extras} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

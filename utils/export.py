@@ -1,0 +1,92 @@
+"""Weights for other programs: an ONNX graph for any runtime, or a safetensors file.
+
+    python -m utils.export --onnx CMMDL.onnx                              # of the weights that ship
+    python -m utils.export --weights PATH --safetensors CMMDL.safetensors
+
+Exit status: 0 written, 2 usage.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import net
+from net.baselines.adasffuse import AdaSFFuse
+from net.safetensors_file import write_safetensors
+from utils.files import replacing
+from utils.options import UsageError
+from utils.real_fourier import real_arithmetic
+
+SHIPPED = Path(__file__).resolve().parents[1] / "models" / "CMMDL.pth"
+EXAMPLE = (48, 62)  # height and width at which the graph is recorded; the graph takes any
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status as the module's docstring says."""
+    args = parse(argv)
+    try:
+        model = net.load(args.weights)
+        for write, path in ((write_onnx, args.onnx), (write_safetensors, args.safetensors)):
+            if path:
+                with replacing(path) as temporary:
+                    write(temporary, model)
+                print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def write_onnx(path: str | Path, model: nn.Module) -> None:
+    """Write a network as an ONNX graph: inputs `vis` and `ir`, output `fused`, each float32 (1, 1, H, W) of any H, W.
+
+    Inputs are luminance in [0, 1], as `forward` takes them. Colour and the stretch to 8 bits are `net.Fuser`'s and not
+    in the graph, nor does it check its inputs.
+
+    Raises:
+        UsageError: AdaSFFuse, or the packages of requirements-export.txt are not installed.
+    """
+    if isinstance(model, AdaSFFuse):
+        raise UsageError("AdaSFFuse has no ONNX form: the steps of its scan grow in number with the image")
+    try:
+        import onnx  # noqa: F401 - the exporter needs both
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UsageError(f"ONNX needs the package {error.name}: pip install -r requirements-export.txt") from None
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it would say that torchvision is not there
+    pair = tuple(torch.zeros(2, 1, 1, *EXAMPLE))
+    any_size = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    with real_arithmetic():
+        program = torch.onnx.export(
+            model.eval(),
+            pair,
+            input_names=["vis", "ir"],
+            output_names=["fused"],
+            dynamic_shapes={"vis": any_size, "ir": any_size},
+            dynamo=True,
+            verbose=False,
+        )
+    program.save(str(path), external_data=False)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m utils.export", description="Write weights for other programs")
+    add = parser.add_argument
+    add("--weights", type=Path, default=SHIPPED, metavar="PATH", help="weights file (the one that ships in models/)")
+    add("--onnx", type=Path, metavar="FILE", help="the network as an ONNX graph for images of any size")
+    add("--safetensors", type=Path, metavar="FILE", help="the weights alone; net.load reads them again")
+    args = parser.parse_args(argv)
+    if not (args.onnx or args.safetensors):
+        parser.error("nothing to write; expected --onnx FILE, --safetensors FILE, or both")
+    if args.safetensors and args.safetensors.suffix != ".safetensors":
+        parser.error(f"--safetensors {args.safetensors}: expected a name that ends in .safetensors")
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())
