@@ -52,9 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def carry_out(args: argparse.Namespace) -> int:
     """Open what the command line names, then do the work; the exit status."""
-    keep_freed_memory()
     if args.tile:
         print(f"--tile {args.tile}: a network sees a tile instead of the image, so its result changes", file=sys.stderr)
+    else:
+        keep_freed_memory()  # not where memory is short
     try:
         if args.video:
             return run_video(args)

@@ -260,3 +260,12 @@ def test_mlfuse_with_its_released_weights_has_its_published_figures(shared, tmp_
 def test_the_authors_file_is_recognised_by_its_keys(shared, method):
     file = "cmmdl_released_format.pth" if method == "cmmdl" else f"{method}_state.pth"
     assert isinstance(net.load(shared / "vectors" / file), net.METHODS[method].network)
+
+
+@pytest.mark.parametrize(("options", "keeps"), [([], True), (["--tile", "64"], False)])
+def test_tiles_do_not_keep_freed_memory(monkeypatch, pairs, tmp_path, options, keeps):
+    kept = []
+    monkeypatch.setattr(CMMDL_test, "keep_freed_memory", lambda: kept.append(True))
+    arguments = ["--data", str(pairs), "--method", "average", "--no-metrics", "--out", str(tmp_path / "out"), *options]
+    assert CMMDL_test.main(arguments) == 0
+    assert bool(kept) is keeps
