@@ -3,16 +3,28 @@ PYTHON ?= python3
 BIN := .venv/bin
 FUZZ_SECONDS ?= 120
 
-.PHONY: demo test test-all test-export fuzz lint clean
+.PHONY: demo app test test-all test-app test-export fuzz lint clean
 
 demo: .venv/ready
 	$(BIN)/python CMMDL_test.py --data test_img --out result
+
+app: .venv/ready-app
+	$(BIN)/python CMMDL_app.py
 
 test: .venv/ready-test lint
 	$(BIN)/python -m pytest -m "not slow"
 
 test-all: .venv/ready-test lint
 	$(BIN)/python -m pytest
+
+# Chromium comes from Debian's packages where this is Debian and root; elsewhere the page's tests skip without it.
+test-app: .venv/ready-test .venv/ready-app
+	$(BIN)/python -m pip install --quiet selenium==4.51.0
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && apt-get install -y -qq chromium chromium-driver; \
+	else echo "please install chromium and chromedriver (Debian: apt-get install chromium chromium-driver)"; fi
+	$(BIN)/python -m pytest -rs tests/utils/test_uploads.py tests/scripts/test_app.py
 
 test-export: .venv/ready-export
 	$(BIN)/python -m pytest tests/utils/test_export.py
@@ -30,6 +42,10 @@ lint: .venv/ready-test
 
 .venv/ready-test: .venv/ready requirements-test.txt
 	$(BIN)/python -m pip install --quiet -r requirements-test.txt
+	@touch $@
+
+.venv/ready-app: .venv/ready requirements-app.txt
+	$(BIN)/python -m pip install --quiet -r requirements-app.txt
 	@touch $@
 
 .venv/ready-export: .venv/ready-test requirements-export.txt

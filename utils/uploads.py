@@ -1,0 +1,97 @@
+"""One pair as a page takes it: two files in, everything to show out, one sentence for whatever is wrong."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data.images import ImageError, read_image
+from data.pairlist import single_pair
+from data.pairs import check_sizes
+from net.fuser import Fuser
+from utils import tables
+from utils.inputs import Reader, Remarks, eight_bit
+from utils.metrics import grey
+from utils.scoring import Contender, Network, run_set
+
+MAX_PIXELS = 2**21  # a little more than 1920x1080: some 6 GB of memory for CMMDL
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a fused pair looks like: 8-bit images of one size, and text."""
+
+    vis: np.ndarray
+    ir: np.ndarray
+    fused: np.ndarray
+    file: Path  # the fused image as PNG
+    scores: str  # a table in Markdown; empty for images too small to score
+    remarks: list[str]
+
+    def difference(self, source: np.ndarray) -> np.ndarray:
+        """|fused - source| in grey levels, (H, W) uint8."""
+        return np.abs(grey(self.fused).astype(np.int16) - grey(source)).astype(np.uint8)
+
+
+def preview(file: str | Path) -> np.ndarray:
+    """An image file as it can be shown, uint8 (H, W) or (H, W, 3); more than 8 bits as for fusing.
+
+    Raises:
+        ImageError: not an image, or more than MAX_PIXELS.
+    """
+    image = read_image(file)
+    height, width = image.shape[:2]
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{file}: {width}x{height}; expected at most {MAX_PIXELS} pixels, a little more than 1920x1080 "
+            "(CMMDL_test.py takes any size)"
+        )
+    return eight_bit(image, "")
+
+
+def fuse(
+    vis: str | Path, ir: str | Path, *, name: str, fuser: Fuser, floor: list[Contender], resize_ir: bool,
+    protocol: str, folder: Path,
+) -> Shown:  # fmt: skip
+    """Fuse and score two files as `CMMDL_test.py --pair` does.
+
+    Args:
+        vis, ir: image files.
+        name: the method's, for the table.
+        fuser: its network.
+        floor: rules without learning that the table shows below it.
+        resize_ir: bring the infrared image to the visible one's size; False refuses two sizes.
+        protocol: scoring convention.
+        folder: where the fused image is written, a folder of this pair alone.
+
+    Raises:
+        ValueError: one sentence on what cannot be used.
+    """
+    images = [preview(file) for file in (vis, ir)]
+    found = single_pair(vis, ir)
+    try:
+        check_sizes(found.pairs[0], *images)
+    except ImageError as error:
+        if not resize_ir:
+            raise ImageError(f"{error}, or the box for two sizes ticked") from None
+    inputs = Reader(resize_ir=resize_ir)(found.pairs[0])
+    if isinstance(inputs, ImageError):
+        raise inputs
+    contenders = [Network(name, fuser, protocol, folder), *floor]
+    result = run_set(found, contenders, protocol=protocol, metrics=True, home=folder, read=lambda _: inputs)
+    files = list(folder.rglob("*.png"))
+    reasons = list(dict.fromkeys(refusal.reason for refusal in result.refused))
+    if not files:
+        raise ValueError("; ".join(reasons))
+    file = files[0].rename(files[0].with_stem(f"{files[0].stem}_fused"))  # beside the visible one in a download folder
+    remarks = Remarks()
+    remarks.add(found.pairs[0], inputs)
+    scored = any(row.images for row in result.rows)
+    return Shown(
+        vis=eight_bit(inputs.vis, ""),
+        ir=eight_bit(inputs.ir, ""),
+        fused=read_image(file),
+        file=file,
+        scores=tables.markdown({found.name: result.rows}, protocol) if scored else "",
+        remarks=remarks.lines() + reasons[:1],
+    )
