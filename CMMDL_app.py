@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import net
-from CMMDL_test import FLOOR, open_model
+from CMMDL_test import floor, open_model
 from data.images import EXTENSIONS
 from utils import tables
 from utils.metrics import PROTOCOLS
 from utils.options import UsageError, whole
-from utils.scoring import Network
 from utils.uploads import Shown, fuse, preview
 
 INTRODUCTION = """# CMMDL: two pictures into one
@@ -150,11 +149,10 @@ def fuse_inputs(
     except UsageError:
         if weights:
             raise
-        raise UsageError(f"no weights of {tables.LABELS[method]} ship; drop a file of them under “weights”") from None
-    floor = [Network(n, net.Fuser(net.build(n), device="cpu"), protocol, is_floor=True) for n in FLOOR if n != method]
-    folder = Path(tempfile.mkdtemp(dir=home))
+        raise UsageError(f"no weights of {tables.label(method)} ship; drop a file of them under “weights”") from None
+    rules, folder = floor(protocol, beside=[method]), Path(tempfile.mkdtemp(dir=home))
     return fuse(
-        vis, ir, name=method, fuser=net.Fuser(model), floor=floor, resize_ir=resize_ir, protocol=protocol, folder=folder
+        vis, ir, name=method, fuser=net.Fuser(model), floor=rules, resize_ir=resize_ir, protocol=protocol, folder=folder
     )
 
 

@@ -143,10 +143,14 @@ def open_contenders(args: argparse.Namespace) -> list[Contender]:
             model = open_model(name, files.get(name))
             contenders.append(Network(name, net.Fuser(model, **options), args.protocol, folder))
     if not args.no_metrics:
-        rules = [method.name for method in net.METHODS.values() if method.is_floor and method.name not in args.method]
-        floor = (Network(n, net.Fuser(net.build(n), device="cpu"), args.protocol, is_floor=True) for n in rules)
-        contenders += floor
+        contenders += floor(args.protocol, beside=args.method)
     return contenders
+
+
+def floor(protocol: str, beside: Sequence[str]) -> list[Network]:
+    """The rules without learning that every table shows, but for those that are among the methods `beside`."""
+    names = [method.name for method in net.METHODS.values() if method.is_floor and method.name not in beside]
+    return [Network(name, net.Fuser(net.build(name), device="cpu"), protocol, is_floor=True) for name in names]
 
 
 def open_journal(contenders: Sequence[Contender], args: argparse.Namespace) -> Journal | None:

@@ -20,5 +20,5 @@ def recomputed(function: Callable[..., Any], *inputs: Tensor, when: bool = True)
 
 def recomputed_on_cpu(function: Callable[..., Any], *inputs: Tensor) -> Any:
     """`recomputed` on a CPU, where wide intermediate tensors cost more time to keep in memory than to compute anew;
-    elsewhere just `function(*inputs)`."""
-    return recomputed(function, *inputs, when=inputs[0].device.type == "cpu")
+    elsewhere, and in graphs that are compiled or exported, just `function(*inputs)`."""
+    return recomputed(function, *inputs, when=inputs[0].device.type == "cpu" and not torch.compiler.is_compiling())
