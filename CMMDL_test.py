@@ -32,6 +32,7 @@ from utils.journal import Journal, digest_of
 from utils.memory import keep_freed_memory
 from utils.metrics import PROTOCOLS
 from utils.options import UsageError, not_negative, positive, whole
+from utils.published import published
 from utils.scoring import Contender, Folder, Network, run_set
 from utils.sets import describe, open_sets
 from utils.video import fuse_video
@@ -89,14 +90,15 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
         result = run_set(
             found, contenders, protocol=args.protocol, metrics=not args.no_metrics, home=args.out, read=read
         )
-        results[found.name], pictures[found.name] = result.rows, result.pictures
+        rows = [*result.rows, *(published(found.name, args.protocol) if args.published else [])]
+        results[found.name], pictures[found.name] = rows, result.pictures
         refusals += len(result.refused)
         for line in result.remarks.lines():
             print(f"{found.name}: {line}", file=sys.stderr)
         for refusal in result.refused:
             print(f"refused: {found.name}: {refusal}", file=sys.stderr)
         if any(row.images for row in result.rows):
-            print(tables.text(found.name, result.rows), flush=True)
+            print(tables.text(found.name, rows), flush=True)
             for contender, row in zip(contenders, result.rows, strict=True):
                 if not contender.is_floor and row.images:
                     tables.write_csv((contender.folder or args.out) / found.name / "metrics.csv", row)
@@ -219,6 +221,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--weights", action="append", metavar="[NAME=]PATH", help="weights file (the one that ships in models/)")
     add("--fused", type=Path, metavar="DIR", help="score the images of another program instead of fusing")
     add("--protocol", choices=PROTOCOLS, default="cmmdl", help="scoring convention (cmmdl, the release's)")
+    add("--published", action="store_true",
+        help="beside ours, the published figures of known sets (TNO, MSRS, ...) in the same protocol")  # fmt: skip
     add("--device", default="auto", help="auto, cpu or cuda (auto)")
     add("--precision", choices=PRECISIONS, default="fp32", help="bf16 is for GPUs (fp32)")
     add("--tile", type=not_negative, default=0, metavar="N",

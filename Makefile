@@ -3,13 +3,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 FUZZ_SECONDS ?= 120
 
-.PHONY: demo app test test-all test-app test-export fuzz lint clean
+.PHONY: demo app tables test test-all test-app test-export fuzz lint clean
 
 demo: .venv/ready
 	$(BIN)/python CMMDL_test.py --data test_img --out result
 
 app: .venv/ready-app
 	$(BIN)/python CMMDL_app.py
+
+# Every table of the README: make tables DATA="TNO RoadScene" [LIMIT=N]; goes on where it was interrupted.
+tables: .venv/ready
+	@test -n "$(DATA)" || { echo 'make tables: name the pair folders, as in DATA="TNO RoadScene"'; exit 2; }
+	for protocol in cddfuse cmmdl; do \
+	  $(BIN)/python CMMDL_test.py --data $(DATA) $(LIMIT:%=--limit %) --protocol $$protocol --published --continue \
+	    --out result/tables/$$protocol || exit; done
 
 test: .venv/ready-test lint
 	$(BIN)/python -m pytest -m "not slow"

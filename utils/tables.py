@@ -24,6 +24,7 @@ class Row:
     method: str
     images: dict[str, Scores] = field(default_factory=dict)
     is_floor: bool = False  # a rule without learning, printed for comparison
+    source = ""  # where the figures of a published row are from
 
     @property
     def label(self) -> str:
@@ -43,12 +44,18 @@ def label(name: str) -> str:
 
 def text(name: str, rows: Sequence[Row]) -> str:
     """The block that is printed for one set."""
-    lines = [RULE, f"The test result of {name} :", " " * 11 + "".join(f"{metric:>8}" for metric in PRINTED)]
+    rows = [row for row in rows if row.mean()]
+    width = max([11, *(len(row.label) + 1 for row in rows)])
+    lines = [RULE, f"The test result of {name} :", " " * width + "".join(f"{metric:>8}" for metric in PRINTED)]
     for row in rows:
-        mean = row.mean()
-        if mean:
-            lines.append(f"{row.label:<11}" + "".join(f"{mean[metric]:>8.2f}" for metric in PRINTED))
+        lines.append(f"{row.label:<{width}}" + "".join(f"{cell(row, metric):>8}" for metric in PRINTED))
     return "\n".join([*lines, RULE])
+
+
+def cell(row: Row, metric: str) -> str:
+    """A row's mean as it is printed; nothing where a published row has none."""
+    mean = row.mean()
+    return f"{mean[metric]:.2f}" if metric in mean else ""
 
 
 def markdown(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
@@ -58,10 +65,11 @@ def markdown(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
         parts += [f"### {name} ({count(rows)} images)", ""]
         parts += ["| | " + " | ".join(METRICS) + " |", "| --- |" + " ---: |" * len(METRICS)]
         for row in rows:
-            if mean := row.mean():
-                cells = (bold(f"{mean[m]:.2f}", "**{}**", is_best(row, rows, m)) for m in METRICS)
+            if row.mean():
+                cells = (bold(cell(row, m), "**{}**", is_best(row, rows, m)) for m in METRICS)
                 parts.append(f"| {row.label} | " + " | ".join(cells) + " |")
-        parts.append("")
+        sources = [f"- {row.label}: {row.source}" for row in rows if row.source]
+        parts += ["", *sources, ""] if sources else [""]
     return "\n".join(parts)
 
 
@@ -72,8 +80,8 @@ def latex(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
         parts += [rf"\begin{{tabular}}{{l{'r' * len(PRINTED)}}}", r"\toprule"]
         parts += [f"{escaped(name)} ({count(rows)}) & " + " & ".join(PRINTED) + r" \\", r"\midrule"]
         for row in rows:
-            if mean := row.mean():
-                cells = (bold(f"{mean[m]:.2f}", r"\textbf{{{}}}", is_best(row, rows, m)) for m in PRINTED)
+            if row.mean():
+                cells = (bold(cell(row, m), r"\textbf{{{}}}", is_best(row, rows, m)) for m in PRINTED)
                 parts.append(f"{escaped(row.label)} & " + " & ".join(cells) + r" \\")
         parts += [r"\bottomrule", r"\end{tabular}", ""]
     return "\n".join(parts)
@@ -97,8 +105,8 @@ def is_best(row: Row, rows: Sequence[Row], metric: str) -> bool:
     return not row.is_floor and len(rivals) > 1 and round(row.mean()[metric], 2) == best(rivals)
 
 
-def bold(cell: str, form: str, wanted: bool) -> str:
-    return form.format(cell) if wanted else cell
+def bold(text: str, form: str, wanted: bool) -> str:
+    return form.format(text) if wanted else text
 
 
 def count(rows: Sequence[Row]) -> int:

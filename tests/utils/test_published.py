@@ -1,0 +1,42 @@
+"""Published figures beside ours."""
+
+import CMMDL_test
+from data.scenes import render
+from tests.pictures import save
+from utils import tables
+from utils.metrics import METRICS
+from utils.published import FILE, published
+from utils.tables import Row
+
+
+def test_every_published_row_has_a_source_and_a_count_of_images():
+    names = {line.split(",")[0] for line in FILE.read_text(encoding="utf-8").splitlines()[1:]}
+    for name in names:
+        rows = published(name, "cddfuse")
+        assert rows and all(row.source.endswith("images") and row.scores for row in rows), name
+        assert published(name, "cmmdl") == [], "figures of two conventions never stand in one table"
+    assert published("my camera", "cddfuse") == []
+
+
+def test_tables_show_published_rows_with_their_sources_and_never_as_the_best():
+    ours = [Row(name, {"1": dict.fromkeys(METRICS, 0.1 * i)}) for i, name in enumerate(("cmmdl", "mlfuse"))]
+    rows = {"MSRS": [*ours, *published("MSRS", "cddfuse")]}
+    text = tables.text("MSRS", rows["MSRS"])
+    assert "CDDFuse, published 6.70 43.38 11.56" in " ".join(text.split())
+    emma = next(line for line in text.splitlines() if line.startswith("EMMA"))
+    assert emma.split() == ["EMMA,", "published", "6.71", "44.13", "11.56", "1.63", "0.97"]
+    page = tables.markdown(rows, "cddfuse")
+    assert "- CDDFuse, published: " in page and "361 images" in page
+    assert not [line for line in page.splitlines() if "published" in line and "**" in line]
+    assert "EMMA, published" in tables.latex(rows, "cddfuse")
+
+
+def test_the_test_script_prints_them_when_asked(tmp_path, capsys):
+    scene = render(0, 48, 48)
+    save(tmp_path / "TNO" / "vi" / "1.png", scene.vis)
+    save(tmp_path / "TNO" / "ir" / "1.png", scene.ir)
+    arguments = ["--data", str(tmp_path / "TNO"), "--method", "average", "--protocol", "cddfuse"]
+    for options, count in (([], 0), (["--published"], 2)):
+        assert CMMDL_test.main([*arguments, *options, "--out", str(tmp_path / "out")]) == 0
+        assert capsys.readouterr().out.count(", published") == count
+    assert "CDDFuse, published" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")

@@ -1,0 +1,40 @@
+"""Figures that others published, to stand beside ours in a table of the same set and convention."""
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from utils.metrics import METRICS
+from utils.tables import Row
+
+FILE = Path(__file__).with_name("published.csv")
+
+
+@dataclass
+class Published(Row):
+    """A row of a published table. `scores` has what was printed; `source` says where, and of how many images."""
+
+    is_floor: bool = True  # not a rival: it was not measured here
+    scores: dict[str, float] = field(default_factory=dict)
+    source: str = ""
+
+    @property
+    def label(self) -> str:
+        return f"{self.method}, published"
+
+    def mean(self) -> dict[str, float]:
+        return self.scores
+
+
+def published(name: str, protocol: str) -> list[Published]:
+    """The published rows of a set, by its usual name, in one convention; none for other sets."""
+    with FILE.open(newline="", encoding="utf-8") as file:
+        lines = [line for line in csv.DictReader(file) if (line["set"], line["protocol"]) == (name, protocol)]
+    return [
+        Published(
+            line["method"],
+            scores={metric: float(line[metric]) for metric in METRICS if line.get(metric)},
+            source=f"{line['source']}, {line['images']} images",
+        )
+        for line in lines
+    ]
