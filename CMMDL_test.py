@@ -143,6 +143,8 @@ def open_contenders(args: argparse.Namespace) -> list[Contender]:
         for name in args.method:
             folder = args.out if len(args.method) == 1 else args.out / name
             model = open_model(name, files.get(name))
+            if args.compile:
+                model.compile(dynamic=True)  # images may be of any size
             contenders.append(Network(name, net.Fuser(model, **options), args.protocol, folder))
     if not args.no_metrics:
         contenders += floor(args.protocol, beside=args.method)
@@ -160,7 +162,7 @@ def open_journal(contenders: Sequence[Contender], args: argparse.Namespace) -> J
     args.out.mkdir(parents=True, exist_ok=True)
     if args.fused:
         return None
-    settings = {name: getattr(args, name) for name in ("protocol", "precision", "tile", "resize", "task")}
+    settings = {name: getattr(args, name) for name in ("protocol", "precision", "compile", "tile", "resize", "task")}
     networks = [contender for contender in contenders if contender.folder]
     settings["device"] = networks[0].fuser.device.type
     settings["methods"] = {network.name: digest_of(network.fuser.model) for network in networks}  # with their weights
@@ -224,7 +226,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--published", action="store_true",
         help="beside ours, the published figures of known sets (TNO, MSRS, ...) in the same protocol")  # fmt: skip
     add("--device", default="auto", help="auto, cpu or cuda (auto)")
-    add("--precision", choices=PRECISIONS, default="fp32", help="bf16 is for GPUs (fp32)")
+    add("--precision", choices=PRECISIONS, default="fp32", help="bf16 is for GPUs alone (fp32)")
+    add("--compile", action="store_true", help="torch.compile, for GPUs and many images: slow to start, then faster")
     add("--tile", type=not_negative, default=0, metavar="N",
         help="fuse in overlapping tiles of N pixels; for short memory, changes the result (0: no tiles)")  # fmt: skip
     add("--limit", type=positive, default=0, metavar="N", help="only the first N pairs of each set, or frames")

@@ -90,6 +90,8 @@ def train(args: argparse.Namespace, world: World) -> bool:
     optimizer = torch.optim.Adam(recipe.groups(network), **options)
     average = MovingAverage(network, recipe.ema_decay) if recipe.ema_decay else None
     training = Training(args.method, network, optimizer, average, world)
+    if args.compile:
+        network.compile()  # after the average, which is a copy that nothing runs but the scores of an epoch
     seed_everything(args.seed + world.rank)
     checkpoint = runs.find(args, world)
     processes = training.restore(checkpoint) if checkpoint else world.size
@@ -278,6 +280,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
                         "arguments; none: start anew; or a checkpoint")  # fmt: skip
     parser.add_argument("--save-seconds", type=not_negative, default=300, help="between checkpoints within an epoch")
     parser.add_argument("--checkpoint-activations", action="store_true", help="less memory, more time")
+    parser.add_argument("--compile", action="store_true", help="torch.compile, for GPUs: slow to start, then faster")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--workers", type=whole(0, 256), default=0, help="loader processes; a GPU wants some 8")

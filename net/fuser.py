@@ -21,7 +21,7 @@ class Fuser:
         model: a network with `forward(vis, ir)` on (B, 1, H, W) luminance in [0, 1]; it is moved to the device and
             set to eval mode.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or any torch device.
-        precision: "fp32" or "bf16" (autocast; transforms stay in float32).
+        precision: "fp32", or "bf16" on a GPU (autocast; transforms stay in float32).
         stretch: spread each result over the full range 0..255, as the release does. False keeps the network's range,
             which does not flicker from frame to frame.
         tile: fuse in tiles of this many pixels on a side that overlap and blend, for images that do not fit in
@@ -29,7 +29,7 @@ class Fuser:
             the result differs from the untiled one.
 
     Raises:
-        ValueError: for a device that is not there, or an unknown precision.
+        ValueError: for a device that is not there, an unknown precision, or bf16 on a CPU.
     """
 
     def __init__(
@@ -46,6 +46,8 @@ class Fuser:
         if tile and tile < 32:
             raise ValueError(f"tile is {tile}; expected 0 (whole images) or at least 32 pixels")
         self.device = pick_device(device)
+        if precision == "bf16" and self.device.type == "cpu":
+            raise ValueError("precision bf16 is for GPUs: on a CPU it is no faster and less exact; expected fp32")
         self.model = model.to(self.device).eval()
         self.precision, self.stretch, self.tile = precision, stretch, tile
         method = method_of(model)

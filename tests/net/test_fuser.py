@@ -88,7 +88,7 @@ def test_other_images_are_refused(fuser, vis, ir, message):
         fuser(vis, ir)
 
 
-@pytest.mark.parametrize("options", [{"precision": "fp8"}, {"tile": 8}])
+@pytest.mark.parametrize("options", [{"precision": "fp8"}, {"tile": 8}, {"precision": "bf16"}])
 def test_impossible_options_are_refused(small, options):
     with pytest.raises(ValueError, match="expected"):
         net.Fuser(small, device="cpu", **options)

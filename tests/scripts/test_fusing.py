@@ -262,6 +262,20 @@ def test_the_authors_file_is_recognised_by_its_keys(shared, method):
     assert isinstance(net.load(shared / "vectors" / file), net.METHODS[method].network)
 
 
+@pytest.mark.slow
+def test_a_compiled_network_gives_the_same_images_but_for_rounding(pairs, weights, tmp_path):
+    for name, option in (("eager", []), ("compiled", ["--compile"])):
+        assert run("--data", pairs / "A", "--weights", weights, "--out", tmp_path / name, *option) == 0
+    eager, compiled = (read_image(tmp_path / name / "A" / "1.png").astype(int) for name in ("eager", "compiled"))
+    assert abs(eager - compiled).max() <= 1
+
+
+def test_bf16_on_a_cpu_is_refused_in_one_sentence(pairs, weights, tmp_path, capsys):
+    options = ["--precision", "bf16", "--device", "cpu"]
+    assert run("--data", pairs, "--weights", weights, "--out", tmp_path / "out", *options) == 2
+    assert "precision bf16 is for GPUs" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("options", "keeps"), [([], True), (["--tile", "64"], False)])
 def test_tiles_do_not_keep_freed_memory(monkeypatch, pairs, tmp_path, options, keeps):
     kept = []

@@ -261,3 +261,13 @@ def test_checkpointed_activations_train_the_same_weights(train, tmp_path):
     assert train("--epochs", 1) == 0
     assert train("--epochs", 1, "--checkpoint-activations", "--resume", "none") == 0
     assert_same_training(tmp_path / "000-cmmdl", tmp_path / "001-cmmdl")
+
+
+@pytest.mark.slow
+def test_a_compiled_training_follows_the_eager_one(train, tmp_path):
+    assert train("--epochs", 1) == 0
+    assert train("--epochs", 1, "--compile", "--resume", "none") == 0
+    eager, compiled = (checkpoint(tmp_path / name / "CMMDL.pth")["model"] for name in ("000-cmmdl", "001-cmmdl"))
+    assert eager.keys() == compiled.keys(), "no prefix of the compiler's"
+    for name, tensor in eager.items():
+        torch.testing.assert_close(compiled[name], tensor, rtol=1e-2, atol=1e-4)
