@@ -114,7 +114,8 @@ class SFCA(nn.Module):
         Dividing the products by the norms equals normalising q and k over the pixels first; the softmax gives what
         lies outside the heads' blocks a weight of zero.
         """
-        norm_q, norm_k = squares_q.sqrt().clamp_min(1e-12), squares_k.sqrt().clamp_min(1e-12)  # (B, C)
+        # norms of at least 1e-12; clamped before the root, whose slope at 0 is infinite
+        norm_q, norm_k = squares_q.clamp_min(1e-24).sqrt(), squares_k.clamp_min(1e-24).sqrt()  # (B, C)
         cosine = products / (norm_q[:, :, None] * norm_k[:, None, :])  # (B, C, C)
         temperature = self.temperature.flatten().repeat_interleave(self.dim // self.heads)[:, None]  # (C, 1)
         return (cosine * temperature).masked_fill(self.other_head, -torch.inf).softmax(dim=-1)
