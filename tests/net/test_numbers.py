@@ -28,12 +28,13 @@ PAIRS = [(name, name) for name in IMAGES] + [("black", "noise"), ("noise", "blac
 def test_values_and_gradients_are_finite(method, pair):
     torch.manual_seed(0)
     model = net.build(method, **NARROW.get(method, {}))
-    vis, ir = (IMAGES[name].clone().requires_grad_() for name in pair)
+    vis, ir = (IMAGES[name].clone() for name in pair)
     with torch.no_grad():
         assert model.eval()(vis, ir).isfinite().all()
-    fused = model.train()(vis, ir)
+    if not list(model.parameters()):
+        return  # a rule has nothing to learn
+    fused = model.train()(vis.requires_grad_(), ir.requires_grad_())
     assert fused.isfinite().all()
-    if parameters := list(model.parameters()):  # the rules have nothing to learn
-        (fused - 0.5).square().mean().backward()
-        assert all(tensor.grad.isfinite().all() for tensor in (vis, ir, *parameters) if tensor.grad is not None)
-        assert vis.grad is not None and ir.grad is not None
+    (fused - 0.5).square().mean().backward()
+    gradients = [tensor.grad for tensor in (vis, ir, *model.parameters()) if tensor.grad is not None]
+    assert len(gradients) > 2 and all(gradient.isfinite().all() for gradient in gradients)

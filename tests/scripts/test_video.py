@@ -1,11 +1,14 @@
 """CMMDL_test.py --video: two files in, one file out, no flicker, and a clear word when an input ends early."""
 
+import resource
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
 import CMMDL_test
+import utils.video
 from data.scenes import render
 from utils.video import RunningRange
 
@@ -135,3 +138,27 @@ def test_a_video_is_a_job_of_its_own(films, tmp_path, more):
 def test_a_folder_cannot_become_the_video(films, tmp_path):
     with pytest.raises(SystemExit):
         run("--video", *films, "--out", tmp_path)
+
+
+def test_the_video_gets_its_name_when_it_is_whole(films, tmp_path, monkeypatch):
+    out, seen = tmp_path / "out" / "fused.mp4", []
+    frame = utils.video.fuse_frame
+    monkeypatch.setattr(utils.video, "fuse_frame", lambda *given: seen.append(out.exists()) or frame(*given))
+    assert run("--video", *films, "--out", out) == 0
+    assert len(seen) == 12 and not any(seen)
+    assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_a_full_disk_is_told_and_leaves_the_old_video(films, tmp_path, capsys, suffix):
+    out = tmp_path / "out" / f"fused{suffix}"
+    out.parent.mkdir()
+    out.write_bytes(b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        assert run("--video", *films, "--out", out) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert f"fused{suffix}: holds 0 of 12 frames; expected room on the disk for all" in capsys.readouterr().err
+    assert [path.read_bytes() for path in out.parent.iterdir()] == [b"old"]
