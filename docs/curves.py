@@ -68,6 +68,7 @@ def plot(axis: Axes, columns: dict[str, list[float]], names: list[str]) -> None:
     for name in names:
         axis.plot(columns["epoch"], columns[name], label=name, marker="o", markersize=3)
     axis.set_xlabel("epoch")
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.grid(alpha=0.3)
     if len(names) > 1:
         axis.legend(fontsize=8)

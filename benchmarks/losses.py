@@ -1,0 +1,91 @@
+"""What a loss asks for: `python -m benchmarks.losses --data DIR` fuses held-out images without any network.
+
+Each loss is minimised over the pixels of the fused image themselves (Adam, from between the average and the maximum of
+the sources), so that nothing but the loss decides. The table shows the scores of what it leads to, protocol cddfuse,
+means over the centres of the images that a training on these folders holds out. A network comes closer to some of
+these optima than to others, but it cannot score well where its loss does not.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from data.crops import Triple, read_images
+from data.pairs import PairError
+from net.cmmdl_losses import edge_loss, fusion_loss, gradient_loss, structure_loss
+from net.fuser import to_uint8
+from utils.metrics import evaluate
+from utils.tables import Row, text
+
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+LEARNING_RATE = 0.02  # of the grey values, in [0, 1]
+
+
+def brightness(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:
+    return (fused - torch.maximum(vis, ir)).abs().mean()
+
+
+LOSSES: dict[str, Loss] = {
+    "paper": lambda vis, ir, fused, mask: fusion_loss(vis, ir, fused, mask).total,
+    "L1+10gradient": lambda vis, ir, fused, _: brightness(vis, ir, fused) + 10 * gradient_loss(vis, ir, fused),
+    "L1+edges": lambda vis, ir, fused, _: brightness(vis, ir, fused) + edge_loss(vis, ir, fused),
+    "best": lambda vis, ir, fused, mask: structure_loss(vis, ir, fused, mask).total,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, action="append", required=True, metavar="DIR", help="pair folder")
+    parser.add_argument("--limit", type=int, default=4, help="images of each folder")
+    parser.add_argument("--size", type=int, default=192, help="side of their centres, pixels")
+    parser.add_argument("--steps", type=int, default=150)
+    args = parser.parse_args()
+    for folder in args.data:
+        try:
+            _, held_out, _ = read_images([folder], progress=False)
+        except PairError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        images = [centre(image, args.size) for image in held_out[: args.limit]]
+        rows = [Row(name) for name in ("average", "max", *LOSSES)]
+        for number, (vis, ir, mask) in enumerate(tqdm(images, desc=folder.name, unit="image", disable=None)):
+            sources = [torch.from_numpy(image)[None, None] / 255 for image in (vis, ir)]
+            fused = {"average": sum(sources) / 2, "max": torch.maximum(*sources)}
+            mask = torch.from_numpy(mask)[None, None].float()
+            fused |= {name: minimised(loss, *sources, mask, args.steps) for name, loss in LOSSES.items()}
+            for row in rows:
+                image = to_uint8(fused[row.method], stretch=True)
+                row.images[str(number)] = evaluate(image, ir, vis, protocol="cddfuse")
+        print(text(f"{folder.name}, {len(images)} held-out images", rows), flush=True)
+    return 0
+
+
+def centre(image: Triple, size: int) -> Triple:
+    """The middle of (vis, ir, mask), at most `size` pixels on a side."""
+    top, left = (max(0, length - size) // 2 for length in image[0].shape)
+    return tuple(np.ascontiguousarray(part[top : top + size, left : left + size]) for part in image)
+
+
+def minimised(loss: Loss, vis: Tensor, ir: Tensor, mask: Tensor, steps: int) -> Tensor:
+    """The image (1, 1, H, W) in [0, 1] at which the loss is small."""
+    fused = ((torch.maximum(vis, ir) + (vis + ir) / 2) / 2).requires_grad_()
+    optimizer = torch.optim.Adam([fused], lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss(vis, ir, fused, mask).backward()
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            fused.clamp_(0, 1)
+    return fused.detach()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
