@@ -1,5 +1,6 @@
 """One set of pairs through one or more methods: fused, written, scored, and pictured for the report."""
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +22,8 @@ from utils.metrics import Sources, grey
 from utils.report import Pictures
 from utils.tables import Row
 
-PENDING = 4  # images whose scores may be outstanding while the next ones are fused
+WORKERS = max(2, os.cpu_count() or 1)  # threads that read, write and score
+PENDING = 2 * WORKERS  # images whose scores may be outstanding while the next ones are fused
 
 
 class Contender(Protocol):
@@ -129,7 +131,7 @@ def run_set(
             rows[name].images[stem] = values
 
     bar = tqdm(total=len(found.pairs), desc=found.name, unit="pair", disable=None)
-    with ThreadPoolExecutor(max_workers=2) as pool, bar:
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool, bar:
         for pair, inputs in ahead(pool, read or Reader(), found.pairs):
             bar.update()
             if isinstance(inputs, Exception):

@@ -1,0 +1,130 @@
+"""Folders of images: `python -m benchmarks.folder`.
+
+    fusing    the whole of what CMMDL_test.py does with a folder (reading, fusing, writing, scoring) over the time that
+              the network alone takes on the same images: 1 would be a perfect overlap
+    scoring   the literal metrics over ours, on a folder of fused images, ours in as many threads as there are cores
+    patches   pairs a second that `python -m data.patches` cuts into a patch file, over those that are only decoded
+    loading   batches a second that a training's loader gives, over the steps a second that a network takes
+
+The images are rendered scenes in a temporary folder. Rounds take turns; medians count.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+import net
+from benchmarks import literal_metrics, speed
+from data import patches
+from data.pairs import PairFolder, find_sets, read_pair
+from data.patchfile import PatchDataset
+from data.scenes import write_folder
+from net.fuser import to_uint8, to_unit
+from utils.memory import keep_freed_memory
+from utils.metrics import evaluate, grey
+from utils.scoring import Network, run_set
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "models" / "CMMDL.pth"
+CORES = os.cpu_count() or 1
+BATCH = 4
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--height", type=int, default=128)
+    parser.add_argument("--width", type=int, default=160)
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    keep_freed_memory()
+    print(f"{args.count} pairs of {args.width}x{args.height}, {args.repeats} rounds in turn, {CORES} cores, "
+          f"torch {torch.__version__} with {torch.get_num_threads()} threads, freed memory kept")  # fmt: skip
+    with tempfile.TemporaryDirectory() as home:
+        write_folder(Path(home) / "pairs", args.count, height=args.height, width=args.width)
+        (found,) = find_sets(Path(home) / "pairs")
+        fusing(found, Path(home), args.repeats)
+        scoring(found, args.repeats)
+        cutting(found, Path(home), args.repeats)
+    return 0
+
+
+def fusing(found: PairFolder, home: Path, repeats: int) -> None:
+    """The folder as the script takes it, against the network alone."""
+    fuser = net.Fuser(net.load(WEIGHTS), device="cpu")
+    images = [[to_unit(image, "any") for image in read_pair(pair)] for pair in found.pairs]
+    contender = Network("cmmdl", fuser, "cmmdl", home / "result")
+
+    def alone() -> None:
+        for vis, ir in images:
+            fuser.luminance(vis, ir)
+
+    alone()
+    whole = lambda: run_set(found, [contender], protocol="cmmdl", metrics=True, home=home / "result")  # noqa: E731
+    network, folder = in_turn(repeats, alone, whole)
+    print(f"fusing: network alone {network:.2f} s, whole folder {folder:.2f} s, ratio {folder / network:.2f}")
+
+
+def scoring(found: PairFolder, repeats: int) -> None:
+    """Twelve metrics of every pair, literally and as here."""
+    average = net.build("average")
+    cases = []
+    for pair in found.pairs:
+        vis, ir = (grey(image) for image in read_pair(pair))
+        units = [to_unit(image, "any") for image in (vis, ir)]
+        cases.append((to_uint8(average(*units), stretch=True), ir, vis))
+
+    def literal() -> None:
+        for case in cases:
+            literal_metrics.evaluate(*case)
+
+    def ours() -> None:
+        with ThreadPoolExecutor(CORES) as pool:
+            list(pool.map(lambda case: evaluate(*case), cases))
+
+    slow, fast = in_turn(repeats, literal, ours)
+    print(f"scoring: literal {slow:.2f} s, ours {fast:.2f} s, ratio {slow / fast:.1f}")
+
+
+def cutting(found: PairFolder, home: Path, repeats: int) -> None:
+    """The patch file against plain decoding, and its loader against training steps."""
+    file = home / "patches.h5"
+    command = ["--root", str(found.vis_dir.parent), "--out", str(file), "--size", "64", "--stride", "64"]
+
+    def decode() -> None:
+        for pair in found.pairs:
+            read_pair(pair)
+
+    plain, cut = in_turn(repeats, decode, lambda: patches.main(command))
+    count = len(found.pairs)
+    print(f"patches: decoded {count / plain:.0f} pairs/s, cut {count / cut:.0f} pairs/s, ratio {cut / plain:.2f}")
+
+    loader = DataLoader(PatchDataset(file), batch_size=BATCH, shuffle=True, drop_last=True)
+    model, batch = net.build("cmmdl"), next(iter(loader))
+    load, step = in_turn(repeats, lambda: list(loader), lambda: speed.step(model, list(batch[:2])))
+    load /= len(loader)
+    print(f"loading: {1 / load:.0f} batches/s, {1 / step:.2f} steps/s, batch {BATCH} of 64x64, ratio {step / load:.0f}")
+
+
+def in_turn(repeats: int, *functions: Callable[[], Any]) -> list[float]:
+    """Median seconds of each function, called one after the other in every round."""
+    times = [[] for _ in functions]
+    for _ in range(repeats):
+        for function, seconds in zip(functions, times, strict=True):
+            start = time.perf_counter()
+            function()
+            seconds.append(time.perf_counter() - start)
+    return [statistics.median(seconds) for seconds in times]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
