@@ -128,7 +128,7 @@ def test_two_processes_average_their_gradients_and_their_losses(patches, undistu
                 (losses[-1] / 2).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             optimizer.step()
-        assert line["total"] == pytest.approx(torch.stack(losses).mean().item(), rel=1e-4)
+        assert line["total"] == pytest.approx(torch.stack(losses).mean().item(), rel=1e-3)
 
 
 def test_with_one_process_killed_and_then_both_terminated_it_ends_as_if_undisturbed(
