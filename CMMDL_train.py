@@ -32,7 +32,7 @@ import net
 from data import sources
 from net.ablation import PARTS
 from net.fuser import PRECISIONS, pick_device
-from net.method import Method
+from net.method import Method, lay_out
 from net.objective import Batch, Objective
 from net.recipe import Recipe
 from utils import distributed, failures, runs
@@ -235,9 +235,8 @@ def build(args: argparse.Namespace, method: Method) -> nn.Module:
         if not hasattr(network, "checkpoint_activations"):
             raise ValueError(f"--checkpoint-activations: {method.label} has no such form; expected another method")
         network.checkpoint_activations()
-    for layer in network.modules():
-        if method.channels_last and isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
-            layer.to(memory_format=torch.channels_last)  # as their gradients come; those of 1x1 kernels do not
+    if method.channels_last:
+        lay_out(network)
     return network
 
 

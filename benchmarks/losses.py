@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+import net
 from data.crops import Triple, read_images
 from data.pairs import PairError
 from net.cmmdl_losses import edge_loss, fusion_loss, gradient_loss, structure_loss
@@ -45,6 +46,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=4, help="images of each folder")
     parser.add_argument("--size", type=int, default=192, help="side of their centres, pixels")
     parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--weights", type=Path, action="append", default=[], help="score a network beside; repeatable")
     args = parser.parse_args()
     for folder in args.data:
         try:
@@ -53,12 +55,15 @@ def main() -> int:
             print(f"error: {error}", file=sys.stderr)
             return 1
         images = [centre(image, args.size) for image in held_out[: args.limit]]
-        rows = [Row(name) for name in ("average", "max", *LOSSES)]
+        networks = {path.name: net.load(path) for path in args.weights}
+        rows = [Row(name) for name in ("average", "max", *LOSSES, *networks)]
         for number, (vis, ir, mask) in enumerate(tqdm(images, desc=folder.name, unit="image", disable=None)):
             sources = [torch.from_numpy(image)[None, None] / 255 for image in (vis, ir)]
             fused = {"average": sum(sources) / 2, "max": torch.maximum(*sources)}
             mask = torch.from_numpy(mask)[None, None].float()
             fused |= {name: minimised(loss, *sources, mask, args.steps) for name, loss in LOSSES.items()}
+            with torch.inference_mode():
+                fused |= {name: network(*sources) for name, network in networks.items()}
             for row in rows:
                 image = to_uint8(fused[row.method], stretch=True)
                 row.images[str(number)] = evaluate(image, ir, vis, protocol="cddfuse")

@@ -61,7 +61,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--height", type=positive, default=480)
     parser.add_argument("--width", type=positive, default=640)
-    parser.add_argument("--repeats", type=positive, default=3, help="rounds")
+    parser.add_argument("--repeats", type=positive, default=1, help="rounds")
     parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
     parser.add_argument("--method", nargs="+", choices=net.METHODS, default=list(net.METHODS), help="the first is 1")
     parser.add_argument("--worker", choices=net.METHODS, help=argparse.SUPPRESS)

@@ -26,6 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import net
 from benchmarks import speed
+from net.method import lay_out
 from utils.files import replacing
 from utils.memory import keep_freed_memory
 
@@ -87,9 +88,7 @@ def rank_worker(args: argparse.Namespace) -> int:
     dist.init_process_group("gloo")
     torch.manual_seed(0)
     network = net.build("cmmdl")
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.Conv2d) and layer.kernel_size != (1, 1):
-            layer.to(memory_format=torch.channels_last)  # as CMMDL_train.py has them
+    lay_out(network)
     model = DistributedDataParallel(network)
     pair = [torch.rand(4, 1, PATCH, PATCH) for _ in range(2)]
     times = []

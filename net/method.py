@@ -35,6 +35,14 @@ def stretched(output: Tensor) -> Tensor:
     return torch.where(high > low, (output - low) / (high - low), output.clamp(0, 1))
 
 
+def lay_out(network: nn.Module) -> None:
+    """Keep the weights of convolutions wider than 1x1 as their gradients come, channels side by side; those of 1x1
+    kernels come otherwise."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
+            layer.to(memory_format=torch.channels_last)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A network or rule that fuses pairs, and how it is read, shown and trained.

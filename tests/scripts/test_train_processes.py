@@ -128,6 +128,7 @@ def test_two_processes_average_their_gradients_and_their_losses(patches, undistu
                 (losses[-1] / 2).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             optimizer.step()
+        # the edge loss amplifies rounding on noise; with one process's gradients alone it would be 0.9 % off
         assert line["total"] == pytest.approx(torch.stack(losses).mean().item(), rel=1e-3)
 
 
