@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train as the command line says; the exit status."""
     args = parse(argv)
     if not args.checkpoint_activations:  # else memory counts more than time
-        keep_freed_memory()
+        keep_freed_memory(every_size=True)
     runs.open_log()
     try:
         with failures.in_plain_words():

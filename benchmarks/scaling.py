@@ -65,7 +65,7 @@ def main() -> int:
 def measure(args: argparse.Namespace, size: int, batch: int, *, train: bool) -> dict[str, float]:
     """Median seconds of a pass after the first, and the process's peak memory in MB."""
     options = {"height": size, "width": size, "batch": batch, "train": train, "threads": args.threads}
-    case = argparse.Namespace(**options, checkpoint_activations=False, weights=None)
+    case = argparse.Namespace(**options, allocator="as-started", checkpoint_activations=False, weights=None)
     with tempfile.TemporaryDirectory() as folder:
         answer = speed.child(case, ["ours"], True, args.repeats, folder)
     return {"seconds": statistics.median(answer["times"]["ours"][1:]), "peak": answer["peak"]}
@@ -83,7 +83,7 @@ def measure_ranks(args: argparse.Namespace, processes: int) -> dict[str, float]:
 
 def rank_worker(args: argparse.Namespace) -> int:
     """One of the processes that `measure_ranks` starts; the first one prints."""
-    keep_freed_memory()
+    keep_freed_memory(every_size=True)
     torch.set_num_threads(args.threads)
     dist.init_process_group("gloo")
     torch.manual_seed(0)

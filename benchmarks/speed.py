@@ -7,7 +7,7 @@ Both sides have the same weights and images. `--allocator` says what each side r
 
     as-started  literal with the C library's defaults, ours after `utils.memory.keep_freed_memory`, as the scripts
                 start it; allocators belong to a process, so the two sides' processes take turns
-    tuned       both after `keep_freed_memory`, forward passes in turn in one process
+    tuned       both after `keep_freed_memory(every_size=True)`, forward passes in turn in one process
     default     both with the C library's defaults, likewise
 
 Peak memory is of a process that runs nothing but one side. Printed are the settings, the medians, the ratios of time
@@ -99,7 +99,7 @@ def child(args: argparse.Namespace, sides: list[str], tuned: bool, repeats: int,
     """A fresh process that runs these sides in turn: {"times": {side: seconds of each pass}, "peak": MB}."""
     command = [sys.executable, "-m", "benchmarks.speed", "--worker", *sides, "--folder", folder]
     command += [f"--height={args.height}", f"--width={args.width}", f"--threads={args.threads}", f"--repeats={repeats}"]
-    command += [f"--batch={args.batch}", *["--train"] * args.train]
+    command += [f"--batch={args.batch}", f"--allocator={args.allocator}", *["--train"] * args.train]
     command += ["--checkpoint-activations"] * args.checkpoint_activations
     command += ["--keep-freed-memory"] * tuned + [f"--weights={args.weights}"] * bool(args.weights)
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
@@ -108,7 +108,7 @@ def child(args: argparse.Namespace, sides: list[str], tuned: bool, repeats: int,
 def work(args: argparse.Namespace) -> int:
     """What a fresh process does: two passes of each side a round, times and peak as JSON, outputs into the folder."""
     if args.keep_freed_memory:
-        keep_freed_memory()
+        keep_freed_memory(every_size=args.train or args.allocator == "tuned")
     torch.set_num_threads(args.threads)
     models = {side: build(side, args.weights) for side in args.worker}
     if args.checkpoint_activations and "ours" in models:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from net.bands import BAND_BYTES, image, in_bands, one_by_one, pixels, row_bands
 
-DENSE_BYTES = 6 * BAND_BYTES  # of a band of the dense stages, which wait for arithmetic, not for memory
+DENSE_BYTES = 3 * BAND_BYTES  # of a band of the dense stages, which wait for arithmetic, not for memory
 
 
 class CBR(nn.Sequential):

@@ -5,18 +5,24 @@ import platform
 import sys
 
 # glibc's mallopt parameters, from malloc.h
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -4, -8
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -3, -4, -8
+LARGEST_THRESHOLD = 2**25  # bytes, the most that glibc takes
 
 
-def keep_freed_memory() -> bool:
-    """Have glibc keep large freed blocks instead of returning each to the system. True where it took effect.
+def keep_freed_memory(*, every_size: bool = False) -> bool:
+    """Have glibc keep freed blocks instead of returning each to the system. True where it took effect.
 
-    Without this every large tensor is mapped afresh and its pages are faulted in one by one, which is most of the
-    time that an image takes on a CPU. Peak memory does not change; what was freed stays with the process. The
-    settings belong together, and one arena makes them hold in threads too. Elsewhere than glibc this does nothing.
+    Without this every tensor of some size is mapped afresh and its pages are faulted in one by one, which is much of
+    the time that an image takes on a CPU. The settings belong together, and one arena makes them hold in threads too.
+    Elsewhere than glibc this does nothing.
+
+    Args:
+        every_size: keep also blocks of more than 32 MB, which makes a training step faster. Otherwise they go back: a
+            hole that one left seldom fits the next, so that keeping them costs memory, and inference has few of them.
     """
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL(None)
-    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**26), (M_ARENA_MAX, 1))
+    mapped = (M_MMAP_MAX, 0) if every_size else (M_MMAP_THRESHOLD, LARGEST_THRESHOLD)
+    settings = (mapped, (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**26), (M_ARENA_MAX, 1))
     return all(libc.mallopt(parameter, value) == 1 for parameter, value in settings)

@@ -15,27 +15,29 @@ FAULTS = """
 import resource, sys
 from utils.memory import keep_freed_memory
 import numpy
-if sys.argv[1] == "keep":
-    assert keep_freed_memory()
+mode, megabytes = sys.argv[1], int(sys.argv[2])
+if mode != "leave":
+    assert keep_freed_memory(every_size=mode == "every size")
 for _ in range(3):  # the first rounds map what the later ones use again
-    numpy.ones(16 << 20)
+    numpy.ones(megabytes << 17)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
-    numpy.ones(16 << 20)
+    numpy.ones(megabytes << 17)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
 @pytest.mark.skipif(not GLIBC, reason="the C library is not glibc")
-def test_large_tensors_are_not_faulted_in_again_and_again():
-    def faults(mode: str) -> int:
-        answer = subprocess.run(
-            [sys.executable, "-c", FAULTS, mode], cwd=Path(memory.__file__).parents[1], env=os.environ,
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        return int(answer.stdout)
-
-    assert faults("keep") < faults("leave") / 5
+@pytest.mark.parametrize(
+    ("mode", "megabytes", "kept"),
+    [("leave", 99, False), ("keep", 16, True), ("keep", 99, False), ("every size", 16, True), ("every size", 99, True)],
+)
+def test_kept_blocks_are_not_faulted_in_again(mode, megabytes, kept):
+    answer = subprocess.run(
+        [sys.executable, "-c", FAULTS, mode, str(megabytes)], cwd=Path(memory.__file__).parents[1], env=os.environ,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert (int(answer.stdout) < 1000) == kept
 
 
 def test_another_system_is_left_alone(monkeypatch):
