@@ -153,7 +153,7 @@ def open_contenders(args: argparse.Namespace) -> list[Contender]:
 
 def floor(protocol: str, beside: Sequence[str]) -> list[Network]:
     """The rules without learning that every table shows, but for those that are among the methods `beside`."""
-    names = [method.name for method in net.METHODS.values() if method.is_floor and method.name not in beside]
+    names = [method.name for method in net.METHODS.values() if not method.learns and method.name not in beside]
     return [Network(name, net.Fuser(net.build(name), device="cpu"), protocol, is_floor=True) for name in names]
 
 

@@ -59,7 +59,6 @@ class Method:
         release: how weight files are read; None for rules.
         recipes: how it is trained, by name, the default first; none for rules.
         channels_last: convolutions wider than 1x1 work on activations whose channels lie side by side.
-        is_floor: a rule that every table shows.
     """
 
     name: str
@@ -70,9 +69,8 @@ class Method:
     release: Release | None = None
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     channels_last: bool = False
-    is_floor: bool = False
 
     @property
     def learns(self) -> bool:
-        """Whether it has weights, which a training finds."""
+        """Whether it has weights, which a training finds; every table shows the rules that have none."""
         return bool(self.recipes)

@@ -96,8 +96,8 @@ def stronger(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 METHODS = (
-    Method(name="average", label="average", network=Average, is_floor=True),
-    Method(name="max", label="maximum", network=Maximum, is_floor=True),
+    Method(name="average", label="average", network=Average),
+    Method(name="max", label="maximum", network=Maximum),
     Method(name="laplacian", label="laplacian", network=LaplacianPyramid),
     Method(name="dwt", label="DWT", network=WaveletTransform),
 )

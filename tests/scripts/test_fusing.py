@@ -57,7 +57,7 @@ def test_every_set_is_fused_scored_and_reported(pairs, weights, tmp_path, capsys
     assert "Scoring protocol: cmmdl" in printed
     assert "=" * 80 + "\nThe test result of A :\n" in printed
     assert f"{'':<11}      EN      SD      SF      MI     SCD     VIF    Qabf    SSIM\nCMMDL " in printed
-    assert all(printed.count(f"\n{rule}") == 2 for rule in ("average", "maximum"))
+    assert all(printed.count(f"\n{rule}") == 2 for rule in ("average", "maximum", "laplacian", "DWT"))
 
 
 def test_the_csv_has_full_precision_and_the_mean(pairs, weights, tmp_path):
@@ -163,7 +163,7 @@ def test_what_one_method_cannot_take_is_refused_and_the_others_fuse_it(pairs, we
     assert all(page.count(f"<figcaption>{name}</figcaption>") == n for name, n in (("cmmdl", 3), ("mlfuse", 2)))
     for table, best in (("table.md", "**"), ("table.tex", r"\textbf")):
         text = (out / table).read_text()
-        assert all(label in text for label in ("CMMDL", "MLFuse", "average", "maximum")) and best in text
+        assert all(label in text for label in ("CMMDL", "MLFuse", "average", "DWT")) and best in text
 
 
 def test_limit_takes_the_first_pairs_and_no_metrics_only_fuses(pairs, weights, tmp_path, capsys):
