@@ -20,5 +20,8 @@ class Merge(nn.Module):
         super().__init__()
         self.project = nn.Conv2d(4 * dim, dim, 1, bias=False)
 
-    def forward(self, f_vis: Tensor, f_ir: Tensor, s_vis: Tensor, s_ir: Tensor) -> Tensor:
-        return self.project(torch.cat([f_vis, f_ir, s_vis, s_ir], dim=1))
+    def cross(self, *features: Tensor) -> Tensor:
+        return torch.cat(features, dim=1)
+
+    def join(self, features: Tensor) -> Tensor:
+        return self.project(features)

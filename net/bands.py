@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BAND_BYTES = 4 * 2**20  # of one band of a block's widest tensor; a core's share of the cache holds it
+BAND_BYTES = 2 * 2**20  # of one band of a block's widest tensor; a core's share of the cache holds it
 
 
 def in_bands(block: nn.Module, x: Tensor) -> bool:
@@ -48,14 +48,14 @@ def matrix(convolution: nn.Conv2d) -> Tensor:
     return convolution.weight.flatten(1).t()
 
 
-def row_bands(height: int, row: int, itemsize: int, budget: int = 0) -> list[slice]:
-    """Rows 0 to `height` in bands of about one height, of `row` numbers of `itemsize` bytes in each row.
+def row_bands(part: slice, row: int, itemsize: int, budget: int = 0) -> list[slice]:
+    """The rows of a part in bands of about one height, of `row` numbers of `itemsize` bytes in each row.
 
     A band has at least two rows, so that a 3x3 convolution finds both neighbours of its border in one band.
     """
-    rows = max(4, (budget or BAND_BYTES) // (row * itemsize))
+    rows, height = max(4, (budget or BAND_BYTES) // (row * itemsize)), part.stop - part.start
     count = -(-height // rows)
-    edges = [height * i // count for i in range(count + 1)]
+    edges = [part.start + height * i // count for i in range(count + 1)]
     return [slice(top, bottom) for top, bottom in zip(edges, edges[1:], strict=False)]
 
 
@@ -64,20 +64,23 @@ def expand_and_filter(
     expand: Tensor,
     depthwise: Tensor,
     size: tuple[int, int],
+    part: slice,
     *,
     activation: Callable[[Tensor], Tensor] = lambda x: x,
     reflect: bool = False,
 ) -> Iterator[tuple[slice, Tensor]]:
-    """A 1x1 convolution, `activation` and a depth-wise 3x3 convolution, by bands from top to bottom.
+    """A 1x1 convolution, `activation` and a depth-wise 3x3 convolution, by bands from the top to the bottom of a part.
 
-    Nothing is computed twice: the last two rows that the 1x1 convolution gave are kept as the first two of the next
-    band's 3x3 convolution.
+    Within the part nothing is computed twice: the last two rows that the 1x1 convolution gave are kept as the first two
+    of the next band's 3x3 convolution.
 
     Args:
-        source: gives rows of the input, (n, W, C); it is asked for each row once.
+        source: gives rows of the input, (n, W, C); it is asked for each row of the part, and the row before and behind
+            it, once.
         expand: (C, K).
         depthwise: (K, 1, 3, 3).
-        size: (H, W).
+        size: (H, W) of the whole image.
+        part: rows that are wanted.
         activation: changes its argument in place.
         reflect: the border repeats the row or column next to it; False: zeros.
 
@@ -86,11 +89,11 @@ def expand_and_filter(
     """
     height, width = size
     channels = len(depthwise)
-    bands = row_bands(height, width * channels, depthwise.element_size())
+    bands = row_bands(part, width * channels, depthwise.element_size())
     tallest = max(band.stop - band.start for band in bands)
     columns = width + 2 if reflect else width
     buffer = depthwise.new_empty(tallest + 2, columns, channels)  # the row above a band, the band, the row below
-    done = 0  # rows that are expanded
+    done = max(0, part.start - 1)  # rows that are expanded
     for band in bands:
         count = band.stop - band.start
         last = band.stop == height

@@ -38,9 +38,13 @@ class Encoder(nn.Module):
         self.blocks = transformer(dim, heads, depth, frequency=frequency)
 
     def forward(self, x: Tensor) -> Tensor:
-        if in_bands(self, x):  # one image after the other: half the memory of both
-            return torch.cat([self.blocks(channels_last(self.embed(one))) for one in x.split(1)])
         return self.blocks(channels_last(self.embed(x)))
+
+    def both(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
+        """Of both modalities: in one pass, or by bands, which work on one image after the other anyway."""
+        if in_bands(self, vis):
+            return self(vis), self(ir)
+        return self(torch.cat([vis, ir])).chunk(2)
 
 
 class Decoder(nn.Module):
@@ -115,8 +119,12 @@ class CMMDL(nn.Module):
 
     def aggregated(self, vis: Tensor, ir: Tensor) -> Tensor:
         """What the decoder reads, (B, C, H, W); a method, so that all else is freed before the decoder runs."""
-        e_vis, e_ir = self.encoder(torch.cat([vis, ir])).chunk(2)  # one pass of the shared encoder; (B, C, H, W) each
-        f_vis, f_ir = self.fdlb(e_vis, e_ir)  # (B, C, H, W)
-        s_vis, s_ir = self.sdlb_vis(e_vis), self.sdlb_ir(e_ir)  # (B, C, H, W)
-        del e_vis, e_ir  # the memory of two feature images, for HDFAB
-        return self.hdfab(f_vis, f_ir, s_vis, s_ir)
+        e_vis, e_ir = self.encoder.both(vis, ir)  # (B, C, H, W) each
+        f_vis, f_ir = self.fdlb(e_vis, e_ir)  # (B, C, H, W) each
+        s_vis = self.sdlb_vis(e_vis)  # (B, C, H, W)
+        del e_vis  # here and below: the memory of features that nothing reads any more
+        s_ir = self.sdlb_ir(e_ir)  # (B, C, H, W)
+        del e_ir
+        crossed = self.hdfab.cross(f_vis, f_ir, s_vis, s_ir)  # (B, 2C, H, W)
+        del f_vis, f_ir, s_vis, s_ir
+        return self.hdfab.join(crossed)

@@ -6,8 +6,10 @@ from torch import Tensor, nn
 
 from net.bands import from_planes, image, in_bands, pixels, row_bands
 from net.fourier import at_least_float32, irfft2, make_real_bins_positive, phase, rfft2
+from net.parallel import in_parallel
 from net.recompute import recomputed
 
+PLANES = 8  # that are transformed at once
 EPS = 1e-8  # keeps the derivative of an amplitude finite where the spectrum is zero
 
 
@@ -63,11 +65,14 @@ class FDLB(nn.Module):
         Everything between the transforms is local to a bin, so bands of rows of the spectra pass through all of it.
         """
         spectra = [spectrum(self.pre_vis, vis), spectrum(self.pre_ir, ir)]  # (C, H, W // 2 + 1), complex
-        bands = row_bands(spectra[0].shape[1], 2 * spectra[0][:, 0].numel(), vis.element_size())
+        bands = row_bands(slice(0, vis.shape[2]), 2 * spectra[0][:, 0].numel(), vis.element_size())
         fused = torch.empty_like(spectra[0], dtype=vis.dtype)
-        for rows in bands:
+
+        def work(rows: slice) -> None:
             phases = torch.cat([spectrum[:, rows].angle() for spectrum in spectra]).flatten(1)  # (2C, P)
             fused[:, rows] = mixed(self.phase_fused, phases).view(fused[:, rows].shape)
+
+        in_parallel(work, bands)
         size = vis.shape[-2:]
         out_vis = self.post_vis(restored(spectra.pop(0), fused, self.amp_vis, self.pha_vis, bands, size))
         out_ir = self.post_ir(restored(spectra.pop(0), fused, self.amp_ir, self.pha_ir, bands, size))
@@ -88,8 +93,12 @@ def spectrum(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     height, width = x.shape[-2:]
     points = pixels(x).flatten(0, 1).t()  # (C, HW)
     transformed = points.new_empty(len(bias), height, width // 2 + 1, dtype=x.dtype.to_complex())
-    for out, b, w in zip(transformed.split(16), bias.split(16), weight.split(16), strict=True):
-        out.copy_(rfft2(torch.addmm(b, w, points).view(len(b), height, width)))
+
+    def work(planes: slice) -> None:
+        plain = torch.addmm(bias[planes], weight[planes], points).unflatten(1, (height, width))
+        transformed[planes] = rfft2(plain)
+
+    in_parallel(work, [slice(first, first + PLANES) for first in range(0, len(bias), PLANES)])
     make_real_bins_positive(transformed, (height, width))
     return transformed
 
@@ -111,16 +120,26 @@ def restored(
 ) -> Tensor:
     """r of one modality, (1, C, H, W), from its spectrum (C, H, W // 2 + 1), which is overwritten."""
     fused = torch.empty_like(own)
-    for rows in bands:
-        strength, angle = mixed(amplitude, own[:, rows].abs().flatten(1)), phase_fused[:, rows].flatten(1)  # (C, P)
-        put_polar(fused[:, rows], strength, angle)
-        put_polar(own[:, rows], strength, mixed(phase, own[:, rows].angle().flatten(1)))
+    put_both(fused, own, phase_fused, amplitude, phase, bands)
     # A plane is shorter than its spectrum, so that the first planes fit where the first spectra have been read.
     result = torch.view_as_real(own).flatten()[: len(own) * size.numel()].view(len(own), *size)
-    for planes, a, b in zip(result.split(4), fused.split(4), own.split(4), strict=True):
-        torch.add(irfft2(a, size).abs_(), irfft2(b, size).abs_(), out=planes)
+    for planes, *spectra in zip(result.split(PLANES), fused.split(PLANES), own.split(PLANES), strict=True):
+        torch.add(*in_parallel(lambda spectrum: irfft2(spectrum, size).abs_(), spectra), out=planes)
     del fused
     return image(from_planes(result))
+
+
+def put_both(
+    fused: Tensor, own: Tensor, phase_fused: Tensor, amplitude: nn.Sequential, phase: nn.Sequential, bands: list[slice]
+) -> None:
+    """Writes the two spectra that are inverted, with the fused phase and, in the place of the spectrum, its own."""
+
+    def work(rows: slice) -> None:
+        strength = mixed(amplitude, own[:, rows].abs().flatten(1))  # (C, P)
+        put_polar(fused[:, rows], strength, phase_fused[:, rows].flatten(1))
+        put_polar(own[:, rows], strength, mixed(phase, own[:, rows].angle().flatten(1)))
+
+    in_parallel(work, bands)
 
 
 def put_polar(out: Tensor, amplitude: Tensor, angle: Tensor) -> None:

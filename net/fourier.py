@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from net.parallel import in_parallel
+
 
 def at_least_float32(x: Tensor) -> Tensor:
     """`x` itself in float32 or float64, else `x` as float32: half precision has no transform and no norm to trust."""
@@ -26,8 +28,12 @@ def circular_convolution(a: Tensor, b: Tensor) -> Tensor:
 
 def convolve_in_place(a: Tensor, b: Tensor, planes: int = 4) -> None:
     """Puts `circular_convolution(a, b)` of two (C, H, W) tensors in the place of `a`, a few planes at a time."""
-    for some, other in zip(a.split(planes), b.split(planes), strict=True):
+
+    def work(pair: tuple[Tensor, Tensor]) -> None:
+        some, other = pair
         some.copy_(irfft2(rfft2(some).mul_(rfft2(other)), a.shape[-2:]))
+
+    in_parallel(work, list(zip(a.split(planes), b.split(planes), strict=True)))
 
 
 def phase(spectrum: Tensor, size: tuple[int, int]) -> Tensor:

@@ -5,8 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.bands import BAND_BYTES, image, in_bands, one_by_one, pixels, row_bands
+from net.parallel import in_parallel
 
-DENSE_BYTES = 3 * BAND_BYTES  # of a band of the dense stages, which wait for arithmetic, not for memory
+DENSE_BYTES = 6 * BAND_BYTES  # of a band of the dense stages, which wait for arithmetic, not for memory
 
 
 class CBR(nn.Sequential):
@@ -72,11 +73,20 @@ class HDFAB(nn.Module):
         self.dense = nn.ModuleList(DenseStage(k * dim, dim) for k in range(1, 5))
 
     def forward(self, f_vis: Tensor, f_ir: Tensor, s_vis: Tensor, s_ir: Tensor) -> Tensor:
+        return self.join(self.cross(f_vis, f_ir, s_vis, s_ir))
+
+    def cross(self, f_vis: Tensor, f_ir: Tensor, s_vis: Tensor, s_ir: Tensor) -> Tensor:
+        """`[CBR_1([F_v, S_i]), CBR_2([S_v, F_i])]`, (B, 2C, H, W)."""
         if in_bands(self, f_vis):
-            return one_by_one(self._by_bands, f_vis, f_ir, s_vis, s_ir)
+            return one_by_one(self._crossed, f_vis, f_ir, s_vis, s_ir)
         a = self.cbr_1(torch.cat([f_vis, s_ir], dim=1))
         b = self.cbr_2(torch.cat([s_vis, f_ir], dim=1))
-        m = torch.cat([a, b], dim=1)  # (B, 2C, H, W)
+        return torch.cat([a, b], dim=1)
+
+    def join(self, m: Tensor) -> Tensor:
+        """What comes after `cross`: (B, 2C, H, W) -> (B, C, H, W)."""
+        if in_bands(self, m):
+            return one_by_one(self._joined, m)
         summary = torch.cat([m.mean(1, keepdim=True), m.max(1, keepdim=True).values], dim=1)  # (B, 2, H, W)
         m = m + torch.sigmoid(self.spatial(summary)) * m
         x1, x2 = m.chunk(2, dim=1)
@@ -85,10 +95,10 @@ class HDFAB(nn.Module):
             features = torch.cat([features, stage(features)], dim=1)  # (B, kC, H, W)
         return self.channel_1(x1) + self.channel_2(x2) + self.dense[-1](features)
 
-    def _by_bands(self, f_vis: Tensor, f_ir: Tensor, s_vis: Tensor, s_ir: Tensor) -> Tensor:
-        """What `forward` computes, of one image (1, C, H, W); every BatchNorm is folded into its convolution."""
-        _, dim, height, width = f_vis.shape
-        m = self._crossed(*(pixels(x) for x in (f_vis, f_ir, s_vis, s_ir)))
+    def _joined(self, m: Tensor) -> Tensor:
+        """What `join` computes, of one image (1, 2C, H, W); every BatchNorm is folded into its convolution."""
+        m = pixels(m)
+        height, width, dim = m.shape[0], m.shape[1], m.shape[2] // 2
         summary = torch.stack([m.mean(-1), m.amax(-1)])[None]  # (1, 2, H, W)
         weight = 1 + torch.sigmoid(self.spatial(summary))[0].permute(1, 2, 0)  # (H, W, 1): m + w m = (1 + w) m
         means = (weight.flatten() @ m.flatten(0, 1) / (height * width))[None, :, None, None].chunk(2, dim=1)
@@ -97,7 +107,7 @@ class HDFAB(nn.Module):
         stages = [folded(stage[0], stage[1], stage[2]) for stage in self.dense]
         cbr_weight, cbr_bias = folded(self.cbr_3[0], self.cbr_3[1])
         y = m.new_empty(height, width, dim)
-        for rows in row_bands(height, width * 4 * dim, m.element_size(), DENSE_BYTES):
+        for rows in row_bands(slice(0, height), width * 4 * dim, m.element_size(), DENSE_BYTES):
             # Each dense stage needs a row more on either side than its result has: four at first, none at last.
             count, top = rows.stop - rows.start, rows.start - 4
             inside = slice(max(0, top), min(height, rows.stop + 4))
@@ -118,19 +128,26 @@ class HDFAB(nn.Module):
         return image(y)
 
     def _crossed(self, f_vis: Tensor, f_ir: Tensor, s_vis: Tensor, s_ir: Tensor) -> Tensor:
-        """`[CBR_1([F_v, S_i]), CBR_2([S_v, F_i])]`, from (H, W, C) each to (H, W, 2C)."""
+        """What `cross` computes, of one image (1, C, H, W)."""
+        f_vis, f_ir, s_vis, s_ir = map(pixels, (f_vis, f_ir, s_vis, s_ir))
         height, width, dim = s_vis.shape
         m = s_vis.new_empty(height, width, 2 * dim)
-        for block, out, first, second in zip(
-            (self.cbr_1, self.cbr_2), m.chunk(2, dim=-1), (f_vis, s_vis), (s_ir, f_ir), strict=True
-        ):
+        bands = row_bands(slice(0, height), width * dim, m.element_size())
+
+        def cross(block: CBR, first: Tensor, second: Tensor, out: Tensor) -> None:
             weight, bias = folded(block[0], block[1])
             weight = weight.flatten(1).t()  # (2C, C); a product with each half replaces the concatenation
-            for rows in row_bands(height, width * dim, m.element_size()):
+
+            def work(rows: slice) -> None:
                 half = torch.addmm(bias, first[rows].flatten(0, 1), weight[:dim])
                 half.addmm_(second[rows].flatten(0, 1), weight[dim:]).clamp_(0, 6)
                 out[rows] = half.view(-1, width, dim)
-        return m
+
+            in_parallel(work, bands)
+
+        cross(self.cbr_1, f_vis, s_ir, m[..., :dim])
+        cross(self.cbr_2, s_vis, f_ir, m[..., dim:])
+        return image(m)
 
 
 def folded(convolution: nn.Conv2d, *norms: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

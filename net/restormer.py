@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.bands import expand_and_filter, image, in_bands, matrix, one_by_one, pixels
+from net.parallel import in_parallel, shares
 from net.recompute import recomputed, recomputed_on_cpu
 
 
@@ -47,10 +48,14 @@ class GDFN(nn.Module):
         """`out = x + self(norm(x))` of one image (H, W, C), by bands."""
         expand, project = matrix(self.project_in), matrix(self.project_out)
         source = lambda rows: norm.last(x[rows])  # noqa: E731
-        for rows, hidden in expand_and_filter(source, expand, self.dwconv.weight, x.shape[:2]):
-            a, b = hidden.chunk(2, dim=-1)
-            gated = F.gelu(a).mul_(b)
-            torch.addmm(x[rows].flatten(0, 1), gated.flatten(0, 1), project, out=out[rows].flatten(0, 1))
+
+        def work(part: slice) -> None:
+            for rows, hidden in expand_and_filter(source, expand, self.dwconv.weight, x.shape[:2], part):
+                a, b = hidden.chunk(2, dim=-1)
+                gated = F.gelu(a).mul_(b)
+                torch.addmm(x[rows].flatten(0, 1), gated.flatten(0, 1), project, out=out[rows].flatten(0, 1))
+
+        in_parallel(work, shares(len(x)))
 
 
 class TransformerBlock(nn.Module):
@@ -71,10 +76,12 @@ class TransformerBlock(nn.Module):
         x = x + getattr(self, self._attention)(self.norm1(x))
         return x + recomputed_on_cpu(lambda x: self.gdfn(self.norm2(x)), x)
 
-    def update(self, x: Tensor, scratch: list[Tensor]) -> None:
-        """`x = forward(x)` in place, of one image (H, W, C), by bands; `scratch` is four tensors of its size."""
-        y = getattr(self, self._attention).residual(x, self.norm1, scratch)
-        self.gdfn.residual(y, self.norm2, out=x)
+    def by_bands(self, x: Tensor, scratch: list[Tensor]) -> Tensor:
+        """`forward(x)` of one image (H, W, C), by bands; it takes the first of four scratch tensors, x its place."""
+        getattr(self, self._attention).add_to(x, self.norm1, scratch)
+        out, scratch[0] = scratch[0], x
+        self.gdfn.residual(x, self.norm2, out)
+        return out
 
 
 class Transformer(nn.Sequential):
@@ -98,5 +105,5 @@ class Transformer(nn.Sequential):
         x = pixels(x).clone(memory_format=torch.contiguous_format)
         scratch = [torch.empty_like(x) for _ in range(4)]
         for block in self:
-            block.update(x, scratch)
+            x = block.by_bands(x, scratch)
         return image(x)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.bands import expand_and_filter, image, in_bands, matrix, one_by_one, pixels
+from net.parallel import in_parallel, shares
 from net.recompute import recomputed, recomputed_on_cpu
 
 COUPLINGS = ("released", "affine")
@@ -54,11 +55,18 @@ class Coupling(nn.Module):
         """What `forward` computes, of one image (H, W, C); rho and eta read y1 in one pass."""
         y = torch.empty_like(x)
         (z1, z2), (y1, y2) = x.chunk(2, dim=-1), y.chunk(2, dim=-1)
-        for rows, (phi,) in bottlenecks(z2 if self.affine else z1, self.phi):
-            torch.add(z1[rows], phi, out=y1[rows])
-        for rows, (rho, eta) in bottlenecks(y1, self.rho, self.eta):
-            scale = rho.mul_(0.5).tanh_().mul_(0.8).exp_()
-            torch.addcmul(eta, z2[rows], scale, out=y2[rows])
+
+        def first(part: slice) -> None:
+            for rows, (phi,) in bottlenecks(z2 if self.affine else z1, part, self.phi):
+                torch.add(z1[rows], phi, out=y1[rows])
+
+        def second(part: slice) -> None:
+            for rows, (rho, eta) in bottlenecks(y1, part, self.rho, self.eta):
+                scale = rho.mul_(0.5).tanh_().mul_(0.8).exp_()
+                torch.addcmul(eta, z2[rows], scale, out=y2[rows])
+
+        in_parallel(first, shares(len(x)))
+        in_parallel(second, shares(len(x)))
         return y
 
     def log_scale(self, y1: Tensor) -> Tensor:
@@ -83,12 +91,15 @@ class Coupling(nn.Module):
         return torch.cat([y1 - self.phi(z2), z2], dim=1)
 
 
-def bottlenecks(z: Tensor, *blocks: Bottleneck) -> Iterator[tuple[slice, list[Tensor]]]:
-    """Bands of several bottlenecks of one input (H, W, C), side by side: yields rows and one (n, W, C) for each."""
+def bottlenecks(z: Tensor, part: slice, *blocks: Bottleneck) -> Iterator[tuple[slice, list[Tensor]]]:
+    """Several bottlenecks of one input (H, W, C), side by side, by bands of a part of its rows.
+
+    Yields rows and one (n, W, C) for each bottleneck.
+    """
     expand = torch.cat([matrix(block.expand) for block in blocks], dim=1)
     depthwise = torch.cat([block.dwconv.weight for block in blocks])
     bands = expand_and_filter(
-        lambda rows: z[rows], expand, depthwise, z.shape[:2], activation=relu6_, reflect=True
+        lambda rows: z[rows], expand, depthwise, z.shape[:2], part, activation=relu6_, reflect=True
     )
     for rows, hidden in bands:
         parts = relu6_(hidden).chunk(len(blocks), dim=-1)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from net.bands import expand_and_filter, from_planes, matrix, row_bands, to_planes
 from net.fourier import at_least_float32, circular_convolution, convolve_in_place
+from net.parallel import in_parallel, shares
 from net.recompute import recomputed_on_cpu
 from net.restormer import ChannelLayerNorm
 
@@ -56,46 +57,58 @@ class SFCA(nn.Module):
         c = self.norm_f(circular_convolution(streams[3], k_f).to(x.dtype))
         return self.project_f(c * v_f) + s
 
-    def residual(self, x: Tensor, norm: ChannelLayerNorm, scratch: list[Tensor]) -> Tensor:
-        """`x + self(norm(x))` of one image (H, W, C), by bands, in one of the four tensors of `scratch`."""
+    def add_to(self, x: Tensor, norm: ChannelLayerNorm, scratch: list[Tensor]) -> None:
+        """`x += self(norm(x))` of one image (H, W, C), by bands; `scratch` is four tensors of its size."""
         v, v_f, *planes = scratch
         u, k_f = (plane.view(self.dim, *x.shape[:2]) for plane in planes)
         mix = self._spatial(x, norm, v, u)
         if not self.frequency:
-            return torch.addmm(x.flatten(0, 1), v.flatten(0, 1), mix.t(), out=v_f.flatten(0, 1)).view_as(x)
-        y = self._frequency(x, mix, v, k_f, v_f)
+            x.flatten(0, 1).addmm_(v.flatten(0, 1), mix.t())
+            return
+        self._frequency(x, mix, v, k_f, v_f)
         convolve_in_place(u, k_f)
-        for rows in row_bands(len(x), x[0].numel(), x.element_size()):
+
+        def work(rows: slice) -> None:
             c = self.norm_f.last(from_planes(u[:, rows])).mul_(v_f[rows])
-            y[rows].flatten(0, 1).addmm_(c.flatten(0, 1), matrix(self.project_f))
-        return y
+            x[rows].flatten(0, 1).addmm_(c.flatten(0, 1), matrix(self.project_f))
+
+        in_parallel(work, row_bands(slice(0, len(x)), x[0].numel(), x.element_size()))
 
     def _spatial(self, x: Tensor, norm: ChannelLayerNorm, v: Tensor, u: Tensor) -> Tensor:
         """Writes v (H, W, C) and u in planes (C, H, W); returns the matrix with `s = mix v`, (C, C).
 
-        q and k are never stored: their products and squares are summed from band to band.
+        q and k are never stored: their products and squares are summed over the bands.
         """
         dim = self.dim
-        products, squares = x.new_zeros(dim, dim), x.new_zeros(2 * dim)
         source = lambda rows: norm.last(x[rows])  # noqa: E731
-        for rows, streams in expand_and_filter(source, matrix(self.qkvu), self.qkvu_dw.weight, x.shape[:2]):
-            qk = streams[..., : 2 * dim].flatten(0, 1)
-            products.addmm_(qk[:, :dim].t(), qk[:, dim:])
-            squares += qk.square().sum(0)
-            v[rows] = streams[..., 2 * dim : 3 * dim]
-            if self.frequency:
-                to_planes(streams[..., 3 * dim :], u[:, rows])
+
+        def work(part: slice) -> tuple[Tensor, Tensor]:
+            products, squares = x.new_zeros(dim, dim), x.new_zeros(2 * dim)
+            expand, depthwise = matrix(self.qkvu), self.qkvu_dw.weight
+            for rows, streams in expand_and_filter(source, expand, depthwise, x.shape[:2], part):
+                qk = streams[..., : 2 * dim].flatten(0, 1)
+                products.addmm_(qk[:, :dim].t(), qk[:, dim:])
+                squares += qk.square().sum(0)
+                v[rows] = streams[..., 2 * dim : 3 * dim]
+                if self.frequency:
+                    to_planes(streams[..., 3 * dim :], u[:, rows])
+            return products, squares
+
+        products, squares = map(sum, zip(*in_parallel(work, shares(len(x))), strict=True))
         attention = self._attention(products[None], squares[None, :dim], squares[None, dim:])[0]
         return self.project_s.weight.flatten(1) @ attention
 
-    def _frequency(self, x: Tensor, mix: Tensor, v: Tensor, k_f: Tensor, v_f: Tensor) -> Tensor:
-        """Writes k_f in planes (C, H, W) and v_f (H, W, C); returns `x + s`, which takes the place of v."""
-        kv = (self.kv_f.weight.flatten(1) @ mix).t()
-        for rows, streams in expand_and_filter(lambda rows: v[rows], kv, self.kv_f_dw.weight, x.shape[:2]):
-            to_planes(streams[..., : self.dim], k_f[:, rows])
-            v_f[rows] = streams[..., self.dim :]
-            torch.add(x[rows], v[rows] @ mix.t(), out=v[rows])  # the filter has read these rows and keeps what it needs
-        return v
+    def _frequency(self, x: Tensor, mix: Tensor, v: Tensor, k_f: Tensor, v_f: Tensor) -> None:
+        """Writes k_f in planes (C, H, W) and v_f (H, W, C), and adds s to x."""
+        kv, depthwise = (self.kv_f.weight.flatten(1) @ mix).t(), self.kv_f_dw.weight
+
+        def work(part: slice) -> None:
+            for rows, streams in expand_and_filter(lambda rows: v[rows], kv, depthwise, x.shape[:2], part):
+                to_planes(streams[..., : self.dim], k_f[:, rows])
+                v_f[rows] = streams[..., self.dim :]
+                x[rows].flatten(0, 1).addmm_(v[rows].flatten(0, 1), mix.t())
+
+        in_parallel(work, shares(len(x)))
 
     def _channel_attention(self, q: Tensor, k: Tensor) -> Tensor:
         """Softmax attention of each head as the blocks of one block-diagonal matrix, (B, C, C).

@@ -6,7 +6,7 @@ import sys
 
 # glibc's mallopt parameters, from malloc.h
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -3, -4, -8
-LARGEST_THRESHOLD = 2**25  # bytes, the most that glibc takes
+MB = 2**20
 
 
 def keep_freed_memory(*, every_size: bool = False) -> bool:
@@ -23,6 +23,8 @@ def keep_freed_memory(*, every_size: bool = False) -> bool:
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL(None)
-    mapped = (M_MMAP_MAX, 0) if every_size else (M_MMAP_THRESHOLD, LARGEST_THRESHOLD)
-    settings = (mapped, (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**26), (M_ARENA_MAX, 1))
-    return all(libc.mallopt(parameter, value) == 1 for parameter, value in settings)
+    if every_size:
+        settings = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 64 * MB}
+    else:  # 32 MB is the highest threshold that glibc takes; a larger free end of the heap would take large blocks in
+        settings = {M_MMAP_THRESHOLD: 32 * MB, M_TRIM_THRESHOLD: 64 * MB, M_TOP_PAD: 32 * MB}
+    return all(libc.mallopt(parameter, value) == 1 for parameter, value in (settings | {M_ARENA_MAX: 1}).items())

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import net
 import net.bands
 from benchmarks.literal import LiteralCMMDL
-from net.bands import expand_and_filter, from_planes, in_bands, row_bands, to_planes
+from net.bands import expand_and_filter, from_planes, image, in_bands, pixels, row_bands, to_planes
 from net.fdlb import FDLB
 from net.fourier import circular_convolution, convolve_in_place, make_real_bins_positive, phase, rfft2
 from net.hdfab import HDFAB
@@ -96,23 +97,28 @@ def test_each_block_by_bands_equals_its_whole_tensor_form(monkeypatch, name, siz
 @pytest.mark.parametrize("height", [3, 4, 5, 7, 8, 33, 480])
 def test_bands_cover_each_row_once_with_two_rows_or_more(monkeypatch, height):
     monkeypatch.setattr(net.bands, "BAND_BYTES", 1)
-    bands = row_bands(height, 640, 4)
+    bands = row_bands(slice(0, height), 640, 4)
     assert [row for band in bands for row in range(band.start, band.stop)] == list(range(height))
     assert all(2 <= band.stop - band.start <= 4 for band in bands)
 
 
 @pytest.mark.parametrize("reflect", [False, True])
-def test_a_filter_by_bands_asks_for_each_row_once(monkeypatch, reflect):
+@pytest.mark.parametrize("part", [slice(0, 13), slice(0, 6), slice(3, 7), slice(9, 13)])
+def test_a_filter_by_bands_of_a_part_of_an_image_is_that_part_of_the_filtered_image(monkeypatch, part, reflect):
     monkeypatch.setattr(net.bands, "BAND_BYTES", 1)
-    x, asked = torch.randn(13, 6, 2), []
+    x, expand, depthwise = torch.randn(13, 6, 2), torch.randn(2, 5), torch.randn(5, 1, 3, 3)
+    asked = []
 
     def source(rows):
         asked.extend(range(rows.start, rows.stop))
         return x[rows]
 
-    for _ in expand_and_filter(source, torch.randn(2, 5), torch.randn(5, 1, 3, 3), (13, 6), reflect=reflect):
-        pass
-    assert asked == list(range(13))
+    found = [(rows, y) for rows, y in expand_and_filter(source, expand, depthwise, (13, 6), part, reflect=reflect)]
+    assert asked == list(range(max(0, part.start - 1), min(13, part.stop + 1)))  # each row once
+    assert (found[0][0].start, found[-1][0].stop) == (part.start, part.stop)
+    padded = F.pad(image(x @ expand), (1, 1, 1, 1), mode="reflect" if reflect else "constant")
+    expected = pixels(F.conv2d(padded, depthwise, groups=5))
+    torch.testing.assert_close(torch.cat([y for _, y in found]), expected[part])
 
 
 def test_planes_and_pixels_are_copies_of_each_other():

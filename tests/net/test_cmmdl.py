@@ -44,18 +44,18 @@ def test_in_double_precision_the_output_is_the_released_one_but_for_the_branch_c
 
 
 def test_released_weights_give_the_released_features_in_every_block(released, vectors):
-    found = {}
+    found = {}  # the inputs of the blocks that follow each other, and their outputs
 
     def keep(name):
-        return lambda _module, _inputs, output: found.setdefault(name, output)
+        return lambda _module, inputs, output: found.update({f"to {name}": inputs, name: output})
 
-    for name in ("encoder", "sdlb_vis", "sdlb_ir", "fdlb", "hdfab"):
+    for name in ("fdlb", "sdlb_vis", "sdlb_ir", "decoder"):
         getattr(released, name).register_forward_hook(keep(name))
     with torch.no_grad():
         released.double()(*inputs(vectors, "64", torch.float64))
     features = {
-        "enc_vis": found["encoder"][:1], "sd_vis": found["sdlb_vis"], "sd_ir": found["sdlb_ir"],
-        "fd_vis": found["fdlb"][0], "fd_ir": found["fdlb"][1], "fsi": found["hdfab"],
+        "enc_vis": found["to fdlb"][0], "sd_vis": found["sdlb_vis"], "sd_ir": found["sdlb_ir"],
+        "fd_vis": found["fdlb"][0], "fd_ir": found["fdlb"][1], "fsi": found["to decoder"][0],
     }  # fmt: skip
     for name, feature in features.items():
         expected = vectors[f"mid64_{name}"]

@@ -1,0 +1,63 @@
+"""Parts of an image in as many threads as torch may use, each of which runs its operations alone.
+
+An operation on one band is over in some microseconds. Sharing each out among the cores, one after the other, makes the
+cores wait for each other thousands of times an image, and longer where other programs want them too. Here a core takes
+a part of the rows through all of a block, and they wait for each other only at its end.
+"""
+
+import functools
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
+SHARES = 2  # for each thread, so that one that is held up leaves work to the others
+LEAST_ROWS = 4  # of a share
+
+
+def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """`[work(item) for item in items]`, in threads, without gradients; what `work` writes must not overlap."""
+    threads = torch.get_num_threads()
+    if threads == 1 or len(items) == 1:
+        return [work(item) for item in items]
+    inference = torch.is_inference_mode_enabled()
+    shared = [work, items]
+
+    def alone(index: int) -> Result:
+        work, items = shared
+        with torch.inference_mode(inference), torch.no_grad():
+            return work(items[index])
+
+    try:
+        return list(_pool(threads, os.getpid()).map(alone, range(len(items))))
+    finally:
+        shared.clear()  # a thread keeps its last call for a moment, which must not keep large tensors
+
+
+def shares(height: int) -> list[slice]:
+    """Rows 0 to `height` in parts of about one height, some for each thread."""
+    threads = torch.get_num_threads()
+    count = max(1, min(SHARES * threads, height // LEAST_ROWS)) if threads > 1 else 1
+    edges = [height * i // count for i in range(count + 1)]
+    return [slice(top, bottom) for top, bottom in zip(edges, edges[1:], strict=False)]
+
+
+@functools.cache
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a forked process needs its own
+    """Threads whose operations are not shared out further."""
+    ready = threading.Barrier(threads + 1)
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        torch.get_num_threads()  # what was set is taken over by a thread when it first asks
+
+    pool = ThreadPoolExecutor(threads, "bands", initializer=begin)
+    for _ in range(threads):
+        pool.submit(ready.wait)  # each holds its thread until all have begun
+    ready.wait()
+    torch.set_num_threads(threads)  # for other threads, which take over what was set last
+    return pool
