@@ -50,7 +50,7 @@ def main() -> int:
     args = parser.parse_args()
     for folder in args.data:
         try:
-            _, held_out, _ = read_images([folder], progress=False)
+            _, held_out, *_ = read_images([folder], progress=False)
         except PairError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

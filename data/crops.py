@@ -32,6 +32,7 @@ class CropDataset(Dataset):
 
     Args:
         images: triples (vis, ir, mask) of uint8 (H, W); a map after them comes as a fourth tensor, in [0, 1].
+        names: of the images, for `origin`; by default their numbers.
         size: side of a crop in pixels; smaller images are left out.
         seed, epoch: choose places and orientations.
         crops: how many there are of an image, in how many orientations.
@@ -41,12 +42,21 @@ class CropDataset(Dataset):
     """
 
     def __init__(
-        self, images: Sequence[Triple], *, size: int, seed: int = 0, epoch: int = 0, crops: Crops = CROPS
+        self,
+        images: Sequence[Triple],
+        names: Sequence[str] = (),
+        *,
+        size: int,
+        seed: int = 0,
+        epoch: int = 0,
+        crops: Crops = CROPS,
     ) -> None:
-        self.images = [image for image in images if min(image[0].shape) >= size]
-        if not self.images:
+        large = [i for i, image in enumerate(images) if min(image[0].shape) >= size]
+        if not large:
             largest = max(min(image[0].shape) for image in images)
             raise ValueError(f"crops of {size}x{size} pixels; expected at most {largest}, the largest image's side")
+        self.images = [images[i] for i in large]
+        self.names = [names[i] if names else f"image {i}" for i in large]
         self.size, self.seed, self.epoch, self.orientations = size, seed, epoch, crops.orientations
         counts = [min(crops.most, crops_of(vis.shape, size)) for vis, *_ in self.images]
         self.source = [i for i, count in enumerate(counts) for _ in range(count)]
@@ -55,13 +65,25 @@ class CropDataset(Dataset):
         return len(self.source)
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        random = np.random.default_rng((self.seed, self.epoch, index))
+        top, left, way = self._place(index)
         image = self.images[self.source[index]]
-        top, left = (random.integers(0, length - self.size + 1) for length in image[0].shape)
         crop = np.stack([part[top : top + self.size, left : left + self.size] for part in image])  # (3 or 4, S, S)
-        crop = oriented(crop, self.orientations - 1 - int(random.random() * self.orientations))
-        vis, ir, mask, *maps = torch.from_numpy(np.ascontiguousarray(crop)).float()[:, None]  # each (1, S, S)
+        crop = np.ascontiguousarray(oriented(crop, way))
+        vis, ir, mask, *maps = torch.from_numpy(crop).float()[:, None]  # each (1, S, S)
         return vis / 255, ir / 255, mask, *(x / 255 for x in maps)
+
+    def origin(self, index: int) -> str:
+        """Which image a crop is of, where it lies there, in pixels, and how it is turned (see `oriented`)."""
+        top, left, way = self._place(index)
+        corner = f"{self.size}x{self.size} pixels from row {top}, column {left}"
+        return f"{self.names[self.source[index]]}: {corner}, orientation {way}"
+
+    def _place(self, index: int) -> tuple[int, int, int]:
+        """A crop's first row and column, and its orientation."""
+        random = np.random.default_rng((self.seed, self.epoch, index))
+        height, width = self.images[self.source[index]][0].shape
+        top, left = (int(random.integers(0, length - self.size + 1)) for length in (height, width))
+        return top, left, self.orientations - 1 - int(random.random() * self.orientations)
 
 
 def oriented(crop: np.ndarray, way: int) -> np.ndarray:
@@ -78,12 +100,15 @@ def crops_of(shape: tuple[int, ...], size: int) -> int:
     return max(1, round(math.sqrt(shape[0] * shape[1]) / size / 2))
 
 
-def read_images(roots: Iterable[Path], *, progress: bool = True) -> tuple[list[Triple], list[Triple], list[Refusal]]:
+def read_images(
+    roots: Iterable[Path], *, progress: bool = True
+) -> tuple[list[Triple], list[Triple], list[Refusal], list[str]]:
     """Read every pair below the given folders as 8-bit luminance.
 
     Returns:
         training images, held-out images (every tenth, chosen by the file's stem, so that one scene stored at two sizes
-        falls on one side), and the refusals. An image is a triple (vis, ir, mask) of uint8 (H, W).
+        falls on one side), the refusals, and the names of the training images, `<set>/<stem>`. An image is a triple
+        (vis, ir, mask) of uint8 (H, W).
 
     Raises:
         PairError: a root is no folder of pairs, or not one pair could be read.
@@ -97,18 +122,19 @@ def read_images(roots: Iterable[Path], *, progress: bool = True) -> tuple[list[T
             masks = find_masks(found.vis_dir.parent, TARGETS) if found.pairs else None
             for pair in found.pairs:
                 bar.update()
+                name = f"{found.name}/{pair.name}"
                 try:
                     image = read_image(pair, masks)
                 except ImageError as error:
-                    refused.append(Refusal(f"{found.name}/{pair.name}", str(error)))
+                    refused.append(Refusal(name, str(error)))
                     continue
-                (held_out if zlib.crc32(pair.name.encode()) % HELD_OUT == 0 else train).append(image)
+                (held_out if zlib.crc32(pair.name.encode()) % HELD_OUT == 0 else train).append((name, image))
     if not train:
         train, held_out = held_out, []
     if not train:
         reasons = f"; {len(refused)} refused, the first {refused[0]}" if refused else ""
         raise PairError(f"no readable pair to train on; expected at least one{reasons}")
-    return train, held_out, refused
+    return [image for _, image in train], [image for _, image in held_out], refused, [name for name, _ in train]
 
 
 def read_image(pair: Pair, masks: Masks) -> Triple:

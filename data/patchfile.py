@@ -187,6 +187,10 @@ class PatchDataset(Dataset):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         return self._read(self._own_file(), index)
 
+    def origin(self, index: int) -> str:
+        """Which patch of which file it is."""
+        return f"{self.path}: patch {self._indices[index]}"
+
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_file": None, "_pid": 0}
 

@@ -58,6 +58,10 @@ class PatchesWithMap(Dataset):
         vis, ir, mask = self.patches[index]
         return vis, ir, mask, self.ir_map(ir[None])[0]
 
+    def origin(self, index: int) -> str:
+        """Which patch of which file it is."""
+        return self.patches.origin(index)
+
 
 class CropSource:
     """Random crops of whole images; other ones in every epoch.
@@ -69,6 +73,7 @@ class CropSource:
         name: where the images come from.
         crops: how many there are of an image, in how many orientations.
         ir_map: gives a fourth tensor, made of each whole infrared image and cropped with it.
+        names: of the images to train on, by default their numbers.
     """
 
     size = None  # as the recipe wants
@@ -83,9 +88,11 @@ class CropSource:
         name: str,
         crops: Crops = CROPS,
         ir_map: IrMap | None = None,
+        names: Sequence[str] = (),
     ) -> None:
         self.held_out, self.refused, self.seed, self.name = held_out, refused, seed, name
         self.crops, self.ir_map = crops, ir_map
+        self.names = names or [f"image {i}" for i in range(len(images))]
         self.images = [(*image, eight_bit_map(ir_map, image[1])) for image in images] if ir_map else images
 
     def __str__(self) -> str:
@@ -96,7 +103,7 @@ class CropSource:
 
     def epoch(self, epoch: int, size: int) -> Dataset:
         """The crops of `size` pixels to draw in an epoch."""
-        return CropDataset(self.images, size=size, seed=self.seed, epoch=epoch, crops=self.crops)
+        return CropDataset(self.images, self.names, size=size, seed=self.seed, epoch=epoch, crops=self.crops)
 
 
 Source = PatchSource | CropSource
@@ -145,9 +152,9 @@ def from_folders(
 ) -> CropSource:
     """Crops of every pair below the given folders. Raises PairError as `data.crops.read_images` does."""
     roots = list(roots)
-    train, held_out, refused = read_images(roots, progress=progress)
+    train, held_out, refused, names = read_images(roots, progress=progress)
     name = ", ".join(map(str, roots))
-    return CropSource(train, held_out, refused, seed=seed, name=name, crops=crops, ir_map=ir_map)
+    return CropSource(train, held_out, refused, seed=seed, name=name, crops=crops, ir_map=ir_map, names=names)
 
 
 def rendered(
@@ -157,5 +164,5 @@ def rendered(
     scenes = rendered_pairs(count, seed=seed, height=size, width=size)
     images = [(np.rint(grey(scene.vis) * 255).astype(np.uint8), scene.ir, scene.mask) for scene in scenes]
     held_out = max(1, count // 10)
-    train, name = images[held_out:], "rendered scenes"
-    return CropSource(train, images[:held_out], (), seed=seed, name=name, crops=crops, ir_map=ir_map)
+    train, name, names = images[held_out:], "rendered scenes", [f"scene {i}" for i in range(held_out, count)]
+    return CropSource(train, images[:held_out], (), seed=seed, name=name, crops=crops, ir_map=ir_map, names=names)

@@ -1,5 +1,6 @@
 """Crops are where seed, epoch and index put them, registered, and in range; images are read or refused by name."""
 
+import re
 import zlib
 
 import cv2
@@ -116,7 +117,7 @@ def folder(tmp_path):
 
 
 def test_pairs_are_read_as_luminance_with_their_targets_as_masks(folder):
-    train, held_out, _ = read_images([folder])
+    train, held_out, *_ = read_images([folder])
     vis, ir, mask = train[[zlib.crc32(str(i).encode()) % HELD_OUT > 0 for i in range(2)].count(True) - 1]
     expected = cv2.imread(str(folder / "vi" / "1.png"))[..., ::-1] @ np.array([0.299, 0.587, 0.114])
     assert np.abs(vis - expected).max() <= 1 and vis.dtype == ir.dtype == mask.dtype == np.uint8
@@ -126,14 +127,30 @@ def test_pairs_are_read_as_luminance_with_their_targets_as_masks(folder):
 
 
 def test_what_cannot_be_read_is_refused_by_name_and_the_rest_goes_on(folder):
-    train, held_out, refused = read_images([folder])
-    assert len(train) + len(held_out) == 27
+    train, held_out, refused, names = read_images([folder])
+    assert len(train) + len(held_out) == 27 and len(names) == len(train)
     assert sorted(refusal.name for refusal in refused) == ["3.png", "set/2", "set/4"]
     assert "expected one size" in next(refusal.reason for refusal in refused if refusal.name == "set/4")
 
 
+def test_a_crop_tells_its_image_and_place(folder):
+    train, _, _, names = read_images([folder])
+    crops = CropDataset(train, names, size=8, seed=3, crops=Crops(orientations=8))
+    for index in range(len(crops)):
+        name, row, column, way = re.match(
+            r"set/(\d+): 8x8 pixels from row (\d+), column (\d+), orientation (\d)", crops.origin(index)
+        ).groups()
+        ir = cv2.imread(str(folder / "ir" / f"{name}.png"), cv2.IMREAD_GRAYSCALE)
+        crop = oriented(ir[int(row) :, int(column) :][:8, :8], int(way))
+        assert np.array_equal((crops[index][1][0] * 255).round(), crop)
+
+
+def test_a_crop_of_a_larger_image_than_others_still_tells_its_own_name():
+    assert CropDataset([ramp(4, 4), ramp(9, 9)], ["small", "large"], size=8).origin(0).startswith("large: 8x8 pixels")
+
+
 def test_about_a_tenth_is_held_out_and_one_stem_always_falls_on_one_side(folder, tmp_path):
-    train, held_out, _ = read_images([folder])
+    train, held_out, *_ = read_images([folder])
     assert 1 <= len(held_out) <= 6
     (tmp_path / "again").mkdir()
     (folder / "vi").rename(tmp_path / "again" / "visible")
@@ -152,7 +169,7 @@ def test_if_every_image_would_be_held_out_they_are_trained_on(folder):
     for path in [*folder.glob("vi/*"), *folder.glob("ir/*")]:
         if path.stem not in held_out:
             path.unlink()
-    train, rest, refused = read_images([folder])
+    train, rest, refused, _ = read_images([folder])
     assert len(train) == len(held_out) and not rest and not refused
 
 
