@@ -1,0 +1,55 @@
+"""The command line of the training script."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import net
+from net.ablation import PARTS
+from net.fuser import PRECISIONS
+from utils import failures
+from utils.options import not_negative, positive, positive_number, whole
+
+DEFAULT_H5 = Path("data/MSRS_train_imgsize_128_stride_200.h5")
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The options of a training, all checked that can be checked without reading data; a wrong one ends the program."""
+    methods = {name: method for name, method in net.METHODS.items() if method.learns}
+    recipes = "; ".join(f"{name}: {', '.join(method.recipes)}" for name, method in methods.items())
+    about = "Train CMMDL or one of its siblings"
+    parser = failures.Parser(description=about, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--method", choices=methods, default="cmmdl", help="what to train")
+    parser.add_argument("--recipe", "--task", help=f"one of the method's, by default its first ({recipes})")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--h5", type=Path, default=DEFAULT_H5, help="patch file, see python -m data.patches")
+    where.add_argument("--data", type=Path, action="append", metavar="DIR", help="pair folders to crop; repeatable")
+    where.add_argument("--demo", action="store_true", help="crop from rendered scenes")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="where the numbered run folder goes")
+    parser.add_argument("--epochs", type=positive, help="default: the recipe's")
+    parser.add_argument("--batch-size", type=whole(2), help="per process; default: the recipe's")
+    parser.add_argument("--lr", type=positive_number, help="default: the recipe's")
+    parser.add_argument("--size", type=whole(3), help="side of random crops; default: the recipe's")
+    parser.add_argument("--dim", type=whole(2, 1024), help="feature channels; default: as --init has, or the method")
+    parser.add_argument("--without", action="append", metavar="PART", help="leave a part of the network out (CMMDL: " +
+                        ", ".join(PARTS) + "); repeatable")  # fmt: skip
+    parser.add_argument("--init", type=Path, metavar="WEIGHTS", help="start from these weights")
+    parser.add_argument("--resume", default="auto", help="auto: go on with the newest unfinished run of the same "
+                        "arguments; none: start anew; or a checkpoint")  # fmt: skip
+    parser.add_argument("--save-seconds", type=not_negative, default=300, help="between checkpoints within an epoch")
+    parser.add_argument("--checkpoint-activations", action="store_true", help="less memory, more time")
+    parser.add_argument("--compile", action="store_true", help="torch.compile, for GPUs: slow to start, then faster")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--workers", type=whole(0, 256), default=0, help="loader processes; a GPU wants some 8")
+    parser.add_argument("--seed", type=not_negative, default=42)
+    args = parser.parse_args(argv)
+    known = methods[args.method].recipes
+    args.recipe = args.recipe or next(iter(known))
+    if args.recipe not in known:
+        parser.error(f"argument --recipe: invalid choice: {args.recipe!r}; {args.method} has {', '.join(known)}")
+    if args.init and args.without:
+        parser.error("argument --without: builds a new network; it does not go with --init")
+    if args.size and not (args.data or args.demo):
+        parser.error("argument --size: goes with --data or --demo; the patches of a file have their size")
+    return args
