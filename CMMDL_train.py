@@ -34,7 +34,7 @@ from net.fuser import pick_device
 from net.method import Method, lay_out
 from net.objective import Batch, Objective
 from net.recipe import Recipe
-from utils import distributed, failures, runs
+from utils import distributed, failures, provenance, runs
 from utils.board import Board
 from utils.checkpoints import Training, seed_everything
 from utils.distributed import World
@@ -93,7 +93,7 @@ def train(args: argparse.Namespace, world: World) -> bool:
     seed_everything(args.seed + world.rank)
     checkpoint = runs.find(args, world)
     processes = training.restore(checkpoint) if checkpoint else world.size
-    folder = runs.enter(args, checkpoint, world)
+    folder = runs.enter(args, checkpoint, world, data=lambda: provenance.digests(source, args.init))
     log.info("%s: recipe %s, %s, %d process(es) on %s", folder, args.recipe, source, world.size, world.device.type)
     if recipe.iterations and not args.epochs:
         log.info("%d iterations are %d epochs of this data", recipe.iterations, recipe.epochs)

@@ -2,19 +2,17 @@
 
 import json
 import logging
-import platform
 import re
-import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-import torch
 from tqdm import tqdm
 
+from utils import provenance
 from utils.distributed import World
-from utils.files import write_text
 
 LAST = "last.pth"
 ARGUMENTS = "arguments.json"
@@ -58,24 +56,31 @@ def unfinished(out: Path, arguments: dict[str, Any]) -> Path | None:
 def started_with(folder: Path, arguments: dict[str, Any]) -> bool:
     """Whether a run computes what these arguments say."""
     try:
-        found = json.loads((folder / ARGUMENTS).read_text(encoding="utf-8"))["arguments"]
-        return important(found) == important(arguments)
+        return important(begun_with(folder)["arguments"]) == important(arguments)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no file of ours
         return False
 
 
-def enter(args: Namespace, checkpoint: Path | None, world: World) -> Path:
+def begun_with(folder: Path) -> dict[str, Any]:
+    """What a run's folder holds for repeating it. Raises OSError or ValueError where it holds none."""
+    return json.loads((folder / ARGUMENTS).read_text(encoding="utf-8"))
+
+
+def enter(
+    args: Namespace, checkpoint: Path | None, world: World, data: Callable[[], dict[str, Any]] = dict
+) -> Path:
     """The run folder to write to, the same in every process: that of the checkpoint, or a new one.
 
-    In the main process it is locked against other trainings and holds the arguments, and the log goes there too.
+    In the main process it is locked against other trainings, the log goes there too, and it holds what is needed to
+    repeat the run; where it goes on with other data than `data()` told when it began, a warning says so.
 
     Raises:
         OSError: it cannot be written, or another training is writing there.
     """
-    return world.broadcast(_enter(args, checkpoint, world) if world.is_main else None)
+    return world.broadcast(_enter(args, checkpoint, world, data()) if world.is_main else None)
 
 
-def _enter(args: Namespace, checkpoint: Path | None, world: World) -> Path:
+def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[str, Any]) -> Path:
     known = checkpoint is not None and (checkpoint.parent / ARGUMENTS).exists()
     folder = checkpoint.parent if known else new(args.out, args.method)
     file = logging.FileHandler(folder / "log.txt", encoding="utf-8")
@@ -83,7 +88,9 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World) -> Path:
     log.addHandler(file)
     lock(file.stream, folder)
     if args.resume != "auto" or not known:
-        describe(folder, plain(args), world)
+        provenance.describe(folder / ARGUMENTS, plain(args), world, data)
+    elif begun_with(folder).get("data", data) != data:
+        log.warning("the data have changed since this began: the weights will not be those of an undisturbed training")
     (folder / FINISHED).unlink(missing_ok=True)
     for half in folder.glob(".*.part"):  # what a killed process was writing
         half.unlink()
@@ -133,32 +140,6 @@ def plain(args: Namespace) -> dict[str, Any]:
 def important(arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments that decide what a training computes."""
     return {key: value for key, value in arguments.items() if key not in UNIMPORTANT}
-
-
-def describe(folder: Path, arguments: dict[str, Any], world: World) -> None:
-    """Write what is needed to repeat a run: arguments, number of processes, versions and the commit."""
-    content = {
-        "arguments": arguments,
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "processes": world.size,
-        "commit": commit(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "machine": torch.cuda.get_device_name() if world.device.type == "cuda" else platform.machine(),
-    }
-    write_text(folder / ARGUMENTS, json.dumps(content, indent=2) + "\n")
-
-
-def commit() -> str | None:
-    """The commit of this source tree, marked where files differ from it; None outside a git checkout."""
-    try:
-        answer = subprocess.run(
-            ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip()
 
 
 def finish(folder: Path) -> None:

@@ -17,17 +17,19 @@ import CMMDL_train as script
 import net
 from net.cmmdl_training import PAPER
 from net.objective import Phase
+from utils.files import sha256
 
 
-def test_a_run_folder_holds_arguments_log_history_curves_and_checkpoints(train, tmp_path, monkeypatch, capsys):
+def test_a_run_folder_holds_arguments_log_history_curves_and_checkpoints(train, h5, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(script, "KEEP_EVERY", 3)
     assert train("--epochs", 4) == 0
     folder = tmp_path / "000-cmmdl"
     assert {path.name.split(".")[0] for path in folder.iterdir()} == {
         "CMMDL", "arguments", "epoch_003", "events", "finished", "history", "last", "log"
     }  # fmt: skip
-    arguments = json.loads((folder / "arguments.json").read_text())["arguments"]
+    arguments, data = map(json.loads((folder / "arguments.json").read_text()).get, ("arguments", "data"))
     assert (arguments["epochs"], arguments["batch_size"], arguments["lr"]) == (4, 2, 1e-4)
+    assert data == {"patches": 8, "bytes": h5.stat().st_size, "sha256": sha256(h5)}
     log = (folder / "log.txt").read_text()
     assert "epoch 4/4: lr 0.0001, total" in log and "left" in log and "patches/s" in log
     assert log.count("epoch") == capsys.readouterr().err.count("epoch")

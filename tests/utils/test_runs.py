@@ -7,6 +7,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -55,8 +56,22 @@ def test_a_number_taken_by_another_training_meanwhile_is_skipped(args, monkeypat
 def test_the_arguments_are_kept_with_versions_and_commit(args):
     found = json.loads((begin(args) / runs.ARGUMENTS).read_text())
     assert found["arguments"]["lr"] == 1e-4 and found["arguments"]["data"] == ["a", "b"]
-    assert found["processes"] == 1 and found["torch"] == torch.__version__
+    assert found["processes"] == 1 and found["threads"] == torch.get_num_threads()
+    assert found["packages"]["torch"] == torch.__version__ and found["packages"]["numpy"] == np.__version__
     assert {"command", "commit", "python", "machine"} <= found.keys()
+
+
+def test_a_run_that_goes_on_with_other_data_says_so(args, capsys):
+    def go_on(checkpoint: Path | None, sha256: str) -> str:
+        runs.open_log()
+        folder = runs.enter(args, checkpoint, ALONE, data=lambda: {"sha256": sha256})
+        runs.close_log()
+        assert json.loads((folder / runs.ARGUMENTS).read_text())["data"] == {"sha256": "a"}
+        return capsys.readouterr().err
+
+    checkpoint = args.out / "000-cmmdl" / runs.LAST
+    assert go_on(None, "a") == go_on(checkpoint, "a") == ""
+    assert go_on(checkpoint, "b").startswith("the data have changed since this began: ")
 
 
 def test_auto_finds_the_newest_unfinished_run_with_the_same_arguments(args):

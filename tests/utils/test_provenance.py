@@ -1,0 +1,57 @@
+"""The digests by which the data of a training are known again."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from data.patchfile import PatchWriter
+from data.sources import CropSource, PatchSource, rendered
+from net.baselines.mlfuse_training import visual_saliency
+from utils.provenance import PACKAGES, digests, version
+
+IMAGE = np.arange(3 * 4 * 6, dtype=np.uint8).reshape(3, 4, 6)
+
+
+def digest(images: list, names: list[str]) -> str:
+    return digests(CropSource(images, [], (), seed=0, name="images", names=names))["sha256"]
+
+
+def test_a_patch_file_is_known_by_its_digest_and_size(tmp_path):
+    path = tmp_path / "patches.h5"
+    with PatchWriter(path, size=8) as writer:
+        writer.add(*np.full((3, 8, 8), 0.5, np.float32))
+    content = path.read_bytes()
+    expected = {"patches": 1, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    assert digests(PatchSource(path)) == digests(PatchSource(path, visual_saliency)) == expected
+
+
+def test_images_are_known_by_names_sizes_and_pixels():
+    other = IMAGE.copy()
+    other[2, 3, 5] ^= 1  # the last pixel of the mask
+    turned = [part.reshape(6, 4) for part in IMAGE]
+    again, *changed = (
+        digest(*given)
+        for given in [([IMAGE], ["a"]), ([other], ["a"]), ([turned], ["a"]), ([IMAGE], ["b"]), ([IMAGE] * 2, ["a"] * 2)]
+    )
+    assert again == digest([tuple(IMAGE.copy())], ["a"]) and again not in changed and len(set(changed)) == 4
+    assert again == hashlib.sha256(b"a\n4 6\n" + IMAGE.tobytes()).hexdigest()
+
+
+def test_a_map_that_follows_from_the_images_does_not_count():
+    plain, mapped = (rendered(seed=1, count=3, size=32, ir_map=ir_map) for ir_map in (None, visual_saliency))
+    assert digests(plain) == digests(mapped)
+    assert digests(plain)["images"] == 2 and digests(plain) != digests(rendered(seed=2, count=3, size=32))
+
+
+def test_the_weights_that_a_training_starts_from_count(tmp_path):
+    (tmp_path / "start.pth").write_bytes(b"weights")
+    found = digests(rendered(seed=1, count=3, size=32), tmp_path / "start.pth")
+    assert found["init_sha256"] == hashlib.sha256(b"weights").hexdigest()
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_each_package_has_a_version(name):
+    assert version(name)
+    assert version("torch") == torch.__version__ and version("no-such-package") is None

@@ -1,0 +1,81 @@
+"""What is needed to repeat a training: arguments, versions, the commit, and digests of what it was given."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from data.sources import PatchSource, Source
+from utils.distributed import World
+from utils.files import sha256, write_text
+
+PACKAGES = ("torch", "numpy", "h5py", "opencv-python-headless")  # that pixels and weights pass through
+PARTS = 3  # of an image that are digested: vis, ir and mask; a map follows from them
+
+
+def describe(path: Path, arguments: dict[str, Any], world: World, data: Mapping[str, Any]) -> None:
+    """Write it all to a JSON file. Raises OSError if it cannot be written."""
+    content = {
+        "arguments": arguments,
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "data": data,
+        "processes": world.size,
+        "threads": torch.get_num_threads(),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "machine": torch.cuda.get_device_name() if world.device.type == "cuda" else platform.machine(),
+    }
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def digests(source: Source, init: Path | None = None) -> dict[str, Any]:
+    """What tells the data of a training, and the weights it starts from, from any others.
+
+    Of a patch file that is its SHA-256; of images the SHA-256 of `digest_of_images`, over what is trained on once they
+    are read: the time is that of digesting the memory they take, whatever their files are.
+    """
+    if isinstance(source, PatchSource):
+        found = {"patches": len(source.dataset), "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
+    else:
+        found = {"images": len(source.images), "sha256": digest_of_images(source.names, source.images)}
+    return found | ({"init_sha256": sha256(init)} if init else {})
+
+
+def digest_of_images(names: list[str], images: list[tuple[np.ndarray, ...]]) -> str:
+    """The SHA-256 over each image's name, height and width, and its pixels of vis, ir and mask, uint8, in order."""
+    digest = hashlib.sha256()
+    for name, image in zip(names, images, strict=True):
+        height, width = image[0].shape
+        digest.update(f"{name}\n{height} {width}\n".encode("utf-8", "surrogateescape"))
+        for part in image[:PARTS]:
+            digest.update(np.ascontiguousarray(part))
+    return digest.hexdigest()
+
+
+def version(package: str) -> str | None:
+    """The installed version of a package, None if it was not installed as one."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    """The commit of this source tree, marked where files differ from it; None outside a git checkout."""
+    try:
+        answer = subprocess.run(
+            ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
