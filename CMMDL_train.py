@@ -21,7 +21,6 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -38,6 +37,7 @@ from utils import distributed, failures, provenance, runs
 from utils.board import Board
 from utils.checkpoints import Training, seed_everything
 from utils.distributed import World
+from utils.divergence import diverged
 from utils.ema import MovingAverage
 from utils.interrupt import StopRequest, leave_signals_to_parent
 from utils.memory import keep_freed_memory
@@ -46,10 +46,6 @@ from utils.training_options import parse
 
 KEEP_EVERY = 10  # epochs between checkpoints that stay
 INTERRUPTED = 130  # exit status
-
-
-class Diverged(ValueError):
-    """The loss or its gradient is no longer a number."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -149,7 +145,7 @@ def train_one_epoch(
         loader, desc=f"epoch {epoch + 1}/{recipe.epochs}", initial=training.step, total=steps, unit="step",
         leave=False, disable=None if world.is_main else True,
     )  # fmt: skip
-    for batch in bar:
+    for indices, batch in zip(loader.batch_sampler, bar, strict=True):
         training.lr = [recipe.lr_at(epoch, training.step / steps, part) for part in recipe.parts(training.model)]
         batch = Batch(*(x.to(world.device, non_blocking=True) for x in batch))  # (B, 1, S, S) each
         loss = objective(batch, precision)
@@ -163,7 +159,8 @@ def train_one_epoch(
         *values, norm, stop_now, save_now = shared
         terms = dict(zip(loss, values, strict=True))
         if not all(map(math.isfinite, shared)):
-            raise Diverged(divergence(terms, norm, training, board.folder / LAST))
+            patches = {index: loader.dataset.origin(index) for index in indices}
+            raise diverged(terms | {"gradient norm": norm}, loss, batch, patches, training, board.folder)
         training.end_step(terms)
 
         board.after_step(terms, len(batch.vis) * world.size)
@@ -175,16 +172,6 @@ def train_one_epoch(
             training.save(board.folder / LAST)
             saved = time.monotonic()
     return True
-
-
-def divergence(terms: dict[str, float], norm: float, training: Training, last: Path) -> str:
-    """What to tell about a loss or gradient that is not finite."""
-    found = ", ".join(f"{name} {value:g}" for name, value in (terms | {"gradient norm": norm}).items())
-    way_out = f"go on from {last}, which is from before it, with" if last.exists() else "try"
-    return (
-        f"the loss or its gradient is not finite in epoch {training.epoch + 1}, step {training.step + 1} ({found}); "
-        f"{way_out} a lower --lr or --precision fp32"
-    )
 
 
 def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sources.Source:

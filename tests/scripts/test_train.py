@@ -15,6 +15,7 @@ from trainings import SMALL, assert_one_sentence, assert_same_training, checkpoi
 
 import CMMDL_train as script
 import net
+from data.patchfile import PatchDataset
 from net.cmmdl_training import PAPER
 from net.objective import Phase
 from utils.files import sha256
@@ -110,10 +111,17 @@ def test_training_can_start_from_weights_whose_width_counts(train, tmp_path, sma
     torch.testing.assert_close(state["model"]["encoder.embed.weight"], small.state_dict()["encoder.embed.weight"])
 
 
-def test_a_loss_that_is_not_finite_stops_the_training_and_spares_the_checkpoint(train, tmp_path, capsys):
+def test_a_loss_that_is_not_finite_stops_the_training_spares_the_checkpoint_and_keeps_the_batch(
+    train, h5, tmp_path, capsys
+):
     assert train("--epochs", 3, "--lr", "1e30", "--save-seconds", 0) == 1
     last = tmp_path / "000-cmmdl" / "last.pth"
-    assert_one_sentence(capsys.readouterr().err, "not finite in epoch 1, step 2", str(last), "lower --lr")
+    kept = last.parent / "not_finite_epoch_001_step_00002"
+    assert_one_sentence(capsys.readouterr().err, "not finite in epoch 1, step 2", str(kept), str(last), "lower --lr")
+    patches = json.loads((kept / "process_0.json").read_text())["patches"]
+    source = PatchDataset(h5)
+    for patch, vis in zip(patches, np.load(kept / "process_0.npz")["vis"], strict=True):
+        assert patch["origin"] == f"{h5}: patch {patch['index']}" and np.array_equal(vis, source[patch["index"]][0])
     state = checkpoint(last)
     assert state["steps"] == 1 and all(x.isfinite().all() for x in state["model"].values())
     assert "not finite" in (tmp_path / "000-cmmdl" / "log.txt").read_text()

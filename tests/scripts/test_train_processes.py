@@ -1,5 +1,6 @@
 """The training script in two processes under torchrun: interrupted, killed, and with one process in trouble."""
 
+import json
 import os
 import random
 import signal
@@ -151,6 +152,10 @@ def test_a_loss_that_is_not_finite_stops_both_processes_with_one_message(patches
     assert launch.status == 1
     assert_one_sentence(launch.errors, "not finite in epoch 1, step 2", "which is from before it")
     assert checkpoint(launch.last)["steps"] == 1
+    kept = launch.last.parent / "not_finite_epoch_001_step_00002"
+    assert str(kept) in launch.errors
+    shares = [json.loads((kept / f"process_{rank}.json").read_text())["patches"] for rank in range(2)]
+    assert len({patch["origin"] for share in shares for patch in share}) == 4  # two patches of each process
 
 
 @pytest.mark.slow
