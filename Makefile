@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FUZZ_SECONDS ?= 120
 
-.PHONY: demo app tables test test-all test-app test-export fuzz lint clean
+.PHONY: demo app tables test test-all test-app test-export fuzz lint lock clean
 
 demo: .venv/ready
 	$(BIN)/python CMMDL_test.py --data test_img --out result
@@ -42,8 +42,16 @@ fuzz: .venv/ready-test
 lint: .venv/ready-test
 	$(BIN)/ruff check .
 
-.venv/ready: requirements.txt
+# Every version again, after a change of requirements.txt; LOCK=--upgrade takes the newest that fit.
+lock: .venv/ready
+	$(BIN)/python -m pip install --quiet uv==0.13.9
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
+	  --no-emit-package torch --custom-compile-command "make lock" $(LOCK) requirements.txt -o requirements.lock
+
+# The lock has all but torch, whose build for this machine (CUDA or CPU) the index at hand decides.
+.venv/ready: requirements.txt requirements.lock
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	@touch $@
 
