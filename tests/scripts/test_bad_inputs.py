@@ -1,15 +1,14 @@
 """Whatever the three programs get by mistake: one sentence that names it, the documented status, the rest done."""
 
 import os
-import resource
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import material
 import pytest
 import torch
+from trainings import disk_of
 
 import CMMDL_test
 import CMMDL_train
@@ -43,17 +42,6 @@ def assert_one_sentence(errors, *words, kind="error: "):
     assert len(lines[0]) < 700, "a sentence"
     for word in words:
         assert word in lines[0]
-
-
-@contextmanager
-def disk_of(size):
-    """As if no file could grow beyond so many bytes."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 # Images: the bad pair is named, the good one fused

@@ -273,6 +273,15 @@ def test_checkpointed_activations_train_the_same_weights(train, tmp_path):
     assert_same_training(tmp_path / "000-cmmdl", tmp_path / "001-cmmdl")
 
 
+@pytest.mark.parametrize("data", ["patches", "crops"])
+def test_loader_processes_change_no_weight(train, tmp_path, shallow, data):  # noqa: ARG001
+    for workers in ("0", "2"):
+        options = ["--epochs", "1", "--workers", workers, "--resume", "none"]
+        crops = ["--demo", "--size", "64", "--out", str(tmp_path), "--dim", "16", "--batch-size", "8"]
+        assert (train(*options) if data == "patches" else script.main([*crops, *options])) == 0
+    assert_same_training(tmp_path / "000-cmmdl", tmp_path / "001-cmmdl")
+
+
 @pytest.mark.slow
 def test_a_compiled_training_follows_the_eager_one(train, tmp_path):
     assert train("--epochs", 1) == 0

@@ -2,94 +2,27 @@
 
 import json
 import os
-import random
 import signal
-import subprocess
-import sys
+import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from launches import ONE_NODE, Launch, finish
 from trainings import SMALL, assert_one_sentence, assert_same_training, checkpoint, write_patches
 
 import CMMDL_train as script
 from net.cmmdl_losses import structure_loss
 from net.cmmdl_training import BEST as BEST_RECIPE
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in Linux's /proc")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in Linux's /proc"),
+    pytest.mark.timeout(3600),  # a launch has limits of its own
+]
 BEST = ["--recipe", "best", "--epochs", "3"]
-SECONDS = 120  # the longest that anything here may take; it takes some five
-
-
-class Launch:
-    """The script on `h5` in two processes; what it says is in `errors` once it has ended.
-
-        with Launch(h5, out, "--epochs", 3) as launch: ...
-    """
-
-    def __init__(
-        self, h5: Path, out: Path, *options: object, launcher: tuple[str, ...] = (), name: str = "cmmdl"
-    ) -> None:
-        self.last, self.errors = out / f"000-{name}" / "last.pth", ""
-        script_and_options = ["CMMDL_train.py", "--h5", h5, "--out", out, *SMALL, "--save-seconds", "0", *options]
-        launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *launcher)
-        self.process = subprocess.Popen(
-            [sys.executable, *launcher, *map(str, script_and_options)],
-            cwd=Path(script.__file__).parent, stderr=subprocess.PIPE, text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
-        )  # fmt: skip
-
-    def __enter__(self) -> "Launch":
-        return self
-
-    def __exit__(self, error: type | None, *_: object) -> None:
-        if error:
-            self.kill()
-        try:
-            self.errors += self.process.communicate(timeout=SECONDS)[1]
-        finally:
-            self.kill()
-
-    @property
-    def status(self) -> int:
-        return self.process.returncode
-
-    def workers(self) -> dict[str, int]:
-        """The process of each rank."""
-        return {rank_of(pid): pid for pid in children(self.process.pid)}
-
-    def kill(self) -> None:
-        """End every process at once, as a power cut does."""
-        for pid in (*children(self.process.pid), self.process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-    def at(self, steps: int, action: Callable[[], None]) -> None:
-        """Do something once a checkpoint has so many steps; every checkpoint on the way has to be a whole one."""
-        deadline, seen, done = time.monotonic() + SECONDS, None, 0
-        while done < steps:
-            assert self.process.poll() is None and time.monotonic() < deadline, f"no checkpoint after step {steps}"
-            time.sleep(0.02)
-            if self.last.exists() and (written := self.last.stat().st_mtime_ns) != seen:
-                seen, done = written, checkpoint(self.last)["steps"]
-        action()
-
-
-def children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
-
-
-def rank_of(pid: int) -> str:
-    environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    return next((entry[5:].decode() for entry in environment if entry.startswith(b"RANK=")), "")
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +35,6 @@ def patches(tmp_path_factory) -> Path:
 def undisturbed_pair(patches, tmp_path_factory) -> Path:
     """The run folder of a training in two processes that nothing interrupted."""
     return finish(patches, tmp_path_factory.mktemp("undisturbed"), *BEST)
-
-
-def finish(h5: Path, out: Path, *options: object, name: str = "cmmdl") -> Path:
-    """Train to the end; the run folder."""
-    with Launch(h5, out, *options, name=name) as launch:
-        pass
-    assert launch.status == 0, launch.errors
-    return launch.last.parent
 
 
 def test_two_processes_average_their_gradients_and_their_losses(patches, undisturbed_pair):
@@ -136,13 +61,48 @@ def test_two_processes_average_their_gradients_and_their_losses(patches, undistu
 def test_with_one_process_killed_and_then_both_terminated_it_ends_as_if_undisturbed(
     patches, tmp_path, undisturbed_pair
 ):
-    with Launch(patches, tmp_path, *BEST, launcher=("--max-restarts", "1")) as launch:
+    with Launch(patches, tmp_path, *BEST, launcher=(*ONE_NODE, "--max-restarts", "1")) as launch:
         launch.at(2, lambda: os.kill(launch.workers()["1"], signal.SIGKILL))
         launch.at(6, launch.process.terminate)  # after torchrun has started both again
     assert_one_sentence(launch.errors, "another process of this training ended")
     assert "the same command goes on from here" in launch.errors
     assert checkpoint(launch.last)["steps"] < 12
     assert_same_training(finish(patches, tmp_path, *BEST), undisturbed_pair)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_if_one_process_dies_the_other_says_so_and_ends_within_a_minute(patches, tmp_path, rank):
+    with Launch(patches, tmp_path, *BEST) as launch:
+        launch.at(2, lambda: os.kill(launch.workers()[rank], signal.SIGKILL))
+        died = time.monotonic()
+    print(f"ended {time.monotonic() - died:.1f} s later")
+    assert launch.status == 1 and time.monotonic() - died < 60
+    assert_one_sentence(launch.errors, "another process of this training ended")
+
+
+@pytest.mark.slow
+def test_torchrun_restarts_what_died_and_it_ends_as_if_undisturbed(patches, tmp_path, undisturbed_pair):
+    with Launch(patches, tmp_path, *BEST, launcher=(*ONE_NODE, "--max-restarts", "2")) as launch:
+        launch.at(2, lambda: os.kill(launch.workers()["0"], signal.SIGKILL))
+        launch.at(6, lambda: os.kill(launch.workers()["1"], signal.SIGKILL))
+    assert launch.status == 0, launch.errors
+    assert_same_training(launch.last.parent, undisturbed_pair)
+
+
+@pytest.mark.slow
+def test_two_nodes_of_one_process_train_as_one_node_of_two(patches, tmp_path, undisturbed_pair):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    node = ("--nnodes", "2", "--nproc_per_node", "1", "--rdzv_backend", "c10d", "--rdzv_endpoint", f"127.0.0.1:{port}")
+    with (
+        Launch(patches, tmp_path, *BEST, launcher=node) as first,
+        Launch(patches, tmp_path, *BEST, launcher=node) as second,
+    ):
+        pass
+    assert (first.status, second.status) == (0, 0), first.errors + second.errors
+    assert [folder.name for folder in tmp_path.iterdir()] == ["000-cmmdl"]
+    assert_same_training(first.last.parent, undisturbed_pair)
 
 
 @pytest.mark.slow
@@ -172,10 +132,9 @@ def test_trouble_in_one_process_ends_both_with_its_message_alone(patches, tmp_pa
     broken.write_bytes(patches.read_bytes())
     with h5py.File(broken, "r+") as file:
         file["vis_patchs/5"][:] = np.nan
-    began = time.monotonic()
     with Launch(broken, tmp_path) as launch:
         pass
-    assert launch.status == 1 and time.monotonic() - began < 60
+    assert launch.status == 1
     assert_one_sentence(launch.errors, "broken.h5: vis_patchs/5 has values from nan")
 
 
@@ -184,20 +143,6 @@ def test_a_mistake_in_the_command_line_is_told_once(patches, tmp_path):
     with Launch(patches, tmp_path, "--lr", "0") as launch:
         pass
     assert_one_sentence(launch.errors, "argument --lr: '0'; expected a number above 0")
-
-
-@pytest.mark.slow
-def test_killed_twenty_times_at_random_moments_it_ends_as_if_undisturbed(patches, tmp_path):
-    long = ("--recipe", "best", "--epochs", "40")
-    undisturbed = finish(patches, tmp_path / "undisturbed", *long)
-    moments, steps = random.Random(0), 0
-    for _ in range(20):
-        with Launch(patches, tmp_path / "killed", *long) as launch:
-            launch.at(steps + 1, lambda: time.sleep(moments.uniform(0, 0.5)))
-            launch.kill()
-        steps = checkpoint(launch.last)["steps"]
-    assert steps < 160
-    assert_same_training(finish(patches, tmp_path / "killed", *long), undisturbed)
 
 
 @pytest.mark.slow

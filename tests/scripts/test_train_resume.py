@@ -5,10 +5,21 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from trainings import BEST, SMALL, assert_equal, assert_same_training, at_step, checkpoint, send
+from trainings import (
+    BEST,
+    SMALL,
+    assert_equal,
+    assert_one_sentence,
+    assert_same_training,
+    at_step,
+    checkpoint,
+    disk_of,
+    send,
+)
 
 import CMMDL_train as script
 from utils.board import Board
@@ -118,6 +129,19 @@ def test_a_checkpoint_from_elsewhere_is_gone_on_from_in_a_new_folder(train, tmp_
     assert checkpoint(tmp_path / "001-cmmdl" / "last.pth")["epoch"] == 2
 
 
+def test_a_full_disk_ends_the_training_with_the_checkpoint_before_intact(
+    train, tmp_path, monkeypatch, capsys, undisturbed
+):
+    last = tmp_path / "000-cmmdl" / "last.pth"
+    with monkeypatch.context() as patch, ExitStack() as disk:
+        patch.setattr(Board, "after_step", at_step(6, lambda: disk.enter_context(disk_of(100_000))))
+        assert train(*BEST, "--save-seconds", 0) == 1
+    assert_one_sentence(capsys.readouterr().err, f"{last}: could not be written", "an earlier checkpoint is intact")
+    assert checkpoint(last)["steps"] == 5 and not list(last.parent.glob(".*"))
+    assert train(*BEST) == 0
+    assert_same_training(last.parent, undisturbed)
+
+
 def test_what_a_killed_process_was_writing_is_removed(train, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Board, "after_step", at_step(1, send(signal.SIGTERM)))
@@ -177,5 +201,3 @@ def test_loader_processes_outlive_a_signal_to_the_whole_process_group(h5, tmp_pa
         errors = child.stderr.read()
     assert "the same command goes on from here" in errors and "Traceback" not in errors
     assert child.returncode == 130
-
-

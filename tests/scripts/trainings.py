@@ -1,8 +1,10 @@
 """What the tests of the training script share: its input, and what they ask of run folders and messages."""
 
 import os
+import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +77,14 @@ def at_step(number: int, action: Callable[[], None]) -> Callable[..., None]:
 def send(number: signal.Signals) -> Callable[[], None]:
     """What sends this process a signal."""
     return lambda: os.kill(os.getpid(), number)
+
+
+@contextmanager
+def disk_of(size: int) -> Iterator[None]:
+    """As if no file could grow beyond so many bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

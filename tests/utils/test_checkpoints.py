@@ -1,5 +1,6 @@
 """A checkpoint takes a training back to where it was, and is whole or not there."""
 
+import multiprocessing
 import random
 import resource
 
@@ -9,6 +10,7 @@ import torch
 
 import net
 from net.weights import WeightsError
+from tests.kills import freeze_amid_writing
 from utils.checkpoints import Training, get_random_states, seed_everything, set_random_states, write
 from utils.distributed import World
 from utils.ema import MovingAverage
@@ -171,7 +173,29 @@ def test_half_a_file_is_refused(tmp_path):
         begin().restore(tmp_path / "last.pth")
 
 
-# A full disk
+# A kill and a full disk
+
+
+def test_a_kill_amid_writing_leaves_the_checkpoint_before(tmp_path):
+    training = begin()
+    training.save(tmp_path / "last.pth")
+
+    def save_on_and_on() -> None:
+        while True:
+            training.steps += 1
+            training.save(tmp_path / "last.pth")
+
+    for _ in range(5):
+        writer = multiprocessing.get_context("fork").Process(target=save_on_and_on)
+        writer.start()
+        freeze_amid_writing(writer.pid, tmp_path)
+        writer.kill()
+        writer.join()
+        before = training.steps
+        training.restore(tmp_path / "last.pth")
+        assert training.steps >= before
+        (half,) = tmp_path.glob(".last.pth.*.part")
+        half.unlink()
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint_and_says_so(tmp_path):

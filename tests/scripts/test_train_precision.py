@@ -1,0 +1,35 @@
+"""Training in bf16 follows training in fp32."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import CMMDL_train as script
+from utils.board import Board
+
+STEPS, WINDOW = 200, 20  # the loss of a step is that of two crops: only means over some steps compare
+
+
+def smoothed_losses(out: Path, monkeypatch, precision: str, dim: int = 16) -> np.ndarray:
+    """The mean loss of each `WINDOW` steps in a row, of the first `STEPS` on crops of rendered scenes."""
+    losses, after_step = [], Board.after_step
+
+    def note(board: Board, terms: dict[str, float], patches: int) -> None:
+        losses.append(terms["total"])
+        after_step(board, terms, patches)
+
+    options = ["--size", "32", "--epochs", "10", "--batch-size", "2", "--dim", dim, "--precision", precision]
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "after_step", note)
+        assert script.main(["--demo", "--out", str(out), *map(str, options)]) == 0
+    assert len(losses) >= STEPS
+    return np.convolve(losses[:STEPS], np.full(WINDOW, 1 / WINDOW), mode="valid")
+
+
+@pytest.mark.slow
+def test_bf16_follows_the_loss_of_fp32_to_two_percent(tmp_path, monkeypatch):
+    exact, rough = (smoothed_losses(tmp_path, monkeypatch, precision) for precision in ("fp32", "bf16"))
+    off = np.abs(rough / exact - 1)
+    print(f"loss {exact[0]:.3f} to {exact[-1]:.3f}; bf16 off by {off.mean():.2%} on average, {off.max():.2%} at most")
+    assert 0 < off.max() < 0.02 and exact[-1] < 0.9 * exact[0]
