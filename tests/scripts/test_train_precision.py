@@ -28,6 +28,7 @@ def smoothed_losses(out: Path, monkeypatch, precision: str, dim: int = 16) -> np
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # two minutes of work; a busy machine takes longer
 def test_bf16_follows_the_loss_of_fp32_to_two_percent(tmp_path, monkeypatch):
     exact, rough = (smoothed_losses(tmp_path, monkeypatch, precision) for precision in ("fp32", "bf16"))
     off = np.abs(rough / exact - 1)
