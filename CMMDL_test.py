@@ -33,7 +33,7 @@ from utils.memory import keep_freed_memory
 from utils.metrics import PROTOCOLS
 from utils.options import UsageError, not_negative, positive, whole
 from utils.published import published
-from utils.scoring import Contender, Folder, Network, run_set
+from utils.scoring import Contender, Folder, Network, floor, run_set
 from utils.sets import describe, open_sets
 from utils.video import fuse_video
 
@@ -149,12 +149,6 @@ def open_contenders(args: argparse.Namespace) -> list[Contender]:
     if not args.no_metrics:
         contenders += floor(args.protocol, beside=args.method)
     return contenders
-
-
-def floor(protocol: str, beside: Sequence[str]) -> list[Network]:
-    """The rules without learning that every table shows, but for those that are among the methods `beside`."""
-    names = [method.name for method in net.METHODS.values() if not method.learns and method.name not in beside]
-    return [Network(name, net.Fuser(net.build(name), device="cpu"), protocol, is_floor=True) for name in names]
 
 
 def open_journal(contenders: Sequence[Contender], args: argparse.Namespace) -> Journal | None:

@@ -50,17 +50,18 @@ class Masks:
         path = self.files.get(stem)
         if path is None:
             return None
-        image = read_image(path)
-        if image.shape[:2] != shape:
-            found = f"{image.shape[1]}x{image.shape[0]}"
-            raise ImageError(f"{path}: {found}, its pair {shape[1]}x{shape[0]}; expected one size")
-        values = image.reshape(*shape, -1)[..., :3]  # without alpha
         if self.classes is None:
-            return (values > 0).any(-1)
-        if (values != values[..., :1]).any() or values.max() >= len(CLASSES):
-            found = f"colours or values up to {values.max()}"
-            raise ImageError(f"{path}: {found}; expected class numbers 0 to {len(CLASSES) - 1}")
-        return np.isin(values[..., 0], self.classes)
+            return (_values(path, shape) > 0).any(-1)
+        return np.isin(read_labels(path, shape), self.classes)
+
+
+def read_labels(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """The class numbers of a label file, uint8 (H, W), places in `CLASSES`. Raises ImageError for what does not fit."""
+    values = _values(path, shape)
+    if (values != values[..., :1]).any() or values.max() >= len(CLASSES):
+        found = f"colours or values up to {values.max()}"
+        raise ImageError(f"{path}: {found}; expected class numbers 0 to {len(CLASSES) - 1}")
+    return values[..., 0].astype(np.uint8)
 
 
 def find_masks(folder: Path, classes: tuple[int, ...]) -> Masks:
@@ -186,6 +187,15 @@ def _summary(tally: Tally) -> str:
         f"{tally.kept} patches kept, {tally.dropped} dropped for low contrast; "
         f"{tally.images} images ({tally.masked} with a mask), {tally.refused} inputs refused"
     )
+
+
+def _values(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """The pixels (H, W, C) of a mask or label file, without alpha. Raises ImageError for a size not its pair's."""
+    image = read_image(path)
+    if image.shape[:2] != shape:
+        found = f"{image.shape[1]}x{image.shape[0]}"
+        raise ImageError(f"{path}: {found}, its pair {shape[1]}x{shape[0]}; expected one size")
+    return image.reshape(*shape, -1)[..., :3]
 
 
 def _images_in(folder: Path, names: Sequence[str]) -> dict[str, Path]:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
+import net
 from data.images import EXTENSIONS, MAX_PIXELS, ImageError, read_image, write_image
 from data.kinds import BLENDED
 from data.pairs import Pair, PairFolder, Refusal
@@ -84,6 +85,12 @@ class Folder:
             sizes = f"{image.shape[1]}x{image.shape[0]}, its pair {ir.shape[1]}x{ir.shape[0]}"
             raise ImageError(f"{files[0]}: {sizes}; a fused image has its sources' size")
         return image
+
+
+def floor(protocol: str, beside: Sequence[str]) -> list[Network]:
+    """The rules without learning that every table shows, but for those that are among the methods `beside`."""
+    names = [method.name for method in net.METHODS.values() if not method.learns and method.name not in beside]
+    return [Network(name, net.Fuser(net.build(name), device="cpu"), protocol, is_floor=True) for name in names]
 
 
 @dataclass

@@ -1,0 +1,134 @@
+"""What can be told of labelled objects without a training: how they stand out, and how much of their edges is kept.
+
+    python -m downstream.contrast --data MSRS --fused DIR[=NAME] ... --out result/contrast
+
+For people and cars, by day and by night:
+
+    contrast   grey levels, 0 to 255: the absolute difference of an object's mean luminance and that of its surround,
+               averaged over the objects. An object is a connected part of a class, of `SMALLEST` pixels at least; its
+               surround are the unlabelled pixels within half the root of its area, `NEAREST` pixels at least.
+    ir, vi     percent, 0 to 98.7: how much of the infrared's, of the visible's edges inside the objects is kept, by the
+               measure of Qabf (Xydeas and Petrovic 2000), weighted by the source's Sobel strength, over all images.
+
+Neither says that something is recognised: inverting an image changes no contrast, and noise lowers no mean.
+"""
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from data.patches import CLASSES
+from downstream import tables
+from downstream.material import Material, open_contenders, open_labels, open_material, time_of
+from utils.failures import sentence
+from utils.inputs import eight_bit
+from utils.metrics import Image, grey, kept_edges
+from utils.options import UsageError, not_negative
+
+OBJECTS = ("person", "car")
+SMALLEST, NEAREST = 16, 3  # pixels
+TITLE = "Contrast of objects in grey levels, edges kept inside them in percent"
+CASES = [f"{name} {time}" for name in OBJECTS for time in ("day", "night")]
+COLUMNS = [f"{what} {case}" for what in ("contrast", "ir", "vi") for case in CASES]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line: 0 all done, 2 something cannot be used or written."""
+    parser = argparse.ArgumentParser(prog="python -m downstream.contrast", description="Objects in fused images")
+    add_inputs(parser, Path("result/contrast"))
+    args = parser.parse_args(argv)
+    try:
+        material = open_material(args.data, args.limit)
+        labels = open_labels(material, args.labels)
+        results = []
+        for contender in open_contenders(args.fused):
+            values = contrasts(material, labels, material.pictures(contender))
+            results.append(tables.Result(contender.name, values, is_floor=contender.is_floor))
+        tables.write(args.out, "contrast", results, COLUMNS, TITLE, printed=COLUMNS[: len(CASES)])
+    except (ValueError, OSError) as error:
+        print(f"error: {sentence(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def add_inputs(parser: argparse.ArgumentParser, out: Path) -> None:
+    """The options that all judges have."""
+    add = parser.add_argument
+    add("--data", type=Path, required=True, metavar="DIR", help="the pair folder, labels beside the sources")
+    add("--labels", type=Path, metavar="DIR", help="the labels where they lie elsewhere")
+    add("--fused", action="append", default=[], metavar="DIR[=NAME]",
+        help="fused images of a method, <stem>.png or <SET>/<stem>.png; repeat for several")  # fmt: skip
+    add("--out", type=Path, default=out, metavar="DIR", help="where results go (%(default)s)")
+    add("--limit", type=not_negative, default=0, metavar="N", help="only the first N pairs")
+
+
+def contrasts(material: Material, labels: np.ndarray, pictures: np.ndarray) -> dict[str, float]:
+    """The figures of one method by the names in `COLUMNS`; NaN where there is no such object.
+
+    Args:
+        labels: class numbers, uint8 (N, H, W).
+        pictures: what the method shows, uint8 (N, H, W, 3).
+
+    Raises:
+        UsageError: the images are too small for the measure of edges.
+    """
+    found: dict[str, list] = defaultdict(list)
+    sets = zip(material.stems, material.vis, material.ir, labels, pictures, strict=True)
+    for stem, vis, ir, label, picture in tqdm(sets, "objects", len(labels), unit="image", disable=None, leave=False):
+        try:
+            fused = Image(grey(picture))
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        sources = {"ir": Image(grey(eight_bit(ir, "infrared"))), "vi": Image(grey(eight_bit(vis, "visible")))}
+        for name in OBJECTS:
+            where = label == CLASSES.index(name)
+            if not where.any():
+                continue
+            case = f"{name} {time_of(stem)}"
+            found[f"contrast {case}"] += stand_out(fused.values, where, label > 0)
+            for word, source in sources.items():
+                kept = kept_edges(*source.edges, *fused.edges)[where].sum()
+                found[f"{word} {case}"].append((kept, source.edges[0][where].sum()))
+    return {column: summary(column, found[column]) for column in COLUMNS}
+
+
+def stand_out(image: np.ndarray, where: np.ndarray, labelled: np.ndarray) -> list[float]:
+    """The contrast of each object of a class, in the image's units; of objects that have a surround.
+
+    Args:
+        image: luminance (H, W).
+        where: the pixels of the class, bool (H, W).
+        labelled: the pixels of any class, which belong to no surround.
+    """
+    count, parts, boxes, _ = cv2.connectedComponentsWithStats(where.astype(np.uint8), connectivity=8)
+    contrasts = []
+    for part in range(1, count):
+        left, top, width, height, area = boxes[part]
+        if area < SMALLEST:
+            continue
+        reach = max(NEAREST, round(np.sqrt(area) / 2))
+        window = (slice(max(top - reach, 0), top + height + reach), slice(max(left - reach, 0), left + width + reach))
+        inside = parts[window] == part
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+        around = cv2.dilate(inside.astype(np.uint8), disc).astype(bool) & ~labelled[window]
+        if around.any():
+            contrasts.append(abs(float(image[window][inside].mean() - image[window][around].mean())))
+    return contrasts
+
+
+def summary(column: str, values: list) -> float:
+    """The mean of contrasts, or the share in percent of (kept, all) edges; NaN of nothing."""
+    if column.startswith("contrast"):
+        return float(np.mean(values)) if values else np.nan
+    kept, total = np.sum(values, axis=0) if values else (0, 0)
+    return float(100 * kept / total) if total > 0 else np.nan
+
+
+if __name__ == "__main__":
+    sys.exit(main())

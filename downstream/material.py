@@ -1,0 +1,128 @@
+"""Labelled pairs, and the pictures that each method makes of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from data.crops import TARGETS
+from data.pairs import Pair, PairFolder, find_sets, images_by_name, read_pair
+from data.patches import find_masks, read_labels
+from utils.inputs import eight_bit
+from utils.options import UsageError
+from utils.scoring import Contender, Folder, floor
+
+TIMES = {"D": "day", "N": "night"}  # the last letter of a name in MSRS
+
+
+@dataclass(frozen=True)
+class Material:
+    """The pairs of one set, all of one size; `vis` and `ir` as they are stored, in the order of `found.pairs`."""
+
+    found: PairFolder
+    vis: tuple[np.ndarray, ...]
+    ir: tuple[np.ndarray, ...]
+
+    @property
+    def stems(self) -> list[str]:
+        return [pair.name for pair in self.found.pairs]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.ir[0].shape[:2]
+
+    def pictures(self, contender: Contender) -> np.ndarray:
+        """What a method shows of every pair, uint8 (N, H, W, 3). Raises ImageError for a picture that is not there."""
+        pictures = np.empty((len(self.ir), *self.shape, 3), np.uint8)
+        pairs = zip(self.found.pairs, self.vis, self.ir, strict=True)
+        for i, (pair, vis, ir) in enumerate(tqdm(pairs, contender.name, len(self.ir), unit="image", disable=None)):
+            image = contender.fuse(self.found, pair, vis, ir)
+            pictures[i] = image if image.ndim == 3 else image[..., None]
+        return pictures
+
+
+@dataclass
+class Source:
+    """One of the two sources as a method of its own: the whole of what it shows is what it saw."""
+
+    name: str
+    folder: None = None
+    is_floor: bool = True
+    journal: None = None
+
+    def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        return eight_bit(ir if self.name == "infrared" else vis, self.name)
+
+
+def open_material(data: Path, limit: int = 0) -> Material:
+    """Read a pair folder; of its first `limit` pairs if that is not 0.
+
+    A judge sees the same images of every method, so nothing is left out: one bad file is an error.
+
+    Raises:
+        UsageError: not one pair folder, something in it has no partner, or the pairs are of several sizes.
+        ImageError: an image cannot be read.
+    """
+    sets = find_sets(data)
+    if len(sets) > 1 or not sets[0].pairs:
+        reason = sets[0].refused[0] if len(sets) == 1 else f"{len(sets)} pair folders"
+        raise UsageError(f"{data}: {reason}; expected one pair folder")
+    if sets[0].refused:
+        raise UsageError(f"{data}: {sets[0].refused[0]}; a judge needs every image")
+    found = sets[0]
+    pairs = found.pairs[:limit] if limit else found.pairs
+    found = PairFolder(found.name, found.vis_dir, found.ir_dir, pairs, (), found.task)
+    images = [read_pair(pair) for pair in tqdm(pairs, "reading", unit="pair", disable=None)]
+    vis, ir = zip(*images, strict=True)
+    for pair, image in zip(pairs, ir, strict=True):
+        if image.shape[:2] != ir[0].shape[:2]:
+            sizes = " and ".join(f"{x.shape[1]}x{x.shape[0]}" for x in (ir[0], image))
+            raise UsageError(f"{pair.ir}: {sizes} in one set; a judge needs one size (python -m downstream.shrink)")
+    return Material(found, vis, ir)
+
+
+def open_labels(material: Material, folder: Path | None = None) -> np.ndarray:
+    """The class numbers of every pair, uint8 (N, H, W), from `folder` or `Segmentation_labels` beside the sources.
+
+    Raises:
+        UsageError: an image has no labels.
+        OSError: `folder` is not there.
+        ImageError: a label file cannot be read or does not fit.
+    """
+    home = folder or material.found.vis_dir.parent
+    if folder:
+        files = {stem: paths[0] for stem, paths in images_by_name(folder).items()}
+    else:
+        masks = find_masks(home, TARGETS)
+        files = masks.files if masks.classes else {}  # plain masks name no class
+    missing = [stem for stem in material.stems if stem not in files]
+    if missing:
+        raise UsageError(f"{home}: no labels of {missing[0]} ({len(missing)} missing); expected MSRS's class numbers")
+    return np.stack([read_labels(files[stem], material.shape) for stem in material.stems])
+
+
+def open_contenders(fused: Sequence[str]) -> list[Contender]:
+    """The methods to judge: infrared, visible and the rules, and below them `DIR` or `DIR=NAME` of fused images each.
+
+    Raises:
+        UsageError: a folder that is not there, or two methods of one name.
+    """
+    contenders: list[Contender] = [Source("infrared"), Source("visible"), *floor("cmmdl", beside=())]
+    for value in fused:
+        path, _, name = value.partition("=")
+        folder = Path(path)
+        if not folder.is_dir():
+            raise UsageError(f"--fused {value}: no such folder; expected the folder of fused images, DIR or DIR=NAME")
+        contenders.append(Folder(name or folder.resolve().name, folder))
+    names = [contender.name for contender in contenders]
+    for name in names:
+        if names.count(name) > 1 or not name or "/" in name:
+            raise UsageError(f"--fused: the name {name!r} of two methods or of none; name them apart, as DIR=NAME")
+    return contenders
+
+
+def time_of(stem: str) -> str:
+    """`day` or `night` by a name that ends as MSRS's do, in a digit and D or N; else nothing."""
+    return TIMES.get(stem[-1:], "") if stem[-2:-1].isdigit() else ""

@@ -1,0 +1,60 @@
+"""A labelled set at the size of a judge.
+
+    python -m downstream.shrink --data MSRS/test --size 320x240 --out data/MSRS_320
+
+Sources are averaged over areas, labels keep the class of the nearest pixel, boxes are fractions and stay as they are.
+Methods then fuse the small pairs, so that every method's images are of one size and nothing is fused twice.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+from tqdm import tqdm
+
+from data.images import write_image
+from downstream.boxes import boxes_folder
+from downstream.material import open_labels, open_material
+from utils.failures import sentence
+from utils.inputs import eight_bit
+from utils.options import size
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line: 0 all done, 2 the set cannot be used or written."""
+    parser = argparse.ArgumentParser(prog="python -m downstream.shrink", description="Bring a labelled set to one size")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the pair folder with its labels")
+    parser.add_argument("--size", type=size, default=(320, 240), metavar="WxH", help="of the copies (320x240)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the pair folder to write")
+    args = parser.parse_args(argv)
+    try:
+        shrink(args.data, args.size, args.out)
+    except (ValueError, OSError) as error:
+        print(f"error: {sentence(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def shrink(data: Path, size: tuple[int, int], out: Path) -> None:
+    """Write a set's sources, labels and boxes to `out`, at `size` (width, height) in pixels."""
+    material = open_material(data)
+    labels = open_labels(material)
+    parts = {
+        "vi": (material.vis, cv2.INTER_AREA),
+        "ir": (material.ir, cv2.INTER_AREA),
+        "Segmentation_labels": (labels, cv2.INTER_NEAREST),
+    }
+    for name, (images, interpolation) in parts.items():
+        for stem, image in zip(tqdm(material.stems, name, unit="image", disable=None), images, strict=True):
+            file = out / name / f"{stem}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_image(file, cv2.resize(eight_bit(image, name), size, interpolation=interpolation))
+    if boxes := boxes_folder(material):
+        shutil.copytree(boxes, out / "boxes", dirs_exist_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Results of judges: text, Markdown, LaTeX, csv and a plot, each figure with its spread where it has one."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from utils.files import replacing, write_text
+from utils.tables import bold, escaped, label
+
+REFERENCE = "max"  # the method that the others are compared with
+AGAINST = f"against {label(REFERENCE)}"
+Figures = dict[str, float]
+
+
+@dataclass
+class Result:
+    """What a judge says of one method.
+
+    `values` has its figures by name; `runs` those of each training, by fold and seed.
+    """
+
+    method: str
+    values: Figures
+    runs: dict[tuple[int, int], Figures] = field(default_factory=dict)
+    is_floor: bool = False
+
+    def spread(self, column: str) -> float:
+        """The standard deviation of a figure over the runs that have it; NaN where these are not two."""
+        values = [figures[column] for figures in self.runs.values() if not math.isnan(figures.get(column, math.nan))]
+        return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+
+def compare(results: Sequence[Result], column: str) -> None:
+    """Give each result the column AGAINST: its figure less the reference's in the same fold by the same seed.
+
+    Folds differ far more than methods do; what a method gains is the mean of these differences, with their spread.
+    """
+    reference = next(result for result in results if result.method == REFERENCE)
+    for result in results:
+        for run in result.runs.keys() & reference.runs.keys():
+            result.runs[run][AGAINST] = result.runs[run][column] - reference.runs[run][column]
+        result.values[AGAINST] = float(np.mean([figures[AGAINST] for figures in result.runs.values()]))
+
+
+def write(out: Path, name: str, results: Sequence[Result], columns: Sequence[str], title: str,
+          printed: Sequence[str] = (), extra: Sequence[str] = ()) -> None:  # fmt: skip
+    """Print the table and write `<out>/<name>.md`, `.tex`, `.csv` and `.png`.
+
+    Args:
+        columns: of the Markdown table and, with `extra` after them, of the csv.
+        title: what was measured, in which unit.
+        printed: columns of the text, the LaTeX table and the plot; () for all.
+    """
+    printed = printed or columns
+    print(text(results, printed, title), flush=True)
+    write_text(out / f"{name}.md", markdown(results, columns, title))
+    write_text(out / f"{name}.tex", latex(results, printed, title))
+    write_text(out / f"{name}.csv", comma_separated(results, [*columns, *extra]))
+    plot(out / f"{name}.png", results, printed, title)
+
+
+def cell(result: Result, column: str) -> str:
+    """A figure with its spread, to a tenth; nothing where there is none."""
+    value, spread = result.values.get(column, math.nan), result.spread(column)
+    if math.isnan(value):
+        return ""
+    return f"{value:.1f}" if math.isnan(spread) else f"{value:.1f} ± {spread:.1f}"
+
+
+def is_best(result: Result, results: Iterable[Result], column: str) -> bool:
+    """Whether nothing else in the table has a higher figure, sources and rules included."""
+    values = [r.values.get(column, math.nan) for r in results]
+    return column != AGAINST and result.values.get(column, math.nan) == np.nanmax([-math.inf, *values])
+
+
+def text(results: Sequence[Result], columns: Sequence[str], title: str) -> str:
+    """The block that is printed."""
+    rows = [["", *columns], *([label(r.method), *(cell(r, c) for c in columns)] for r in results)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(columns) + 1)]
+    lines = ["  ".join(w.ljust(n) if not i else w.rjust(n) for i, (w, n) in enumerate(zip(row, widths, strict=True)))
+             for row in rows]  # fmt: skip
+    rule = "=" * len(lines[0])
+    return "\n".join([rule, title, *lines, rule])
+
+
+def markdown(results: Sequence[Result], columns: Sequence[str], title: str) -> str:
+    """All columns, the highest figure of each bold."""
+    lines = [f"{title}.", "", "| | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
+    for result in results:
+        cells = (bold(cell(result, column), "**{}**", is_best(result, results, column)) for column in columns)
+        lines.append(f"| {label(result.method)} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def latex(results: Sequence[Result], columns: Sequence[str], title: str) -> str:
+    """The printed columns as a `tabular`."""
+    parts = [f"% {title}; needs the package booktabs", rf"\begin{{tabular}}{{l{'r' * len(columns)}}}", r"\toprule"]
+    parts += ["& " + " & ".join(map(escaped, columns)) + r" \\", r"\midrule"]
+    for result in results:
+        cells = (bold(cell(result, c).replace("±", r"$\pm$"), r"\textbf{{{}}}", is_best(result, results, c))
+                 for c in columns)  # fmt: skip
+        parts.append(f"{escaped(label(result.method))} & " + " & ".join(cells) + r" \\")
+    return "\n".join([*parts, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def comma_separated(results: Sequence[Result], columns: Sequence[str]) -> str:
+    """Each run at full precision, then the method's figures (fold and seed `all`) and their spread."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["method", "fold", "seed", *columns])
+    for result in results:
+        lines = [(run, figures) for run, figures in sorted(result.runs.items())]
+        lines.append((("all", "all"), result.values))
+        if result.runs:
+            lines.append((("spread", "spread"), {column: result.spread(column) for column in columns}))
+        for run, figures in lines:
+            numbers = [figures.get(column, math.nan) for column in columns]
+            writer.writerow([result.method, *run, *("" if math.isnan(x) else repr(float(x)) for x in numbers)])
+    return text.getvalue()
+
+
+def plot(path: Path, results: Sequence[Result], columns: Sequence[str], title: str) -> None:
+    """A panel for each column: the methods' figures as points, their spread as bars, each run as a small mark."""
+    matplotlib.use("agg")
+    from matplotlib import pyplot  # after the choice of a back-end that needs no screen
+
+    size = (1.8 * len(columns) + 1.5, 0.35 * len(results) + 1.4)
+    figure, axes = pyplot.subplots(1, len(columns), figsize=size, sharey=True, squeeze=False, layout="constrained")
+    places = range(len(results), 0, -1)
+    for axis, column in zip(axes[0], columns, strict=True):
+        for place, result in zip(places, results, strict=True):
+            color = "grey" if result.is_floor else "tab:red"
+            runs = [figures.get(column, math.nan) for figures in result.runs.values()]
+            axis.plot(runs, [place] * len(runs), "|", color=color, alpha=0.5)
+            axis.errorbar(result.values.get(column, math.nan), place, xerr=result.spread(column), fmt="o", color=color,
+                          markersize=4, capsize=2)  # fmt: skip
+        axis.set_title(column, fontsize=9)
+        axis.grid(alpha=0.3)
+        axis.set_yticks(places, [label(result.method) for result in results])
+    figure.suptitle(title, fontsize=9)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+    pyplot.close(figure)

@@ -1,0 +1,61 @@
+"""What is told of objects without a training."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from downstream import contrast
+
+
+@pytest.fixture
+def scene():
+    """A grey image with one object of 30 levels more than its surround, and where it is."""
+    where = np.zeros((60, 80), bool)
+    where[20:30, 30:44] = True
+    image = np.where(where, 130.0, 100.0)
+    image[:, 70:] = 255  # far away
+    return image, where
+
+
+def test_contrast_is_the_difference_from_the_near_surround_in_grey_levels(scene):
+    image, where = scene
+    assert contrast.stand_out(image, where, where) == [30]
+    assert contrast.stand_out(255 - image, where, where) == [30]
+
+
+def test_each_object_counts_and_small_ones_do_not(scene):
+    image, where = scene
+    other = np.zeros_like(where)
+    other[5:10, 5:11] = True
+    image[other] = 90
+    where[50:53, 10:13] = True  # nine pixels
+    assert contrast.stand_out(image, where | other, where | other) == [10, 30]
+
+
+def test_labelled_neighbours_are_no_surround(scene):
+    image, where = scene
+    beside = np.zeros_like(where)
+    beside[20:30, 44:60] = True
+    image[beside] = 0
+    assert contrast.stand_out(image, where, where | beside) == [30]
+    assert contrast.stand_out(image, where, np.ones_like(where)) == []  # nothing is left
+
+
+def test_a_source_keeps_its_own_edges_and_a_flat_image_none(labelled, fused, tmp_path):
+    assert contrast.main(["--data", str(labelled), "--fused", str(fused), "--out", str(tmp_path)]) == 0
+    rows = {row["method"]: row for row in csv.DictReader((tmp_path / "contrast.csv").open())}
+    assert list(rows) == ["infrared", "visible", "average", "max", "copied"]
+    assert float(rows["infrared"]["ir car day"]) == pytest.approx(97.5, abs=0.5)
+    assert float(rows["infrared"]["vi car day"]) < 90
+    for column in contrast.COLUMNS:  # the fused images are the infrared ones
+        assert rows["copied"][column] == rows["infrared"][column]
+    assert "| copied |" in (tmp_path / "contrast.md").read_text()
+
+
+def test_what_does_not_occur_is_left_empty(labelled, fused, tmp_path):
+    for path in [*labelled.glob("*/*N.png"), *fused.glob("*N.png")]:
+        path.unlink()
+    assert contrast.main(["--data", str(labelled), "--out", str(tmp_path)]) == 0
+    rows = list(csv.DictReader((tmp_path / "contrast.csv").open()))
+    assert rows[0]["contrast person night"] == "" and rows[0]["contrast person day"] != ""

@@ -1,0 +1,84 @@
+"""What judges are given, and what they refuse."""
+
+import numpy as np
+import pytest
+
+from downstream import contrast, shrink
+from downstream.boxes import open_boxes
+from downstream.material import open_contenders, open_labels, open_material, time_of
+from tests.pictures import save
+
+
+def test_every_method_shows_every_pair_in_three_channels(labelled, fused):
+    material = open_material(labelled)
+    pictures = {c.name: material.pictures(c) for c in open_contenders([f"{fused}=mine"])}
+    assert list(pictures) == ["infrared", "visible", "average", "max", "mine"]
+    assert all(shown.shape == (6, 48, 64, 3) and shown.dtype == np.uint8 for shown in pictures.values())
+    assert (pictures["infrared"] == pictures["mine"]).all() and (pictures["visible"][0] == material.vis[0]).all()
+
+
+def test_names_tell_the_time_of_day():
+    assert [time_of(stem) for stem in ("00012D", "00012N", "FLIR", "N", "12")] == ["day", "night", "", "", ""]
+
+
+def test_a_smaller_copy_keeps_classes_boxes_and_pairs(labelled, tmp_path):
+    assert shrink.main(["--data", str(labelled), "--size", "32x24", "--out", str(tmp_path / "small")]) == 0
+    large, small = open_material(labelled), open_material(tmp_path / "small")
+    assert small.stems == large.stems and small.shape == (24, 32)
+    assert (open_labels(small) == open_labels(large)[:, ::2, ::2]).mean() > 0.95
+    assert set(np.unique(open_labels(small))) <= {0, 1, 2}
+    assert all((a == b).all() for a, b in zip(open_boxes(small), open_boxes(large), strict=True))
+
+
+def remove_label(folder):
+    (folder / "Segmentation_labels" / "00001D.png").unlink()
+
+
+def colour_label(folder):
+    save(folder / "Segmentation_labels" / "00001D.png", np.full((48, 64), 200, np.uint8))
+
+
+def remove_ir(folder):
+    (folder / "ir" / "00001D.png").unlink()
+
+
+def other_size(folder):
+    for name in ("ir", "vi"):
+        save(folder / name / "00001D.png", np.zeros((50, 64), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (remove_label, "no labels of 00001D (1 missing)"),
+        (colour_label, "00001D.png: colours or values up to 200; expected class numbers 0 to 8"),
+        (remove_ir, "00001D.png: in vi but not in ir"),
+        (other_size, "64x50 and 64x48 in one set; a judge needs one size"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_in_a_sentence(labelled, tmp_path, capsys, damage, message):
+    damage(labelled)
+    assert contrast.main(["--data", str(labelled), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.strip().count("\n") == 0 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [("nowhere", "no such folder"), ("{}=max", "two methods"), ("{}=a/b", "name them apart")]
+)
+def test_a_folder_of_fused_images_needs_a_place_and_a_name(labelled, fused, capsys, value, message):
+    assert contrast.main(["--data", str(labelled), "--fused", value.format(fused)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_fused_image_that_is_missing_is_named(labelled, fused, capsys):
+    (fused / "00060N.png").unlink()
+    assert contrast.main(["--data", str(labelled), "--fused", str(fused)]) == 2
+    assert "00060N: no image in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0 0.5 0.5", "3 0.5 0.5 0.1 0.1", "0 0.5 0.5 1.5 0.1", "0 0.5 0.5 0 0.1", "a b"])
+def test_lines_that_are_no_objects_are_refused_by_file(labelled, text):
+    (labelled / "boxes" / "00031N.txt").write_text(text)
+    with pytest.raises(ValueError, match=r"00031N\.txt: (lines that are no objects|a class or a box out of range)"):
+        open_boxes(open_material(labelled))
