@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FUZZ_SECONDS ?= 120
 
-.PHONY: demo app tables test test-all test-app test-export fuzz lint lock clean
+.PHONY: demo app tables test test-all test-app test-export test-downstream fuzz lint lock clean
 
 demo: .venv/ready
 	$(BIN)/python CMMDL_test.py --data test_img --out result
@@ -36,6 +36,9 @@ test-app: .venv/ready-test .venv/ready-app
 test-export: .venv/ready-export
 	$(BIN)/python -m pytest tests/utils/test_export.py
 
+test-downstream: .venv/ready-downstream
+	$(BIN)/python -m pytest -rs tests/downstream
+
 fuzz: .venv/ready-test
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
@@ -65,6 +68,10 @@ lock: .venv/ready
 
 .venv/ready-export: .venv/ready-test requirements-export.txt
 	$(BIN)/python -m pip install --quiet -r requirements-export.txt
+	@touch $@
+
+.venv/ready-downstream: .venv/ready-test requirements-downstream.txt
+	$(BIN)/python -m pip install --quiet -r requirements-downstream.txt
 	@touch $@
 
 clean:

@@ -43,9 +43,9 @@ def compare(results: Sequence[Result], column: str) -> None:
     """
     reference = next(result for result in results if result.method == REFERENCE)
     for result in results:
-        for run in result.runs.keys() & reference.runs.keys():
-            result.runs[run][AGAINST] = result.runs[run][column] - reference.runs[run][column]
-        result.values[AGAINST] = float(np.mean([figures[AGAINST] for figures in result.runs.values()]))
+        for run, figures in result.runs.items():
+            figures[AGAINST] = figures.get(column, math.nan) - reference.runs[run].get(column, math.nan)
+        result.values[AGAINST] = float(np.nanmean([figures[AGAINST] for figures in result.runs.values()]))
 
 
 def write(out: Path, name: str, results: Sequence[Result], columns: Sequence[str], title: str,

@@ -1,0 +1,122 @@
+"""Trainings by method, fold and seed, each kept in a file when it is done, so that an interrupted command goes on."""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from downstream.material import Material
+from downstream.scenes import folds, scenes
+from utils.failures import sentence
+from utils.files import write_text
+from utils.options import positive, whole
+from utils.scoring import Contender
+
+Run = tuple[int, int]  # fold, seed
+Judge = Callable[[np.ndarray, list[int], list[int], int, Callable[[], object]], Any]
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of finished trainings, `<method>-fold<K>-seed<S>.json` each.
+
+    Attributes:
+        settings: all that decides a training besides its images, as JSON holds it.
+    """
+
+    folder: Path
+    settings: Mapping[str, Any]
+
+    def get(self, method: str, fold: int, seed: int, images: str, train: Callable[[], Any]) -> Any:
+        """What `train` gave of this method, fold and seed: as it is kept, or else now, and then kept.
+
+        A file of other settings or of other images (`images` is their digest) counts as none.
+        """
+        path, key = self.path(method, fold, seed), {**self.settings, "images": images}
+        kept = self._read(path)
+        if kept.get("key") == key:
+            return kept["outcome"]
+        outcome = train()
+        write_text(path, json.dumps({"key": key, "outcome": outcome}) + "\n")
+        return outcome
+
+    def path(self, method: str, fold: int, seed: int) -> Path:
+        return self.folder / f"{method}-fold{fold}-seed{seed}.json"
+
+    @staticmethod
+    def _read(path: Path) -> dict[str, Any]:
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return kept if isinstance(kept, dict) else {}
+
+
+def digest(*arrays: np.ndarray) -> str:
+    """A digest of what a judge sees."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def cross_validate(
+    material: Material, contenders: Sequence[Contender], truth: Sequence[np.ndarray], args: argparse.Namespace,
+    store: Store, steps: Callable[[int], int], judge: Judge,
+) -> Iterator[tuple[Contender, np.ndarray, dict[Run, Any]]]:  # fmt: skip
+    """Judge each method in turn: each fold by a training on the other folds, once for each seed.
+
+    Args:
+        truth: what the judge learns, for the digest of its images.
+        args: the options of `add_protocol`.
+        steps: optimiser steps of a training on so many images, for the progress bar.
+        judge: (pictures, images to train on, images to test on, seed, tick) to what is kept, as JSON holds it.
+
+    Yields:
+        the method, its pictures uint8 (N, H, W, 3), and what the judge said by fold and seed.
+    """
+    parts = folds(scenes(material), material.stems, args.folds)
+    everything = range(len(material.stems))
+    lengths = [steps(len(material.stems) - len(part)) for part in parts]
+    with tqdm(total=sum(lengths) * args.seeds * len(contenders), unit="step", disable=None) as bar:
+        for contender in contenders:
+            pictures = material.pictures(contender)
+            images, outcomes = digest(pictures, *truth, *map(np.array, parts)), {}
+            for seed in range(args.seeds):
+                for fold, part in enumerate(parts):
+                    bar.set_description(f"{contender.name} fold {fold} seed {seed}")
+                    before = bar.n
+                    others = sorted(set(everything) - set(part))
+                    train = partial(judge, pictures, others, part, seed, bar.update)
+                    outcomes[fold, seed] = store.get(contender.name, fold, seed, images, train)
+                    bar.update(before + lengths[fold] - bar.n)  # of a training that was kept
+            yield contender, pictures, outcomes
+
+
+def command(judge: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> int:
+    """Run a judge's command line: 0 all done, 2 something cannot be used or written, 130 interrupted."""
+    try:
+        judge(args)
+    except KeyboardInterrupt:
+        print(f"interrupted; the same command goes on from {args.out / 'runs'}", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        print(f"error: {sentence(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def add_protocol(parser: argparse.ArgumentParser) -> None:
+    """The options of a cross-validation."""
+    add = parser.add_argument
+    add("--folds", type=whole(2, 100), default=3, metavar="K", help="parts of whole scenes (%(default)s)")
+    add("--seeds", type=positive, default=1, metavar="N", help="trainings of each part (%(default)s)")
+    add("--device", default="auto", help="auto, cpu or cuda (auto)")

@@ -1,0 +1,136 @@
+"""Do fused images help a segmenter? The same SegFormer, trained on each method's images and tested on other scenes.
+
+    python -m downstream.segment --data MSRS_320 --fused result/cmmdl=CMMDL --fused result/mlfuse=MLFuse
+
+Infrared alone, visible alone, their average and their maximum are always judged beside the fused images. Every method
+has the same training: network, steps, seeds, order of images, mirroring and crops. Cross-validation over scenes
+(downstream/scenes.py): each image is tested once for each seed, by a segmenter that has seen no frame near it.
+
+IoU is in percent, from the pixels of all tested images together, and the mean over the seeds; mIoU is the mean over the
+classes that occur, the unlabelled one included, as is usual on MSRS. What follows ± is the standard deviation over the
+trainings, folds and seeds. `against maximum` is the mIoU less that of the maximum in the same fold by the same seed.
+
+Each training is kept in `<out>/runs` when it is done, and the same command given again goes on from there.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from data.patches import CLASSES
+from downstream import tables
+from downstream.contrast import COLUMNS as CONTRASTS
+from downstream.contrast import add_inputs, contrasts
+from downstream.material import open_contenders, open_labels, open_material, time_of
+from downstream.runs import Run, Store, add_protocol, command, cross_validate
+from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
+from downstream.training import Budget, add_budget
+from net.fuser import pick_device
+from utils.options import UsageError
+
+OBJECTS = ("person", "car")
+CASES = [f"{name} {time}" for name in OBJECTS for time in ("day", "night")]
+PRINTED = ["mIoU", tables.AGAINST, "person", *CASES[:2], "car", *CASES[2:]]
+COLUMNS = ["mIoU", tables.AGAINST, *CLASSES, *CASES]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line: 0 all done, 2 something cannot be used or written, 130 interrupted."""
+    return command(judge, parse(argv))
+
+
+def judge(args: argparse.Namespace) -> None:
+    """Train and test on every method's images, then write the tables. Raises what `main` reports."""
+    device = pick_device(args.device)
+    budget = Budget(args.model, args.epochs, args.batch, args.rate, args.pretrained)
+    build(budget)  # what is missing is told before anything is read
+    material = open_material(args.data, args.limit)
+    if min(material.shape) < SMALLEST:
+        raise UsageError(f"{args.data}: images of {min(material.shape)} pixels; a SegFormer needs {SMALLEST} a side")
+    labels = open_labels(material, args.labels)
+    contenders = open_contenders(args.fused)
+    settings = asdict(budget) | {"judge": "segformer", "folds": args.folds, "device": device.type}
+    store = Store(args.out / "runs", settings)
+
+    def trained(pictures: np.ndarray, on: list[int], part: list[int], seed: int, tick: Callable) -> dict[str, list]:
+        model = train(pictures[on], labels[on], budget, seed=seed, device=device, tick=tick)
+        found = predict(model, pictures[part], args.batch)
+        return confusions([material.stems[i] for i in part], labels[part], found)
+
+    results = []
+    everything = cross_validate(material, contenders, [labels], args, store, budget.steps, trained)
+    for contender, pictures, outcomes in everything:
+        values = pooled(outcomes)
+        if args.contrast:
+            values |= contrasts(material, labels, pictures)
+        runs = {run: figures(outcome) for run, outcome in outcomes.items()}
+        results.append(tables.Result(contender.name, values, runs, contender.is_floor))
+    tables.compare(results, "mIoU")
+    height, width = material.shape
+    protocol = f"{args.folds} folds, {args.seeds} seeds; {width}x{height}, {args.epochs} epochs"
+    title = f"IoU in percent ± deviation over {protocol}"
+    extra = CONTRASTS if args.contrast else ()
+    tables.write(args.out, "segment", results, COLUMNS, title, printed=PRINTED, extra=extra)
+    tqdm.write(f"tables: {args.out / 'segment.md'}", file=sys.stderr)
+
+
+def confusions(stems: Sequence[str], truth: np.ndarray, found: np.ndarray) -> dict[str, list]:
+    """Pixels by class and by class found, (9, 9) as nested lists, for each time of day ("" where a name tells none).
+
+    Args:
+        truth, found: class numbers, uint8 (N, H, W).
+    """
+    count = len(CLASSES)
+    sums: dict[str, np.ndarray] = {}
+    for stem, label, guess in zip(stems, truth, found, strict=True):
+        pixels = np.bincount((label.astype(int) * count + guess).ravel(), minlength=count**2).reshape(count, count)
+        sums[time_of(stem)] = sums.get(time_of(stem), 0) + pixels
+    return {time: pixels.tolist() for time, pixels in sums.items()}
+
+
+def figures(outcome: Mapping[str, list]) -> tables.Figures:
+    """The IoU of each class, their mean, and those of the objects by day and night, in percent; NaN of nothing."""
+    by_time = {time: iou(np.array(pixels)) for time, pixels in outcome.items()}
+    all_day = iou(sum(np.array(pixels) for pixels in outcome.values()))
+    found = {"mIoU": float(np.nanmean(all_day)), **dict(zip(CLASSES, all_day.tolist(), strict=True))}
+    for case in CASES:
+        name, time = case.split()
+        found[case] = float(by_time[time][CLASSES.index(name)]) if time in by_time else np.nan
+    return found
+
+
+def iou(confusion: np.ndarray) -> np.ndarray:
+    """Intersection over union of each class in percent, (9,); NaN of one that neither occurs nor was found."""
+    both = confusion.diagonal()
+    either = confusion.sum(0) + confusion.sum(1) - both
+    return np.divide(100 * both, either, out=np.full(len(both), np.nan), where=either > 0)
+
+
+def pooled(outcomes: Mapping[Run, Mapping[str, list]]) -> tables.Figures:
+    """The figures of the pixels of all folds together, as mean over the seeds."""
+    by_seed = []
+    for seed in sorted({seed for _, seed in outcomes}):
+        together: dict[str, np.ndarray] = {}
+        for (_, other), outcome in outcomes.items():
+            for time, pixels in outcome.items() if other == seed else ():
+                together[time] = together.get(time, 0) + np.array(pixels)
+        by_seed.append(figures(together))
+    return {name: float(np.mean([found[name] for found in by_seed])) for name in by_seed[0]}
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m downstream.segment", description="Fused images for a segmenter")
+    add_inputs(parser, Path("result/segment"))
+    add_protocol(parser)
+    add_budget(parser, MODELS, BUDGET)
+    parser.add_argument("--contrast", action="store_true", help="in the csv also what downstream.contrast measures")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
