@@ -57,11 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def add_inputs(parser: argparse.ArgumentParser, out: Path) -> None:
+def add_inputs(parser: argparse.ArgumentParser, out: Path, truth: str = "labels") -> None:
     """The options that all judges have."""
     add = parser.add_argument
-    add("--data", type=Path, required=True, metavar="DIR", help="the pair folder, labels beside the sources")
-    add("--labels", type=Path, metavar="DIR", help="the labels where they lie elsewhere")
+    add("--data", type=Path, required=True, metavar="DIR", help=f"the pair folder, {truth} beside the sources")
+    add(f"--{truth}", type=Path, metavar="DIR", help=f"the {truth} where they lie elsewhere")
     add("--fused", action="append", default=[], metavar="DIR[=NAME]",
         help="fused images of a method, <stem>.png or <SET>/<stem>.png; repeat for several")  # fmt: skip
     add("--out", type=Path, default=out, metavar="DIR", help="where results go (%(default)s)")

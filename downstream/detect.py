@@ -1,0 +1,95 @@
+"""Do fused images help a detector? The same RT-DETR, trained on each method's images and tested on other scenes.
+
+    python -m downstream.detect --data MSRS_320 --fused result/cmmdl=CMMDL --fused result/mlfuse=MLFuse
+
+The protocol is that of `downstream.segment`. Boxes of people, bicycles and cars lie in `boxes/<stem>.txt` beside the
+sources, or in `--boxes DIR`. AP and AP50 are COCO's (downstream/precision.py), in percent, each the mean over the
+trainings; what follows ± is their standard deviation over folds and seeds. `against maximum` is the AP50 less that of
+the maximum in the same fold by the same seed.
+
+Each training is kept in `<out>/runs` when it is done, and the same command given again goes on from there.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from downstream import tables
+from downstream.boxes import KINDS, open_boxes
+from downstream.contrast import add_inputs
+from downstream.detector import BUDGET, MODELS, build, predict, train
+from downstream.material import TIMES, open_contenders, open_material, time_of
+from downstream.precision import average_precision
+from downstream.runs import Run, Store, add_protocol, command, cross_validate
+from downstream.training import Budget, add_budget
+from net.fuser import pick_device
+
+CASES = [f"{name} {time}" for name in ("person", "car") for time in TIMES.values()]
+PRINTED = ["AP", "AP50", tables.AGAINST, *(f"AP50 {case}" for case in CASES)]
+COLUMNS = [*PRINTED[:3], *(f"{what} {name}" for what in ("AP", "AP50") for name in KINDS), *PRINTED[3:]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line: 0 all done, 2 something cannot be used or written, 130 interrupted."""
+    return command(judge, parse(argv))
+
+
+def judge(args: argparse.Namespace) -> None:
+    """Train and test on every method's images, then write the tables. Raises what `command` reports."""
+    device = pick_device(args.device)
+    budget = Budget(args.model, args.epochs, args.batch, args.rate, args.pretrained)
+    build(budget)  # what is missing is told before anything is read
+    material = open_material(args.data, args.limit)
+    objects = open_boxes(material, args.boxes)
+    contenders = open_contenders(args.fused)
+    settings = asdict(budget) | {"judge": "rt-detr", "folds": args.folds, "device": device.type}
+    store = Store(args.out / "runs", settings)
+
+    def trained(pictures: np.ndarray, on: list[int], part: list[int], seed: int, tick: Callable) -> tables.Figures:
+        model = train(pictures[on], [objects[i] for i in on], budget, seed=seed, device=device, tick=tick)
+        found = predict(model, pictures[part], args.batch)
+        times = [time_of(material.stems[i]) for i in part]
+        return figures(times, [objects[i] for i in part], found, material.shape)
+
+    results = []
+    for contender, _, runs in cross_validate(material, contenders, objects, args, store, budget.steps, trained):
+        results.append(tables.Result(contender.name, averaged(runs), runs, contender.is_floor))
+    tables.compare(results, "AP50")
+    height, width = material.shape
+    protocol = f"{args.folds} folds, {args.seeds} seeds; {width}x{height}, {args.epochs} epochs"
+    title = f"Average precision in percent ± deviation over {protocol}"
+    tables.write(args.out, "detect", results, COLUMNS, title, printed=PRINTED)
+    tqdm.write(f"tables: {args.out / 'detect.md'}", file=sys.stderr)
+
+
+def figures(times: Sequence[str], truth: Sequence[np.ndarray], found: Sequence, shape: tuple) -> tables.Figures:
+    """Average precision over all images, and that of people and cars by day and night; what does not occur is out."""
+    values = average_precision(truth, found, shape)
+    for time in TIMES.values():
+        of_time = [i for i, other in enumerate(times) if other == time]
+        by_time = average_precision([truth[i] for i in of_time], [found[i] for i in of_time], shape)
+        values |= {f"AP50 {case}": by_time[f"AP50 {case.split()[0]}"] for case in CASES if case.endswith(time)}
+    return {name: value for name, value in values.items() if not np.isnan(value)}  # JSON knows no NaN
+
+
+def averaged(runs: dict[Run, tables.Figures]) -> tables.Figures:
+    """The mean of each figure over the runs that have it."""
+    names = {name for figures in runs.values() for name in figures}
+    return {name: float(np.mean([found[name] for found in runs.values() if name in found])) for name in names}
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m downstream.detect", description="Fused images for a detector")
+    add_inputs(parser, Path("result/detect"), truth="boxes")
+    add_protocol(parser)
+    add_budget(parser, MODELS, BUDGET)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
