@@ -18,7 +18,7 @@ MODELS = {  # options of transformers' SegformerConfig; `b0` is the paper's smal
 BUDGET = Budget("small", epochs=40, batch=8, rate=1e-3)
 CROP = 7 / 8  # of each side
 SMALLEST = 48  # pixels a side
-BALANCE = 0.25  # a class counts in the loss by its share of pixels to the power of minus this
+BALANCE = 0.5  # a class counts in the loss by its share of pixels to the power of minus this
 
 
 class Segmenter(nn.Module):
