@@ -4,12 +4,13 @@ import argparse
 
 import pytest
 
-from utils.options import not_negative, positive, positive_number, whole
+from utils.options import not_negative, positive, positive_number, size, whole
 
 
 @pytest.mark.parametrize(
     "kind, text, value",
-    [(positive, "1", 1), (not_negative, "0", 0), (whole(2, 5), "5", 5), (positive_number, "1e-4", 1e-4)],
+    [(positive, "1", 1), (not_negative, "0", 0), (whole(2, 5), "5", 5), (positive_number, "1e-4", 1e-4),
+     (size, "320x240", (320, 240))],  # fmt: skip
 )
 def test_a_number_in_range_is_read(kind, text, value):
     assert kind(text) == value
@@ -22,6 +23,7 @@ def test_a_number_in_range_is_read(kind, text, value):
         *((not_negative, text) for text in ("-1", "0.5", "nan")),
         *((whole(2, 5), text) for text in ("1", "6")),
         *((positive_number, text) for text in ("0", "-1e-4", "nan", "inf", "", "fast")),
+        *((size, text) for text in ("320", "320x", "0x240", "a x b", "320x240x3")),
     ],
 )
 def test_anything_else_is_refused_with_what_was_found(kind, text):
