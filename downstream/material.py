@@ -14,6 +14,7 @@ from utils.inputs import eight_bit
 from utils.options import UsageError
 from utils.scoring import Contender, Folder, floor
 
+NOT_JUDGED = ("laplacian", "dwt")  # rules that are judged only where their pictures are given
 TIMES = {"D": "day", "N": "night"}  # the last letter of a name in MSRS
 
 
@@ -104,12 +105,12 @@ def open_labels(material: Material, folder: Path | None = None) -> np.ndarray:
 
 
 def open_contenders(fused: Sequence[str]) -> list[Contender]:
-    """The methods to judge: infrared, visible and the rules, and below them `DIR` or `DIR=NAME` of fused images each.
+    """The methods to judge: infrared, visible, their average and maximum, then `DIR` or `DIR=NAME` of fused images each.
 
     Raises:
         UsageError: a folder that is not there, or two methods of one name.
     """
-    contenders: list[Contender] = [Source("infrared"), Source("visible"), *floor("cmmdl", beside=())]
+    contenders: list[Contender] = [Source("infrared"), Source("visible"), *floor("cmmdl", beside=NOT_JUDGED)]
     for value in fused:
         path, _, name = value.partition("=")
         folder = Path(path)

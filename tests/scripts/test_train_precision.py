@@ -8,7 +8,7 @@ import pytest
 import CMMDL_train as script
 from utils.board import Board
 
-STEPS, WINDOW = 200, 20  # the loss of a step is that of two crops: only means over some steps compare
+STEPS, WINDOW = 200, 20  # the loss of a step is that of a few crops: means over some steps compare
 
 
 def smoothed_losses(out: Path, monkeypatch, precision: str, dim: int = 16) -> np.ndarray:
@@ -19,7 +19,7 @@ def smoothed_losses(out: Path, monkeypatch, precision: str, dim: int = 16) -> np
         losses.append(terms["total"])
         after_step(board, terms, patches)
 
-    options = ["--size", "32", "--epochs", "10", "--batch-size", "2", "--dim", dim, "--precision", precision]
+    options = ["--size", "32", "--epochs", "40", "--batch-size", "8", "--dim", dim, "--precision", precision]
     with monkeypatch.context() as patch:
         patch.setattr(Board, "after_step", note)
         assert script.main(["--demo", "--out", str(out), *map(str, options)]) == 0
@@ -29,9 +29,9 @@ def smoothed_losses(out: Path, monkeypatch, precision: str, dim: int = 16) -> np
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)  # two minutes of work; a busy machine takes longer
-def test_bf16_follows_the_loss_of_fp32_to_five_percent(tmp_path, monkeypatch):
+def test_bf16_follows_the_loss_of_fp32_to_two_percent(tmp_path, monkeypatch):
     exact, rough = (smoothed_losses(tmp_path, monkeypatch, precision) for precision in ("fp32", "bf16"))
     off = np.abs(rough / exact - 1)
     print(f"loss {exact[0]:.3f} to {exact[-1]:.3f}; bf16 off by {off.mean():.2%} on average, {off.max():.2%} at most")
-    assert 0 < off.max() < 0.05  # measured 3.1 %: the aim, 2 %, is not reached
+    assert 0 < off.max() < 0.02  # measured 0.8 %; with two crops a batch 3.1 %, mean 1.8 %
     assert exact[-1] < 0.9 * exact[0]
