@@ -105,7 +105,7 @@ def open_labels(material: Material, folder: Path | None = None) -> np.ndarray:
 
 
 def open_contenders(fused: Sequence[str]) -> list[Contender]:
-    """The methods to judge: infrared, visible, their average and maximum, then `DIR` or `DIR=NAME` of fused images each.
+    """The methods to judge: infrared, visible, average, maximum, then `DIR` or `DIR=NAME` of fused images each.
 
     Raises:
         UsageError: a folder that is not there, or two methods of one name.
