@@ -16,7 +16,7 @@ import torch
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 SHARES = 2  # for each thread, so that one that is held up leaves work to the others
-LEAST_ROWS = 4  # of a share
+LEAST_ROWS = 16  # of a share, whose filters need two rows more
 
 
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
