@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 import net
+from CMMDL_test import HOME, open_model
 from data import sources
 from net.fuser import pick_device
 from net.method import Method, lay_out
@@ -42,6 +43,7 @@ from utils.ema import MovingAverage
 from utils.interrupt import StopRequest, leave_signals_to_parent
 from utils.memory import keep_freed_memory
 from utils.runs import LAST, log
+from utils.teacher import Teacher
 from utils.training_options import parse
 
 KEEP_EVERY = 10  # epochs between checkpoints that stay
@@ -176,7 +178,7 @@ def train_one_epoch(
 
 def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sources.Source:
     """The training patches that the arguments name; what was refused among them is named in the log."""
-    how = {"crops": recipe.crops, "ir_map": recipe.ir_map}
+    how = {"crops": recipe.crops, "image_map": recipe.image_map or open_teacher(args, recipe)}
     if args.demo:
         return sources.rendered(args.seed, **how)
     if args.data:
@@ -186,7 +188,19 @@ def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sourc
         return source
     if not args.h5.exists():
         raise FileNotFoundError(f"{args.h5}: no such file; see python -m data.patches, or use --data or --demo")
-    return sources.PatchSource(args.h5, recipe.ir_map)
+    return sources.PatchSource(args.h5, how["image_map"])
+
+
+def open_teacher(args: argparse.Namespace, recipe: Recipe) -> Teacher | None:
+    """The network that a recipe's training learns from, None without one; its results are kept below `--out`.
+
+    Raises:
+        FileNotFoundError, WeightsError: the teacher's weights are not there, or not those of its method.
+    """
+    if not recipe.teacher:
+        return None
+    file = args.teacher or HOME / "models" / f"{net.METHODS[recipe.teacher].label}.pth"
+    return Teacher(open_model(recipe.teacher, file), args.out / "teacher")
 
 
 def steps_of_epoch(

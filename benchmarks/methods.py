@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from typing import NamedTuple
 from unittest import mock
 
 import torch
@@ -38,34 +39,47 @@ def main() -> int:
     load = os.getloadavg()[0]
     print(f"{args.width}x{args.height}, batch 1, float32, CPU, {args.threads} threads, torch {torch.__version__}")
     print(f"allocator after keep_freed_memory, {args.repeats} rounds, load average before {load:.1f}")
-    times = {name: [] for name in args.method}
-    peaks = dict.fromkeys(args.method, 0.0)
-    for _ in range(args.repeats):
-        for name in args.method:
-            seconds, peak = child(args, name)
-            times[name].append(seconds)
-            peaks[name] = max(peaks[name], peak)
-    first = args.method[0]
+    measured = measure(args)
+    first = measured[args.method[0]]
     print(f"{'':<11}{'parameters':>11}{'GMAC':>8}{'time':>9}{'ratio':>8}{'memory':>11}{'ratio':>8}")
     for name in args.method:
-        median = statistics.median(times[name])
+        found = measured[name]
         print(
             f"{net.METHODS[name].label:<11}{parameters(name):>11,}{gmac(name, args.height, args.width):>8.1f}"
-            f"{median:>7.2f} s{median / statistics.median(times[first]):>8.3f}"
-            f"{peaks[name]:>8.0f} MB{peaks[name] / peaks[first]:>8.3f}"
+            f"{found.seconds:>7.2f} s{found.seconds / first.seconds:>8.3f}"
+            f"{found.peak:>8.0f} MB{found.peak / first.peak:>8.3f}"
         )
     return 0
 
 
+class Cost(NamedTuple):
+    """Median seconds of one image, and the largest peak resident size in MB."""
+
+    seconds: float
+    peak: float
+
+
+def measure(args: argparse.Namespace) -> dict[str, Cost]:
+    """The cost of the methods of `args.method`, which take turns in each of `args.repeats` rounds."""
+    rounds = [{name: child(args, name) for name in args.method} for _ in range(args.repeats)]
+    found = {name: list(zip(*(one[name] for one in rounds), strict=True)) for name in args.method}
+    return {name: Cost(statistics.median(seconds), max(peaks)) for name, (seconds, peaks) in found.items()}
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    add_settings(parser)
+    parser.add_argument("--method", nargs="+", choices=net.METHODS, default=list(net.METHODS), help="the first is 1")
+    parser.add_argument("--worker", choices=net.METHODS, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The options that say how a cost is measured."""
     parser.add_argument("--height", type=positive, default=480)
     parser.add_argument("--width", type=positive, default=640)
     parser.add_argument("--repeats", type=positive, default=1, help="rounds")
     parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
-    parser.add_argument("--method", nargs="+", choices=net.METHODS, default=list(net.METHODS), help="the first is 1")
-    parser.add_argument("--worker", choices=net.METHODS, help=argparse.SUPPRESS)
-    return parser.parse_args()
 
 
 def child(args: argparse.Namespace, name: str) -> tuple[float, float]:

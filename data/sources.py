@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from tqdm import tqdm
 
 from data.crops import CROPS, CropDataset, Triple, read_images
 from data.pairs import Refusal
@@ -15,7 +16,7 @@ from data.patchfile import PatchDataset
 from data.scenes import pairs as rendered_pairs
 from net.recipe import Crops
 
-IrMap = Callable[[Tensor], Tensor]  # of an infrared image (B, 1, H, W) in [0, 1], the same form
+ImageMap = Callable[[Tensor, Tensor], Tensor]  # of vis and ir (1, 1, H, W) in [0, 1], the same form
 
 PROBES = 4  # patches whose fused images are shown as training goes on
 
@@ -25,19 +26,19 @@ class PatchSource:
 
     Args:
         path: the file.
-        ir_map: gives a fourth tensor, made of each infrared patch, because the file has no whole image.
+        image_map: gives a fourth tensor, made of each pair of patches, because the file has no whole image.
     """
 
     held_out: Sequence[Triple] = ()
     refused: Sequence[Refusal] = ()
 
-    def __init__(self, path: Path, ir_map: IrMap | None = None) -> None:
+    def __init__(self, path: Path, image_map: ImageMap | None = None) -> None:
         patches = PatchDataset(path)
-        self.path, self.size, self.ir_map = path, patches.patch_size, ir_map
-        self.dataset = PatchesWithMap(patches, ir_map) if ir_map else patches
+        self.path, self.size, self.image_map = path, patches.patch_size, image_map
+        self.dataset = PatchesWithMap(patches, image_map) if image_map else patches
 
     def __str__(self) -> str:
-        of_patch = f", {called(self.ir_map)} of each patch, not of its whole image" if self.ir_map else ""
+        of_patch = f", {called(self.image_map)} of each patch, not of its whole image" if self.image_map else ""
         return f"{len(self.dataset)} patches of {self.path}{of_patch}"
 
     def epoch(self, epoch: int, size: int) -> Dataset:  # noqa: ARG002 - ready-made patches know neither
@@ -46,17 +47,17 @@ class PatchSource:
 
 
 class PatchesWithMap(Dataset):
-    """Patches (vis, ir, mask) with a map made of the infrared one."""
+    """Patches (vis, ir, mask) with a map made of the first two."""
 
-    def __init__(self, patches: Dataset, ir_map: IrMap) -> None:
-        self.patches, self.ir_map = patches, ir_map
+    def __init__(self, patches: Dataset, image_map: ImageMap) -> None:
+        self.patches, self.image_map = patches, image_map
 
     def __len__(self) -> int:
         return len(self.patches)
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         vis, ir, mask = self.patches[index]
-        return vis, ir, mask, self.ir_map(ir[None])[0]
+        return vis, ir, mask, self.image_map(vis[None], ir[None])[0]
 
     def origin(self, index: int) -> str:
         """Which patch of which file it is."""
@@ -72,8 +73,9 @@ class CropSource:
         seed: chooses the crops.
         name: where the images come from.
         crops: how many there are of an image, in how many orientations.
-        ir_map: gives a fourth tensor, made of each whole infrared image and cropped with it.
+        image_map: gives a fourth tensor, made of each whole pair and cropped with it.
         names: of the images to train on, by default their numbers.
+        progress: show how far it is with the maps.
     """
 
     size = None  # as the recipe wants
@@ -87,17 +89,18 @@ class CropSource:
         seed: int,
         name: str,
         crops: Crops = CROPS,
-        ir_map: IrMap | None = None,
+        image_map: ImageMap | None = None,
         names: Sequence[str] = (),
+        progress: bool = True,
     ) -> None:
         self.held_out, self.refused, self.seed, self.name = held_out, refused, seed, name
-        self.crops, self.ir_map = crops, ir_map
+        self.crops, self.image_map = crops, image_map
         self.names = names or [f"image {i}" for i in range(len(images))]
-        self.images = [(*image, eight_bit_map(ir_map, image[1])) for image in images] if ir_map else images
+        self.images = with_maps(images, image_map, progress=progress) if image_map else images
 
     def __str__(self) -> str:
         refused = f", {len(self.refused)} refused" if self.refused else ""
-        of_image = f", with {called(self.ir_map)} of each whole infrared image" if self.ir_map else ""
+        of_image = f", with {called(self.image_map)} of each whole pair" if self.image_map else ""
         found = f"crops of {len(self.images)} images of {self.name}"
         return f"{found}, {len(self.held_out)} more held out{refused}{of_image}"
 
@@ -109,9 +112,13 @@ class CropSource:
 Source = PatchSource | CropSource
 
 
-def eight_bit_map(ir_map: IrMap, ir: np.ndarray) -> np.ndarray:
-    """The map of an infrared image, uint8 (H, W) both, 0..255 for [0, 1]."""
-    return (ir_map(torch.from_numpy(ir)[None, None] / 255) * 255).round().byte()[0, 0].numpy()
+def with_maps(images: Sequence[Triple], image_map: ImageMap, *, progress: bool) -> list[Triple]:
+    """The images (vis, ir, mask), each with the map of its pair after them, uint8 (H, W) all, 0..255 for [0, 1]."""
+    result = []
+    for image in tqdm(images, unit="image", desc=called(image_map), disable=None if progress else True):
+        made = image_map(*(torch.from_numpy(source)[None, None] / 255 for source in image[:2]))
+        result.append((*image, (made * 255).round().byte()[0, 0].numpy()))
+    return result
 
 
 def called(function: Callable) -> str:
@@ -147,22 +154,24 @@ def from_folders(
     seed: int,
     *,
     crops: Crops = CROPS,
-    ir_map: IrMap | None = None,
+    image_map: ImageMap | None = None,
     progress: bool = True,
 ) -> CropSource:
     """Crops of every pair below the given folders. Raises PairError as `data.crops.read_images` does."""
     roots = list(roots)
     train, held_out, refused, names = read_images(roots, progress=progress)
     name = ", ".join(map(str, roots))
-    return CropSource(train, held_out, refused, seed=seed, name=name, crops=crops, ir_map=ir_map, names=names)
+    how = {"crops": crops, "image_map": image_map, "names": names, "progress": progress}
+    return CropSource(train, held_out, refused, seed=seed, name=name, **how)
 
 
 def rendered(
-    seed: int, count: int = 24, size: int = 160, *, crops: Crops = CROPS, ir_map: IrMap | None = None
+    seed: int, count: int = 24, size: int = 160, *, crops: Crops = CROPS, image_map: ImageMap | None = None
 ) -> CropSource:
     """Crops of rendered scenes, of which every tenth is held out."""
     scenes = rendered_pairs(count, seed=seed, height=size, width=size)
     images = [(np.rint(grey(scene.vis) * 255).astype(np.uint8), scene.ir, scene.mask) for scene in scenes]
     held_out = max(1, count // 10)
     train, name, names = images[held_out:], "rendered scenes", [f"scene {i}" for i in range(held_out, count)]
-    return CropSource(train, images[:held_out], (), seed=seed, name=name, crops=crops, ir_map=ir_map, names=names)
+    how = {"crops": crops, "image_map": image_map, "names": names}
+    return CropSource(train, images[:held_out], (), seed=seed, name=name, **how)

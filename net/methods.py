@@ -6,13 +6,13 @@ import pkgutil
 from torch import nn
 
 import net.baselines
-from net import cmmdl_training
+from net import cmmdl_training, lite_training
 from net.method import Method
 
 
 def discover() -> dict[str, Method]:
-    """The methods by name: CMMDL, those of the modules of `net.baselines`, and last the rules without learning."""
-    found = [cmmdl_training.METHOD]
+    """The methods by name: CMMDL, CMMDL-lite, those of the modules of `net.baselines`, and last the rules."""
+    found = [cmmdl_training.METHOD, lite_training.METHOD]
     for module in pkgutil.iter_modules(net.baselines.__path__, "net.baselines."):
         content = vars(importlib.import_module(module.name))
         found += [*content.get("METHODS", ()), *([content["METHOD"]] if "METHOD" in content else [])]

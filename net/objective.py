@@ -15,13 +15,13 @@ class Batch(NamedTuple):
     Attributes:
         vis, ir: luminance in [0, 1].
         mask: 1 on salient (thermal target) pixels, else 0.
-        ir_map: what `Recipe.ir_map` makes of the infrared image, the same crop; None for recipes without one.
+        image_map: what `Recipe.image_map` or its teacher makes of the whole pair, the same crop; None without one.
     """
 
     vis: Tensor
     ir: Tensor
     mask: Tensor
-    ir_map: Tensor | None = None
+    image_map: Tensor | None = None
 
 
 def fused(network: nn.Module, batch: Batch) -> Tensor:

@@ -47,7 +47,8 @@ class Recipe:
         ema_decay: of the moving average of the weights, which is then what is kept; None keeps the weights.
         stages: sizes of random crops over the training, where patches do not come ready from a file.
         crops: how these are drawn.
-        ir_map: a map that the loss needs of every whole infrared image: luminance (B, 1, H, W) in [0, 1] to the same.
+        image_map: a map that the loss needs of every whole pair: luminance (1, 1, H, W) in [0, 1], twice, to the same.
+        teacher: name of the method whose fused images are that map, by weights that ship or are given.
         smallest: side of the smallest patches that the loss can take, in pixels.
     """
 
@@ -63,7 +64,8 @@ class Recipe:
     ema_decay: float | None = None
     stages: tuple[Stage, ...] = (Stage(1, 128, 1),)
     crops: Crops = Crops()
-    ir_map: Callable[[Tensor], Tensor] | None = None
+    image_map: Callable[[Tensor, Tensor], Tensor] | None = None
+    teacher: str | None = None
     smallest: int = 1
 
     def override(self, epochs: int | None, batch_size: int | None, lr: float | None, size: int | None) -> "Recipe":

@@ -95,7 +95,7 @@ def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 
 def recognises(keys: Iterable[str]) -> bool:
     """Whether these names of tensors are those of CMMDL's weights, the release's or ours."""
-    return any("share_Encoder." in key or ".sfca." in key for key in keys)
+    return any("share_Encoder." in key or (".blocks." in key and ".sfca." in key) for key in keys)
 
 
 def network_for(checkpoint: Mapping[str, Any]) -> CMMDL:

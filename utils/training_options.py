@@ -33,6 +33,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dim", type=whole(2, 1024), help="feature channels; default: as --init has, or the method")
     parser.add_argument("--without", action="append", metavar="PART", help="leave a part of the network out (CMMDL: " +
                         ", ".join(PARTS) + "); repeatable")  # fmt: skip
+    parser.add_argument("--teacher", type=Path, metavar="WEIGHTS", help="whom a smaller network learns from; default: "
+                        "the weights that ship")  # fmt: skip
     parser.add_argument("--init", type=Path, metavar="WEIGHTS", help="start from these weights")
     parser.add_argument("--resume", default="auto", help="auto: go on with the newest unfinished run of the same "
                         "arguments; none: start anew; or a checkpoint")  # fmt: skip

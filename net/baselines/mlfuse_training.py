@@ -44,6 +44,11 @@ def visual_saliency(image: Tensor) -> Tensor:
     return saliency.unflatten(1, image.shape[1:])  # (B, 1, H, W)
 
 
+def infrared_saliency(vis: Tensor, ir: Tensor) -> Tensor:  # noqa: ARG001 - a map of a pair
+    """`visual_saliency` of the infrared image of a pair."""
+    return visual_saliency(ir)
+
+
 class MLFuseLoss(nn.Module):
     """0.3 edge + 3 saliency + 0.5 cross + fusion, all means over every pixel:
 
@@ -76,7 +81,7 @@ def views(network: MLFuse, batch: Batch) -> MLFuseTraining:
 
 
 def loss(outputs: MLFuseTraining, batch: Batch) -> Terms:
-    return MLFuseLoss()(outputs, batch.vis, batch.ir, batch.ir_map)
+    return MLFuseLoss()(outputs, batch.vis, batch.ir, batch.image_map)
 
 
 def cosine(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule
@@ -92,7 +97,7 @@ RECIPE = Recipe(
     schedule=cosine,
     weight_decay=5e-5,
     crops=Crops(orientations=1, most=1),
-    ir_map=visual_saliency,
+    image_map=infrared_saliency,
 )
 METHOD = Method(
     name="mlfuse",

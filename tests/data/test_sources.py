@@ -7,7 +7,7 @@ import torch
 from data.crops import CropDataset
 from data.patchfile import PatchFileError, PatchWriter
 from data.sources import CropSource, PatchSource, probe, rendered, shuffled_batches
-from net.baselines.mlfuse_training import visual_saliency
+from net.baselines.mlfuse_training import infrared_saliency, visual_saliency
 
 
 @pytest.fixture
@@ -109,18 +109,18 @@ def test_too_few_patches_for_a_batch_each_are_refused():
         shuffled_batches(7, 4, 0, 2, 42, 0)
 
 
-def test_a_map_is_made_of_whole_infrared_images_and_cropped_with_them():
-    scenes = rendered(seed=1, count=5, size=48, ir_map=visual_saliency)
+def test_a_map_is_made_of_whole_pairs_and_cropped_with_them():
+    scenes = rendered(seed=1, count=5, size=48, image_map=infrared_saliency)
     ir, saliency = scenes.images[0][1], scenes.images[0][3]
     whole = visual_saliency(torch.from_numpy(ir)[None, None] / 255)[0, 0]
     assert (torch.from_numpy(saliency) / 255 - whole).abs().max() <= 0.5 / 255 + 1e-6
     _, ir, _, crop = scenes.epoch(0, 32)[0]
     assert crop.shape == (1, 32, 32) and not torch.allclose(crop, visual_saliency(ir[None])[0], atol=0.02)
-    assert "visual saliency of each whole infrared image" in str(scenes)
+    assert "infrared saliency of each whole pair" in str(scenes)
 
 
 def test_of_a_patch_file_the_map_is_made_of_each_patch_and_the_description_says_so(h5):
-    source = PatchSource(h5, visual_saliency)
+    source = PatchSource(h5, infrared_saliency)
     _, ir, _, saliency = source.epoch(0, 0)[1]
     assert torch.equal(saliency, visual_saliency(ir[None])[0])
-    assert "visual saliency of each patch, not of its whole image" in str(source)
+    assert "infrared saliency of each patch, not of its whole image" in str(source)

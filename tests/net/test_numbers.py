@@ -7,6 +7,7 @@ import net
 
 NARROW = {
     "cmmdl": {"dim": 8, "heads": 2, "depth": 1},
+    "cmmdl-lite": {"dim": 8},
     "mlfuse": {"dim": 8},
     "sfdfuse": {"dim": 16, "heads": 4},
     "adasffuse": {"dim": 32},

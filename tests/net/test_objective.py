@@ -10,6 +10,7 @@ from net.recipe import Recipe
 
 SMALL = {
     "cmmdl": {"dim": 16, "depth": 1},
+    "cmmdl-lite": {"dim": 8},
     "mlfuse": {"dim": 8},
     "sfdfuse": {"dim": 16},
     "adasffuse": {"dim": 32, "dropout": 0.0},
@@ -27,7 +28,8 @@ def smooth_batch(recipe: Recipe) -> Batch:
     rows, columns = torch.meshgrid(torch.linspace(0, 1, 16), torch.linspace(0, 1, 16), indexing="ij")
     vis = torch.stack([0.5 + 0.4 * torch.sin(9 * rows), 0.2 + 0.6 * columns])[:, None]
     ir = torch.stack([(-((rows - 0.5) ** 2 + (columns - c) ** 2) / 0.02).exp() for c in (0.3, 0.7)])[:, None]
-    return Batch(vis, ir, (ir > 0.5).float(), recipe.ir_map(ir) if recipe.ir_map else None)
+    image_map = recipe.image_map or (torch.maximum if recipe.teacher else lambda *_: None)
+    return Batch(vis, ir, (ir > 0.5).float(), image_map(vis, ir))
 
 
 @pytest.mark.parametrize("name, recipe, number", PHASES)

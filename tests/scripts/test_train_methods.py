@@ -14,7 +14,7 @@ import net.baselines
 from net import methods
 from utils.board import Board
 
-WIDTHS = {"cmmdl": 16, "mlfuse": 4, "sfdfuse": 16, "adasffuse": 32}
+WIDTHS = {"cmmdl": 16, "cmmdl-lite": 8, "mlfuse": 4, "sfdfuse": 16, "adasffuse": 32}
 LEARNING = [name for name, method in net.METHODS.items() if method.learns]
 
 
@@ -58,12 +58,12 @@ def test_a_map_is_of_whole_images_where_there_are_some(tmp_path):
     options = ["--method", "mlfuse", "--dim", 4, "--demo", "--size", 24, "--epochs", 1, "--out", tmp_path]
     assert script.main([*map(str, options), "--batch-size", "4"]) == 0
     log = (tmp_path / "000-mlfuse" / "log.txt").read_text()
-    assert "VIF" in log and "visual saliency of each whole infrared image" in log
+    assert "VIF" in log and "infrared saliency of each whole pair" in log
 
 
 def test_the_log_says_where_a_map_of_patches_stands_for_one_of_whole_images(train, capsys):
     assert train("mlfuse", "--epochs", 1) == 0
-    assert "visual saliency of each patch, not of its whole image" in capsys.readouterr().err
+    assert "infrared saliency of each patch, not of its whole image" in capsys.readouterr().err
 
 
 def test_a_task_chooses_the_recipe_and_iterations_become_epochs(train, tmp_path, monkeypatch, capsys):

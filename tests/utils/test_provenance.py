@@ -8,7 +8,7 @@ import torch
 
 from data.patchfile import PatchWriter
 from data.sources import CropSource, PatchSource, rendered
-from net.baselines.mlfuse_training import visual_saliency
+from net.baselines.mlfuse_training import infrared_saliency
 from utils.provenance import PACKAGES, digests, version
 
 IMAGE = np.arange(3 * 4 * 6, dtype=np.uint8).reshape(3, 4, 6)
@@ -40,7 +40,7 @@ def test_images_are_known_by_names_sizes_and_pixels():
 
 
 def test_a_map_that_follows_from_the_images_does_not_count():
-    plain, mapped = (rendered(seed=1, count=3, size=32, ir_map=ir_map) for ir_map in (None, visual_saliency))
+    plain, mapped = (rendered(seed=1, count=3, size=32, image_map=made) for made in (None, infrared_saliency))
     assert digests(plain) == digests(mapped)
     assert digests(plain)["images"] == 2 and digests(plain) != digests(rendered(seed=2, count=3, size=32))
 

@@ -1,0 +1,71 @@
+"""How CMMDL-lite is trained, at first also after CMMDL's results, and the method as the scripts know it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from net.cmmdl_losses import structure_loss
+from net.cmmdl_training import cosine
+from net.lite import MINIMUM_SIZE, CMMDLLite
+from net.method import Method, Release
+from net.objective import Batch, Phase, Terms
+from net.recipe import Recipe, Stage
+from net.states import check_options, find_state
+
+
+def fusion_and_teacher(weight: float) -> Callable[[Tensor, Batch], Terms]:
+    """The loss `structure_loss + weight * teacher` with
+
+        teacher     mean |fused - teacher's| over the pixels that the teacher saw, those above 0 of its image
+    """
+
+    def loss(fused: Tensor, batch: Batch) -> Terms:
+        terms = structure_loss(batch.vis, batch.ir, fused, batch.mask)._asdict()
+        seen = (batch.image_map > 0).float()
+        teacher = ((fused - batch.image_map).abs() * seen).sum() / seen.sum().clamp_min(1)
+        return terms | {"total": terms["total"] + weight * teacher, "teacher": teacher}
+
+    return loss
+
+
+def recognises(keys: Iterable[str]) -> bool:
+    """Whether these names of tensors are those of CMMDL-lite's weights."""
+    return "blend.mix.weight" in keys
+
+
+def network_for(checkpoint: Mapping[str, Any]) -> CMMDLLite:
+    """A fresh network that bare weights fit. Raises ValueError where they do not tell its widths."""
+    state = find_state(checkpoint)
+    try:
+        options = {
+            "dim": state["embed.weight"].shape[0],
+            "heads": state["encoder.0.sfca.temperature"].shape[1],
+            "depth": len({key.split(".")[1] for key in state if key.startswith("encoder.")}),
+            "detail": state["blend.mix.weight"].shape[0],
+        }
+    except KeyError as missing:
+        raise ValueError(f"these are not CMMDL-lite's weights; missing: {missing.args[0]}") from None
+    return CMMDLLite(**check_options(options, state))
+
+
+DISTILLED = Recipe(
+    phases=(Phase(fusion_and_teacher(4.0), until=0.3), Phase(fusion_and_teacher(0.0))),
+    epochs=30,
+    batch_size=8,
+    lr=2e-3,
+    schedule=cosine,
+    clip_norm=1.0,
+    ema_decay=0.995,
+    stages=(Stage(0.6, 64, 2), Stage(1, 96, 1)),
+    teacher="cmmdl",
+)
+METHOD = Method(
+    name="cmmdl-lite",
+    label="CMMDL-lite",
+    network=CMMDLLite,
+    minimum_size=MINIMUM_SIZE,
+    release=Release(recognises, network_for, find_state),
+    recipes={"distilled": DISTILLED},
+    channels_last=True,
+)

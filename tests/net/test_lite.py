@@ -1,0 +1,73 @@
+"""CMMDL-lite: any size, the sources' detail past the grid, and what its training minimises."""
+
+import pytest
+import torch
+
+import net
+from net.cmmdl_losses import structure_loss
+from net.lite_training import METHOD, fusion_and_teacher
+from net.objective import Batch
+
+
+@pytest.fixture
+def lite():
+    torch.manual_seed(0)
+    return net.build("cmmdl-lite", dim=8).eval()
+
+
+@pytest.mark.parametrize("size", [(5, 5), (6, 17), (32, 40), (37, 51)])
+def test_images_of_any_size_fuse_by_bands_as_in_training(lite, size):
+    vis, ir = torch.rand(2, 2, 1, *size, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        by_bands = lite(vis, ir)
+    assert by_bands.shape == vis.shape and by_bands.min() >= 0 and by_bands.max() <= 1
+    torch.testing.assert_close(lite(vis, ir).detach(), by_bands, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("source", [0, 1])
+def test_every_pixel_of_a_source_can_come_through(lite, source):
+    pair = torch.rand(2, 1, 1, 37, 51, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        lite.blend.head.weight.zero_()
+        lite.blend.head.bias.copy_(torch.tensor([(20.0, -20.0)[source], 0.0]))
+        torch.testing.assert_close(lite(*pair), pair[source], rtol=0, atol=1e-6)
+
+
+def test_a_change_on_one_side_of_the_image_reaches_the_other(lite, pair):
+    vis, ir = pair
+    other = ir.clone()
+    other[..., :4, :4] = 1
+    with torch.inference_mode():
+        change = (lite(vis, ir) - lite(vis, other)).abs()
+    assert change[..., -8:, -8:].max() > 0
+
+
+@pytest.mark.parametrize(("options", "sentence"), [({"dim": 9}, "dim is 9"), ({"dim": 8, "heads": 3}, "multiple of")])
+def test_widths_that_do_not_divide_are_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        net.build("cmmdl-lite", **options)
+
+
+def test_images_smaller_than_two_pixels_of_the_grid_are_refused(lite):
+    with pytest.raises(ValueError, match="40x4 pixels; expected at least 5x5"):
+        lite(torch.rand(1, 1, 4, 40), torch.rand(1, 1, 4, 40))
+
+
+def test_bare_weights_are_known_by_their_names(tmp_path):
+    model = net.build("cmmdl-lite", dim=8, depth=2, detail=4)
+    torch.save(model.state_dict(), tmp_path / "bare.pth")
+    loaded = net.load(tmp_path / "bare.pth")
+    assert type(loaded) is METHOD.network and loaded.options == model.options
+
+
+def test_the_teacher_counts_only_where_it_looked():
+    vis, ir, fused = torch.rand(3, 2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    taught = torch.zeros_like(vis)
+    taught[..., 4:12, 4:12] = fused[..., 4:12, 4:12] + 0.25
+    batch = Batch(vis, ir, torch.zeros_like(vis), taught)
+    alone = structure_loss(vis, ir, fused, batch.mask).total
+    terms = fusion_and_teacher(4)(fused, batch)
+    assert terms["teacher"].item() == pytest.approx(0.25)
+    assert terms["total"].item() == pytest.approx(alone.item() + 4 * 0.25)
+    assert fusion_and_teacher(0)(fused, batch)["total"] == alone
+    assert fusion_and_teacher(4)(fused, batch._replace(image_map=torch.zeros_like(vis)))["total"] == alone
