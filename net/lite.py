@@ -57,7 +57,7 @@ class CMMDLLite(nn.Module):
         detail: channels at full resolution.
     """
 
-    def __init__(self, *, dim: int = 16, heads: int = 2, depth: int = 1, detail: int = 8) -> None:
+    def __init__(self, *, dim: int = 16, heads: int = 2, depth: int = 1, detail: int = 12) -> None:
         super().__init__()
         if dim % heads or dim % 2:
             raise ValueError(f"dim is {dim}; expected an even multiple of heads ({heads})")

@@ -1,11 +1,11 @@
 """CMMDL-lite: any size, the sources' detail past the grid, and what its training minimises."""
 
+import numpy as np
 import pytest
 import torch
 
 import net
-from net.cmmdl_losses import structure_loss
-from net.lite_training import METHOD, fusion_and_teacher
+from net.lite_training import METHOD, fusion_and_teacher, unlike_differences
 from net.objective import Batch
 
 
@@ -65,9 +65,17 @@ def test_the_teacher_counts_only_where_it_looked():
     taught = torch.zeros_like(vis)
     taught[..., 4:12, 4:12] = fused[..., 4:12, 4:12] + 0.25
     batch = Batch(vis, ir, torch.zeros_like(vis), taught)
-    alone = structure_loss(vis, ir, fused, batch.mask).total
-    terms = fusion_and_teacher(4)(fused, batch)
+    terms, alone = fusion_and_teacher(4)(fused, batch), fusion_and_teacher(0)(fused, batch)
     assert terms["teacher"].item() == pytest.approx(0.25)
-    assert terms["total"].item() == pytest.approx(alone.item() + 4 * 0.25)
-    assert fusion_and_teacher(0)(fused, batch)["total"] == alone
-    assert fusion_and_teacher(4)(fused, batch._replace(image_map=torch.zeros_like(vis)))["total"] == alone
+    assert terms["total"].item() == pytest.approx(alone["total"].item() + 4 * 0.25)
+    unseen = fusion_and_teacher(4)(fused, batch._replace(image_map=torch.zeros_like(vis)))
+    assert unseen["teacher"] == 0 and unseen["total"] == alone["total"]
+
+
+def test_what_the_fused_image_adds_to_one_source_should_be_the_other():
+    vis, ir = torch.rand(2, 2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    assert unlike_differences(vis, ir, vis + ir).item() == pytest.approx(0, abs=1e-4)
+    added = [np.corrcoef((v - i).flatten(), v.flatten())[0, 1] for v, i in zip(vis, ir, strict=True)]
+    assert unlike_differences(vis, ir, vis).item() == pytest.approx(1 - np.mean(added) / 2, abs=1e-4)
+    flat = torch.full_like(vis, 0.5)
+    assert unlike_differences(flat, flat, flat) == 1

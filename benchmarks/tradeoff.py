@@ -1,0 +1,95 @@
+"""Speed against quality of every method: `python -m benchmarks.tradeoff --results DIR`, a picture and its figures.
+
+DIR is the output of a run that fused one set by several methods, where each has its folder with a table:
+
+    python CMMDL_test.py --data TNO --protocol cddfuse --method cmmdl --method cmmdl-lite --method max --out DIR
+
+The scores are the means in those tables; the times are taken anew, all methods of DIR in turn in one run as in
+`benchmarks.methods`, and shown relative to CMMDL, on a logarithmic scale.
+"""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+import matplotlib
+
+import net
+from benchmarks.methods import Cost, add_settings, measure
+from utils.files import replacing
+
+SCORES = ("VIF", "Qabf")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="output of CMMDL_test.py")
+    parser.add_argument("--set", default="TNO", help="which of its sets")
+    parser.add_argument("--out", type=Path, default=Path("docs/tradeoff.png"))
+    add_settings(parser)
+    args = parser.parse_args()
+    try:
+        scores = read(args.results, args.set)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    args.method = list(scores)
+    costs = measure(args)
+    print(f"{args.set}, {args.width}x{args.height}, {args.threads} threads")
+    for name, means in scores.items():
+        figures = "".join(f"  {score} {means[score]:.3f}" for score in SCORES)
+        ratio = costs[name].seconds / costs["cmmdl"].seconds
+        print(f"{net.METHODS[name].label:<11}{costs[name].seconds:8.3f} s{ratio:10.5f}{figures}")
+    draw(scores, costs, args.out, title=f"{args.set}, {args.width}x{args.height} on {args.threads} CPU threads")
+    print(args.out)
+    return 0
+
+
+def read(results: Path, name: str) -> dict[str, dict[str, float]]:
+    """The mean scores by method, from `<results>/<method>/<name>/metrics.csv`.
+
+    Raises:
+        ValueError: CMMDL is not among the methods there, or a table has no means.
+    """
+    found = {method: results / method / name / "metrics.csv" for method in net.METHODS}
+    found = {method: path for method, path in found.items() if path.exists()}
+    if "cmmdl" not in found:
+        methods = ", ".join(found) or "none"
+        raise ValueError(f"{results}: tables of {name} by these methods: {methods}; expected cmmdl and others")
+    return {method: means(path) for method, path in found.items()}
+
+
+def means(path: Path) -> dict[str, float]:
+    """The last row of a metrics.csv."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("image") == "mean"]
+    try:
+        return {score: float(rows[-1][score]) for score in SCORES}
+    except (IndexError, KeyError, TypeError, ValueError):
+        expected = f"expected a table of CMMDL_test.py with {', '.join(SCORES)}"
+        raise ValueError(f"{path}: no row of means; {expected}") from None
+
+
+def draw(scores: dict[str, dict[str, float]], costs: dict[str, Cost], out: Path, *, title: str) -> None:
+    """One plot for each score over the time relative to CMMDL; rules without learning are hollow."""
+    matplotlib.use("agg")
+    from matplotlib import pyplot  # after the choice of a back-end that needs no screen
+
+    figure, axes = pyplot.subplots(1, len(SCORES), figsize=(10, 4), layout="constrained")
+    for axis, score in zip(axes, SCORES, strict=True):
+        for name, values in scores.items():
+            method, ratio = net.METHODS[name], costs[name].seconds / costs["cmmdl"].seconds
+            axis.scatter(ratio, values[score], color="tab:blue", facecolors=None if method.learns else "none")
+            axis.annotate(method.label, (ratio, values[score]), xytext=(4, 4), textcoords="offset points", fontsize=8)
+        axis.set(xscale="log", xlabel="time relative to CMMDL", ylabel=score)
+        axis.grid(alpha=0.3)
+        axis.margins(x=0.15, y=0.1)
+    figure.suptitle(title)
+    with replacing(out) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

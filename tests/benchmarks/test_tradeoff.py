@@ -1,0 +1,50 @@
+"""The picture of speed against quality, and what it is refused."""
+
+import sys
+
+import cv2
+import pytest
+
+from benchmarks import tradeoff
+from benchmarks.methods import Cost
+
+TABLE = "image,EN,VIF,Qabf\n1,7.0,0.1,0.2\nmean,7.0,{vif},{qabf}\n"
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Tables of three methods for a set."""
+    for name, vif, qabf in (("cmmdl", 0.75, 0.5), ("cmmdl-lite", 0.7, 0.55), ("max", 1.0, 0.6)):
+        (tmp_path / name / "TNO").mkdir(parents=True)
+        (tmp_path / name / "TNO" / "metrics.csv").write_text(TABLE.format(vif=vif, qabf=qabf))
+    return tmp_path
+
+
+def run(monkeypatch, *options):
+    monkeypatch.setattr(sys, "argv", ["tradeoff", *map(str, options)])
+    return tradeoff.main()
+
+
+def test_figures_come_from_the_tables_and_times_relative_to_cmmdl(results, monkeypatch, capsys):
+    seconds = {"cmmdl": 8.0, "cmmdl-lite": 0.04, "max": 0.001}
+    monkeypatch.setattr(tradeoff, "measure", lambda args: {name: Cost(seconds[name], 300) for name in args.method})
+    assert run(monkeypatch, "--results", results, "--out", results / "plot.png") == 0
+    _, cmmdl, lite, maximum, _ = capsys.readouterr().out.splitlines()
+    assert cmmdl.split() == ["CMMDL", "8.000", "s", "1.00000", "VIF", "0.750", "Qabf", "0.500"]
+    assert lite.split() == ["CMMDL-lite", "0.040", "s", "0.00500", "VIF", "0.700", "Qabf", "0.550"]
+    assert maximum.split()[0] == "maximum"
+    picture = cv2.imread(str(results / "plot.png"))
+    assert picture.shape[1] > 2 * picture.shape[0] and picture.std() > 5
+
+
+def test_a_run_without_cmmdl_is_refused_by_what_is_there(results, monkeypatch, capsys):
+    (results / "cmmdl" / "TNO" / "metrics.csv").unlink()
+    assert run(monkeypatch, "--results", results) == 1
+    assert "tables of TNO by these methods: cmmdl-lite, max; expected cmmdl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "image,VIF\nmean,0.5\n", "image,VIF,Qabf\n1,0.5,0.5\n"])
+def test_a_table_without_means_is_refused_by_name(results, monkeypatch, capsys, text):
+    (results / "max" / "TNO" / "metrics.csv").write_text(text)
+    assert run(monkeypatch, "--results", results) == 1
+    assert "metrics.csv: no row of means" in capsys.readouterr().err
