@@ -1,4 +1,4 @@
-"""torch.hub entry points: `torch.hub.load(REPO, "cmmdl", source="local")`."""
+"""torch.hub entry points: `torch.hub.load(REPO, "cmmdl", source="local")`, and "cmmdl_lite" likewise."""
 
 from pathlib import Path
 
@@ -15,10 +15,19 @@ def cmmdl(pretrained: bool = True, **options):
     Raises:
         ValueError: options together with the shipped weights, whose options are their own.
     """
+    return _opened("cmmdl", pretrained, options)
+
+
+def cmmdl_lite(pretrained: bool = True, **options):
+    """CMMDL-lite, at camera speed; otherwise as `cmmdl`, with the options of `net.lite.CMMDLLite`."""
+    return _opened("cmmdl-lite", pretrained, options)
+
+
+def _opened(name: str, pretrained: bool, options: dict):
     import net
 
     if not pretrained:
-        return net.build("cmmdl", **options).eval()
+        return net.build(name, **options).eval()
     if options:
         raise ValueError(f"the shipped weights have their own options; got {', '.join(options)}")
-    return net.load(Path(__file__).resolve().parent / "models" / "CMMDL.pth")
+    return net.load(Path(__file__).resolve().parent / "models" / f"{net.METHODS[name].label}.pth")

@@ -8,8 +8,9 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_hub_gives_the_shipped_network():
-    model = torch.hub.load(str(ROOT), "cmmdl", source="local")
+@pytest.mark.parametrize("name", ["cmmdl", "cmmdl_lite"])
+def test_the_hub_gives_the_shipped_network(name):
+    model = torch.hub.load(str(ROOT), name, source="local")
     assert not model.training
     with torch.inference_mode():
         assert model(torch.rand(1, 1, 16, 16), torch.rand(1, 1, 16, 16)).shape == (1, 1, 16, 16)
