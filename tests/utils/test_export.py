@@ -69,7 +69,11 @@ def test_onnx_runtime_agrees_with_torch_at_any_size(graph, weights, size):
     check(graph, net.load(weights), size)
 
 
-SIBLINGS = [("cmmdl-lite", {"dim": 8}), ("mlfuse", {}), pytest.param("sfdfuse", {"dim": 16, "heads": 2}, marks=pytest.mark.slow)]
+SIBLINGS = [
+    ("cmmdl-lite", {"dim": 8}),
+    ("mlfuse", {}),
+    pytest.param("sfdfuse", {"dim": 16, "heads": 2}, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize(("method", "options"), SIBLINGS)
