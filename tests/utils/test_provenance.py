@@ -24,7 +24,7 @@ def test_a_patch_file_is_known_by_its_digest_and_size(tmp_path):
         writer.add(*np.full((3, 8, 8), 0.5, np.float32))
     content = path.read_bytes()
     expected = {"patches": 1, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    assert digests(PatchSource(path)) == digests(PatchSource(path, visual_saliency)) == expected
+    assert digests(PatchSource(path)) == digests(PatchSource(path, infrared_saliency)) == expected
 
 
 def test_images_are_known_by_names_sizes_and_pixels():
