@@ -203,7 +203,7 @@ def open_model(name: str, file: Path | None) -> nn.Module:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fuse folders of pairs and score them")
     add = parser.add_argument
-    add("--data", type=Path, nargs="+", metavar="DIR", default=[],
+    add("--data", type=Path, action="extend", nargs="+", metavar="DIR", default=[],
         help="pair folders, or folders of pair folders (test_img)")  # fmt: skip
     add("--pairs", type=Path, nargs="+", metavar="CSV", default=[],
         help="files that list pairs, visible and infrared path on each line")  # fmt: skip

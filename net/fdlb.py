@@ -48,6 +48,7 @@ class FDLB(nn.Module):
             return pairs[0] if len(pairs) == 1 else tuple(map(torch.cat, zip(*pairs, strict=True)))
         return recomputed(self._whole, vis, ir, when=self.checkpointed)
 
+    @torch.compiler.disable  # Inductor has no code for complex numbers, and fails at the gradients of these layouts
     def _whole(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
         size = vis.shape[-2:]
         spectrum_vis = rfft2(self.pre_vis(vis) + EPS)  # (B, C, H, W // 2 + 1), complex

@@ -95,6 +95,12 @@ def test_cddfuse_images_are_grey_and_use_the_full_range(pairs, weights, tmp_path
     assert (image.min(), image.max()) == (0, 255)
 
 
+def test_data_may_be_given_more_than_once(pairs, tmp_path):
+    given = ["--data", pairs / "A", "--data", pairs / "B", "--method", "average", "--no-metrics"]
+    assert run(*given, "--out", tmp_path / "out") == 0
+    assert (tmp_path / "out" / "A" / "1.png").exists() and (tmp_path / "out" / "B" / "x.png").exists()
+
+
 def test_several_methods_share_one_table_and_page(pairs, weights, tmp_path, capsys):
     out = tmp_path / "out"
     status = run("--data", pairs / "A", "--method", "cmmdl", "--method", "max", "--weights", f"cmmdl={weights}",

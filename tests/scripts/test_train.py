@@ -288,5 +288,5 @@ def test_a_compiled_training_follows_the_eager_one(train, tmp_path):
     assert train("--epochs", 1, "--compile", "--resume", "none") == 0
     eager, compiled = (checkpoint(tmp_path / name / "CMMDL.pth")["model"] for name in ("000-cmmdl", "001-cmmdl"))
     assert eager.keys() == compiled.keys(), "no prefix of the compiler's"
-    for name, tensor in eager.items():
-        torch.testing.assert_close(compiled[name], tensor, rtol=1e-2, atol=1e-4)
+    difference = torch.cat([(compiled[name] - tensor).flatten() for name, tensor in eager.items()])
+    assert difference.abs().mean() < 5e-5  # half of what one step of Adam moves a weight: rounding turns small ones
