@@ -56,7 +56,8 @@ def carry_out(args: argparse.Namespace) -> int:
     if args.tile:
         print(f"--tile {args.tile}: a network sees a tile instead of the image, so its result changes", file=sys.stderr)
     else:
-        keep_freed_memory()  # not where memory is short
+        learnt = [net.METHODS[name] for name in args.method if net.METHODS[name].learns]
+        keep_freed_memory(every_size=not all(method.by_bands for method in learnt))  # not where memory is short
     try:
         if args.video:
             return run_video(args)

@@ -91,7 +91,7 @@ def child(args: argparse.Namespace, name: str) -> tuple[float, float]:
 
 def work(args: argparse.Namespace) -> int:
     """What a fresh process does: two passes, of which it prints the second's seconds, and its peak size."""
-    keep_freed_memory()
+    keep_freed_memory(every_size=not net.METHODS[args.worker].by_bands)
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     model = net.build(args.worker).eval()

@@ -55,5 +55,6 @@ METHOD = Method(
     minimum_size=3,
     release=Release(recognises, network_for, from_release),
     recipes={"paper": PAPER, "best": BEST},
+    by_bands=True,
     channels_last=True,
 )

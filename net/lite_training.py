@@ -87,5 +87,6 @@ METHOD = Method(
     minimum_size=MINIMUM_SIZE,
     release=Release(recognises, network_for, find_state),
     recipes={"distilled": DISTILLED},
+    by_bands=True,
     channels_last=True,
 )

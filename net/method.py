@@ -58,6 +58,7 @@ class Method:
         output: from what the network gives, (B, 1, H, W), to luminance in [0, 1].
         release: how weight files are read; None for rules.
         recipes: how it is trained, by name, the default first; none for rules.
+        by_bands: it fuses on a CPU with few tensors of the image's size at a time, see `net.bands`.
         channels_last: convolutions wider than 1x1 work on activations whose channels lie side by side.
     """
 
@@ -68,6 +69,7 @@ class Method:
     output: Callable[[Tensor], Tensor] = as_it_is
     release: Release | None = None
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    by_bands: bool = False
     channels_last: bool = False
 
     @property

@@ -17,8 +17,9 @@ def keep_freed_memory(*, every_size: bool = False) -> bool:
     Elsewhere than glibc this does nothing.
 
     Args:
-        every_size: keep also blocks of more than 32 MB, which makes a training step faster. Otherwise they go back: a
-            hole that one left seldom fits the next, so that keeping them costs memory, and inference has few of them.
+        every_size: keep also blocks of more than 32 MB: training and most networks are up to twice as fast with it.
+            Otherwise they go back: a hole that one left seldom fits the next, so that keeping them costs memory, which
+            does not pay for networks that have few of them at a time.
     """
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
         return False

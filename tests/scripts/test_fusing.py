@@ -285,7 +285,20 @@ def test_bf16_on_a_cpu_is_refused_in_one_sentence(pairs, weights, tmp_path, caps
 @pytest.mark.parametrize(("options", "keeps"), [([], True), (["--tile", "64"], False)])
 def test_tiles_do_not_keep_freed_memory(monkeypatch, pairs, tmp_path, options, keeps):
     kept = []
-    monkeypatch.setattr(CMMDL_test, "keep_freed_memory", lambda: kept.append(True))
+    monkeypatch.setattr(CMMDL_test, "keep_freed_memory", lambda every_size: kept.append(every_size))
     arguments = ["--data", str(pairs), "--method", "average", "--no-metrics", "--out", str(tmp_path / "out"), *options]
     assert CMMDL_test.main(arguments) == 0
-    assert bool(kept) is keeps
+    assert bool(kept) is keeps  # called at all
+
+
+@pytest.mark.parametrize(
+    ("methods", "every_size"),
+    [(["cmmdl"], False), (["average"], False), (["mlfuse"], True), (["cmmdl", "mlfuse"], True)],
+)
+def test_every_freed_block_is_kept_for_networks_that_do_not_work_by_bands(monkeypatch, pairs, methods, every_size):
+    kept = []
+    monkeypatch.setattr(CMMDL_test, "keep_freed_memory", lambda every_size: kept.append(every_size))
+    monkeypatch.setattr(CMMDL_test, "open_sets", None)  # goes no further
+    with pytest.raises(TypeError):
+        CMMDL_test.main(["--data", str(pairs), *(word for name in methods for word in ("--method", name))])
+    assert kept == [every_size]
