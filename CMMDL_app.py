@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import net
-from CMMDL_test import open_model
 from data.images import EXTENSIONS
 from utils import tables
 from utils.metrics import PROTOCOLS
 from utils.options import UsageError, whole
 from utils.scoring import floor
+from utils.shipped import open_model
 from utils.uploads import Shown, fuse, preview
 
 INTRODUCTION = """# CMMDL: two pictures into one

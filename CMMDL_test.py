@@ -17,8 +17,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from torch import nn
-
 import net
 from data.images import MAX_PIXELS
 from data.kinds import TASKS
@@ -26,7 +24,7 @@ from data.pairs import PairFolder
 from net.fuser import PRECISIONS
 from utils import report, tables
 from utils.failures import sentence
-from utils.files import check_digest, write_text
+from utils.files import write_text
 from utils.inputs import Reader
 from utils.journal import Journal, digest_of
 from utils.memory import keep_freed_memory
@@ -35,6 +33,7 @@ from utils.options import UsageError, not_negative, positive, whole
 from utils.published import published
 from utils.scoring import Contender, Folder, Network, floor, run_set
 from utils.sets import describe, open_sets
+from utils.shipped import open_model
 from utils.video import fuse_video
 
 HOME = Path(__file__).resolve().parent
@@ -180,25 +179,6 @@ def weights_by_method(given: Sequence[str], methods: Sequence[str]) -> dict[str,
             raise UsageError(f"--weights {value}: {name} is not among the methods asked for ({', '.join(methods)})")
         files[name] = Path(path)
     return files
-
-
-def open_model(name: str, file: Path | None) -> nn.Module:
-    """The network of a method with its weights: those given, or those that ship."""
-    method, models = net.METHODS[name], HOME / "models"
-    if not method.learns:
-        if file:
-            raise UsageError(f"--weights {file}: {name} is a rule without weights")
-        return net.build(name)
-    shipped = models / f"{method.label}.pth"
-    if file is None and not shipped.exists():
-        raise UsageError(f"no weights of {name} ship with this repository; give --weights {name}=PATH")
-    file = file or shipped
-    if file.resolve().parent == models and file.exists():
-        check_digest(file)
-    model = net.load(file)
-    if not isinstance(model, method.network):
-        raise UsageError(f"{file}: weights of {type(model).__name__}; expected those of {method.label}")
-    return model
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -28,7 +28,6 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 import net
-from CMMDL_test import HOME, open_model
 from data import sources
 from net.fuser import pick_device
 from net.method import Method, lay_out
@@ -43,6 +42,7 @@ from utils.ema import MovingAverage
 from utils.interrupt import StopRequest, leave_signals_to_parent
 from utils.memory import keep_freed_memory
 from utils.runs import LAST, log
+from utils.shipped import open_model
 from utils.teacher import Teacher
 from utils.training_options import parse
 
@@ -199,8 +199,7 @@ def open_teacher(args: argparse.Namespace, recipe: Recipe) -> Teacher | None:
     """
     if not recipe.teacher:
         return None
-    file = args.teacher or HOME / "models" / f"{net.METHODS[recipe.teacher].label}.pth"
-    return Teacher(open_model(recipe.teacher, file), args.out / "teacher")
+    return Teacher(open_model(recipe.teacher, args.teacher), args.out / "teacher")
 
 
 def steps_of_epoch(

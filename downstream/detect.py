@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from downstream import tables
 from downstream.boxes import KINDS, open_boxes
-from downstream.contrast import add_inputs
+from downstream.contrast import CASES, add_inputs
 from downstream.detector import BUDGET, MODELS, build, predict, train
 from downstream.material import TIMES, open_contenders, open_material, time_of
 from downstream.precision import average_precision
@@ -29,7 +29,6 @@ from downstream.runs import Run, Store, add_protocol, command, cross_validate
 from downstream.training import Budget, add_budget
 from net.fuser import pick_device
 
-CASES = [f"{name} {time}" for name in ("person", "car") for time in TIMES.values()]
 PRINTED = ["AP", "AP50", tables.AGAINST, *(f"AP50 {case}" for case in CASES)]
 COLUMNS = [*PRINTED[:3], *(f"{what} {name}" for what in ("AP", "AP50") for name in KINDS), *PRINTED[3:]]
 

@@ -24,8 +24,8 @@ from tqdm import tqdm
 
 from data.patches import CLASSES
 from downstream import tables
+from downstream.contrast import CASES, add_inputs, contrasts
 from downstream.contrast import COLUMNS as CONTRASTS
-from downstream.contrast import add_inputs, contrasts
 from downstream.material import open_contenders, open_labels, open_material, time_of
 from downstream.runs import Run, Store, add_protocol, command, cross_validate
 from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
@@ -33,8 +33,6 @@ from downstream.training import Budget, add_budget
 from net.fuser import pick_device
 from utils.options import UsageError
 
-OBJECTS = ("person", "car")
-CASES = [f"{name} {time}" for name in OBJECTS for time in ("day", "night")]
 PRINTED = ["mIoU", tables.AGAINST, "person", *CASES[:2], "car", *CASES[2:]]
 COLUMNS = ["mIoU", tables.AGAINST, *CLASSES, *CASES]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import CMMDL_test
+from utils import shipped
 from utils.files import check_digest, sha256
 
 MODELS = Path(CMMDL_test.__file__).parent / "models"
@@ -27,7 +28,7 @@ def test_a_shipped_file_that_was_changed_is_refused(tmp_path, monkeypatch, capsy
     with (tmp_path / "models" / "CMMDL.pth").open("r+b") as file:
         file.seek(5000)
         file.write(b"x")
-    monkeypatch.setattr(CMMDL_test, "HOME", tmp_path)
+    monkeypatch.setattr(shipped, "MODELS", tmp_path / "models")
     monkeypatch.chdir(tmp_path)
     data = str(MODELS.parent / "test_img" / "Road")
     assert CMMDL_test.main(["--data", data, "--out", "out", *options]) == 2

@@ -1,0 +1,35 @@
+"""The network that a method is used with: its weights as given, or those that ship."""
+
+from pathlib import Path
+
+from torch import nn
+
+import net
+from utils.files import check_digest
+from utils.options import UsageError
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+
+
+def open_model(name: str, file: Path | None = None) -> nn.Module:
+    """The network of a method with its weights: those given, or those that ship.
+
+    Raises:
+        UsageError: none ship and none are given, or they are of another method.
+        ValueError: a file that ships has been changed (WeightsError, OSError: it cannot be read).
+    """
+    method = net.METHODS[name]
+    if not method.learns:
+        if file:
+            raise UsageError(f"--weights {file}: {name} is a rule without weights")
+        return net.build(name)
+    shipped = MODELS / f"{method.label}.pth"
+    if file is None and not shipped.exists():
+        raise UsageError(f"no weights of {name} ship with this repository; give --weights {name}=PATH")
+    file = file or shipped
+    if file.resolve().parent == MODELS and file.exists():
+        check_digest(file)
+    model = net.load(file)
+    if not isinstance(model, method.network):
+        raise UsageError(f"{file}: weights of {type(model).__name__}; expected those of {method.label}")
+    return model
