@@ -32,10 +32,17 @@ def brightness(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:
     return (fused - torch.maximum(vis, ir)).abs().mean()
 
 
+def of_first_trainings(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> Tensor:
+    """What `best` was before its edges weighed more."""
+    terms = structure_loss(vis, ir, fused, mask)
+    return 4 * terms.intensity + 3 * terms.edges + terms.structure
+
+
 LOSSES: dict[str, Loss] = {
     "paper": lambda vis, ir, fused, mask: fusion_loss(vis, ir, fused, mask).total,
     "L1+10gradient": lambda vis, ir, fused, _: brightness(vis, ir, fused) + 10 * gradient_loss(vis, ir, fused),
     "L1+edges": lambda vis, ir, fused, _: brightness(vis, ir, fused) + edge_loss(vis, ir, fused),
+    "4L1+3edges+structure": of_first_trainings,
     "best": lambda vis, ir, fused, mask: structure_loss(vis, ir, fused, mask).total,
 }
 

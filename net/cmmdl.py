@@ -38,7 +38,7 @@ class Encoder(nn.Module):
         self.blocks = transformer(dim, heads, depth, frequency=frequency)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.blocks(channels_last(self.embed(x)))
+        return self.blocks(channels_last(self.embed(x)), overwrite=True)
 
     def both(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
         """Of both modalities: in one pass, or by bands, which work on one image after the other anyway."""

@@ -15,38 +15,19 @@ from net.states import check_options, find_state
 
 
 def fusion_and_teacher(weight: float) -> Callable[[Tensor, Batch], Terms]:
-    """The loss `8 intensity + 8 edges + 0.8 structure + 0.3 differences + weight * teacher`.
+    """`structure_loss` and `weight` times the distance to the teacher.
 
-        differences     `unlike_differences`
-        teacher         mean |fused - teacher's| over the pixels that the teacher saw, those above 0 of its image
-
-    and the rest as in `structure_loss`, of which the sharp edges weigh more here.
+    That term, `teacher`, is the mean of |fused - teacher's| over the pixels that the teacher saw, those above 0 of its
+    image.
     """
 
     def loss(fused: Tensor, batch: Batch) -> Terms:
         terms = structure_loss(batch.vis, batch.ir, fused, batch.mask)._asdict()
-        terms["differences"] = unlike_differences(batch.vis, batch.ir, fused)
-        own = 8 * terms["intensity"] + 8 * terms["edges"] + 0.8 * terms["structure"] + 0.3 * terms["differences"]
         seen = (batch.image_map > 0).float()
         terms["teacher"] = ((fused - batch.image_map).abs() * seen).sum() / seen.sum().clamp_min(1)
-        return terms | {"total": own + weight * terms["teacher"]}
+        return terms | {"total": terms["total"] + weight * terms["teacher"]}
 
     return loss
-
-
-def unlike_differences(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:
-    """`1 - [r(fused - vis, ir) + r(fused - ir, vis)] / 2` with r the correlation within each image, mean of the batch.
-
-    What the fused image has beyond one source should be the other one. Source: Aslantas and Bendes, "A new image
-    quality metric for image fusion: the sum of the correlations of differences", 2015.
-    """
-    return 1 - (correlation(fused - vis, ir) + correlation(fused - ir, vis)).mean() / 2
-
-
-def correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson's correlation of two images (B, 1, H, W), (B,); about 0 where one is constant."""
-    a, b = ((x - x.mean((1, 2, 3), keepdim=True)).flatten(1) for x in (a, b))
-    return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1) + 1e-6).sqrt()
 
 
 def recognises(keys: Iterable[str]) -> bool:

@@ -87,22 +87,26 @@ class TransformerBlock(nn.Module):
 class Transformer(nn.Sequential):
     """Transformer blocks in sequence; (B, C, H, W) in and out.
 
+    Args:
+        overwrite: of a call: nobody reads x afterwards, so that inference may take its memory for the result.
+
     Attributes:
         checkpointed: in training only each block's input is kept, and the backward pass computes the rest anew.
     """
 
     checkpointed = False
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *, overwrite: bool = False) -> Tensor:
         if in_bands(self, x):
-            return one_by_one(self._by_bands, x)
+            return one_by_one(lambda x: self._by_bands(x, overwrite=overwrite), x)
         for block in self:
             x = recomputed(block, x, when=self.checkpointed)
         return x
 
-    def _by_bands(self, x: Tensor) -> Tensor:
+    def _by_bands(self, x: Tensor, *, overwrite: bool) -> Tensor:
         """What `forward` computes, of one image (1, C, H, W); all blocks share one set of large tensors."""
-        x = pixels(x).clone(memory_format=torch.contiguous_format)
+        x = pixels(x)
+        x = x.contiguous() if overwrite else x.clone(memory_format=torch.contiguous_format)
         scratch = [torch.empty_like(x) for _ in range(4)]
         for block in self:
             x = block.by_bands(x, scratch)

@@ -5,7 +5,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from net.cmmdl_losses import edge_loss, fusion_loss, gradient_loss, intensity_loss, local_variance, structure_loss
+from net.cmmdl_losses import (
+    edge_loss,
+    fusion_loss,
+    gradient_loss,
+    intensity_loss,
+    local_variance,
+    structure_loss,
+    unlike_differences,
+)
 
 
 @pytest.fixture
@@ -77,10 +85,12 @@ def test_the_gradient_loss_is_zero_for_the_input_with_the_stronger_edges(batch):
     assert gradient_loss(vis, vis * 0.5, vis * 0.5) > 0
 
 
-@pytest.mark.parametrize("loss", [fusion_loss, structure_loss])
-def test_identical_inputs_fused_into_themselves_lose_nothing(loss, batch):
+def test_identical_inputs_fused_into_themselves_lose_nothing(batch):
     vis, *_, mask = batch
-    assert all(abs(term) < 1e-12 for term in loss(vis, vis, vis, mask))
+    assert all(abs(term) < 1e-12 for term in fusion_loss(vis, vis, vis, mask))
+    *_, intensity, edges, structure, differences = structure_loss(vis, vis, vis, mask)
+    assert all(abs(term) < 1e-12 for term in (intensity, edges, structure))
+    assert differences == 1, "there is no difference that could be like the other source"
 
 
 @pytest.mark.parametrize("loss", [fusion_loss, structure_loss])
@@ -101,7 +111,9 @@ def test_the_structure_loss_is_the_weighted_sum_of_its_terms(batch):
     brighter = torch.where(mask > 0, ir, torch.maximum(vis, ir))
     torch.testing.assert_close(loss.intensity, (fused - brighter).abs().mean())
     torch.testing.assert_close(loss.edges, edge_loss(vis, ir, fused))
-    torch.testing.assert_close(loss.total, 4 * loss.intensity + 3 * loss.edges + loss.structure)
+    torch.testing.assert_close(loss.differences, unlike_differences(vis, ir, fused))
+    weighted = 8 * loss.intensity + 8 * loss.edges + 0.8 * loss.structure + 0.3 * loss.differences
+    torch.testing.assert_close(loss.total, weighted)
 
 
 def test_the_structure_term_falls_to_zero_as_the_structures_agree(batch):
@@ -122,3 +134,12 @@ def test_the_edge_loss_knows_the_direction_of_an_edge():
 def test_edges_at_the_border_are_those_of_the_images(batch):
     bright = torch.ones_like(batch[0])
     assert edge_loss(bright, 0.5 * bright, 0.2 * bright) < 1e-6, "constant images have no edge at their border"
+
+
+def test_what_the_fused_image_adds_to_one_source_should_be_the_other():
+    vis, ir = torch.rand(2, 2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    assert unlike_differences(vis, ir, vis + ir).item() == pytest.approx(0, abs=1e-4)
+    added = [np.corrcoef((v - i).flatten(), v.flatten())[0, 1] for v, i in zip(vis, ir, strict=True)]
+    assert unlike_differences(vis, ir, vis).item() == pytest.approx(1 - np.mean(added) / 2, abs=1e-4)
+    flat = torch.full_like(vis, 0.5)
+    assert unlike_differences(flat, flat, flat) == 1
