@@ -42,7 +42,7 @@ from utils.ema import MovingAverage
 from utils.interrupt import StopRequest, leave_signals_to_parent
 from utils.memory import keep_freed_memory
 from utils.runs import LAST, log
-from utils.shipped import open_model
+from utils.shipped import open_model, shipped
 from utils.teacher import Teacher
 from utils.training_options import parse
 
@@ -91,7 +91,8 @@ def train(args: argparse.Namespace, world: World) -> bool:
     seed_everything(args.seed + world.rank)
     checkpoint = runs.find(args, world)
     processes = training.restore(checkpoint) if checkpoint else world.size
-    folder = runs.enter(args, checkpoint, world, data=lambda: provenance.digests(source, args.init))
+    weights = {"init": args.init, "teacher": recipe.teacher and (args.teacher or shipped(recipe.teacher))}
+    folder = runs.enter(args, checkpoint, world, data=lambda: provenance.digests(source, **weights))
     log.info("%s: recipe %s, %s, %d process(es) on %s", folder, args.recipe, source, world.size, world.device.type)
     if recipe.iterations and not args.epochs:
         log.info("%d iterations are %d epochs of this data", recipe.iterations, recipe.epochs)

@@ -11,8 +11,9 @@ Both sides have the same weights and images. `--allocator` says what each side r
     default     both with the C library's defaults, likewise
 
 Peak memory is of a process that runs nothing but one side. Printed are the settings, the medians, the ratios of time
-and memory (literal over ours), and how far the results are apart: the largest difference of the outputs, or in training
-the norm of the difference of all gradients over their norm. Exit status 1 if that exceeds 1e-4 (training 1e-2).
+and memory (literal over ours), for inference the time of the arithmetic alone, and how far the results are apart: the
+largest difference of the outputs, or in training the norm of the difference of all gradients over their norm.
+Exit status 1 if that exceeds 1e-4 (training 1e-2).
 """
 
 import argparse
@@ -27,6 +28,7 @@ import time
 from pathlib import Path
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import net
 from benchmarks.literal import LiteralCMMDL
@@ -46,7 +48,8 @@ def main() -> int:
     work_done = "training step" if args.train else "inference"
     print(f"{work_done}, {args.width}x{args.height}, batch {args.batch}, float32, CPU, {args.threads} threads, "
           f"torch {torch.__version__}")  # fmt: skip
-    print(f"allocator {args.allocator}, weights {args.weights or 'fresh, seed 0'}, load average before {load:.1f}")
+    print(f"allocator {args.allocator}, weights {args.weights or 'fresh, seed 0'}, load average before {load:.1f}"
+          + ", literal side compiled" * args.compile_literal)  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         if args.allocator == "as-started":
             tuned = {"literal": False, "ours": not args.checkpoint_activations}  # as CMMDL_train.py does
@@ -66,6 +69,8 @@ def main() -> int:
         print(f"{side:<8} median {medians[side]:7.2f} s   peak {peaks[side]:6.0f} MB   ({each})")
     print(f"time ratio {medians['literal'] / medians['ours']:.2f}")
     print(f"memory ratio {peaks['literal'] / peaks['ours']:.2f}")
+    if not args.train:
+        print(f"floor {floor(args):.2f} s: {work_of(args) / 1e9:.0f} GFLOP as fast as a product of large matrices")
     if args.train:
         difference = ((outputs[1] - outputs[0]).norm() / outputs[0].norm()).item()
         print(f"gradients differ by {difference:.1e} of their norm")
@@ -85,12 +90,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="rounds; each side runs two forward passes in a round")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--allocator", choices=("as-started", "tuned", "default"), default="as-started")
+    parser.add_argument("--compile-literal", action="store_true", help="the literal side after torch.compile")
     parser.add_argument("--weights", type=Path, help="of CMMDL, in any form that net.load reads (default: fresh)")
     parser.add_argument("--worker", nargs="+", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--keep-freed-memory", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     height, width, batch = (128, 128, 4) if args.train else (480, 640, 1)
+    if args.train and args.compile_literal:
+        parser.error("--compile-literal is for inference")
     args.height, args.width, args.batch = args.height or height, args.width or width, args.batch or batch
     return args
 
@@ -101,6 +109,7 @@ def child(args: argparse.Namespace, sides: list[str], tuned: bool, repeats: int,
     command += [f"--height={args.height}", f"--width={args.width}", f"--threads={args.threads}", f"--repeats={repeats}"]
     command += [f"--batch={args.batch}", f"--allocator={args.allocator}", *["--train"] * args.train]
     command += ["--checkpoint-activations"] * args.checkpoint_activations
+    command += ["--compile-literal"] * args.compile_literal
     command += ["--keep-freed-memory"] * tuned + [f"--weights={args.weights}"] * bool(args.weights)
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
@@ -113,8 +122,13 @@ def work(args: argparse.Namespace) -> int:
     models = {side: build(side, args.weights) for side in args.worker}
     if args.checkpoint_activations and "ours" in models:
         models["ours"].checkpoint_activations()
+    if args.compile_literal and "literal" in models:
+        models["literal"].compile()
     generator = torch.Generator().manual_seed(1)
     pair = [torch.rand(args.batch, 1, args.height, args.width, generator=generator) for _ in range(2)]
+    if args.compile_literal:
+        for model in models.values():
+            infer(model, pair)  # compiling is not timed
     times = {side: [] for side in models}
     for _ in range(2 * args.repeats):
         for side, model in models.items():
@@ -125,6 +139,25 @@ def work(args: argparse.Namespace) -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kB on Linux
     print(json.dumps({"times": times, "peak": peak}))
     return 0
+
+
+def work_of(args: argparse.Namespace) -> int:
+    """Floating-point operations of the convolutions and matrix products in a literal forward pass."""
+    images = [torch.empty(args.batch, 1, args.height, args.width, device="meta") for _ in range(2)]
+    with FlopCounterMode(display=False) as counter:
+        LiteralCMMDL().eval().to("meta")(*images)
+    return counter.get_total_flops()
+
+
+def floor(args: argparse.Namespace, side: int = 2048) -> float:
+    """Seconds that these operations would take at the rate of a product of large matrices on the same threads."""
+    torch.set_num_threads(args.threads)
+    a, times = torch.rand(side, side), []
+    for _ in range(10):
+        start = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - start)
+    return work_of(args) / (2 * side**3 / statistics.median(times[1:]))
 
 
 @torch.inference_mode()

@@ -37,17 +37,20 @@ def describe(path: Path, arguments: dict[str, Any], world: World, data: Mapping[
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
-def digests(source: Source, init: Path | None = None) -> dict[str, Any]:
-    """What tells the data of a training, and the weights it starts from, from any others.
+def digests(source: Source, **weights: Path | None) -> dict[str, Any]:
+    """What tells the data of a training, and the weights that it uses, from any others.
 
     Of a patch file that is its SHA-256; of images the SHA-256 of `digest_of_images`, over what is trained on once they
     are read: the time is that of digesting the memory they take, whatever their files are.
+
+    Args:
+        weights: files by what they are for: `init=PATH` gives `init_sha256`.
     """
     if isinstance(source, PatchSource):
         found = {"patches": len(source.dataset), "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
     else:
         found = {"images": len(source.images), "sha256": digest_of_images(source.names, source.images)}
-    return found | ({"init_sha256": sha256(init)} if init else {})
+    return found | {f"{purpose}_sha256": sha256(path) for purpose, path in weights.items() if path}
 
 
 def digest_of_images(names: list[str], images: list[tuple[np.ndarray, ...]]) -> str:

@@ -23,13 +23,17 @@ def open_model(name: str, file: Path | None = None) -> nn.Module:
         if file:
             raise UsageError(f"--weights {file}: {name} is a rule without weights")
         return net.build(name)
-    shipped = MODELS / f"{method.label}.pth"
-    if file is None and not shipped.exists():
+    file, given = file or shipped(name), file
+    if not given and not file.exists():
         raise UsageError(f"no weights of {name} ship with this repository; give --weights {name}=PATH")
-    file = file or shipped
     if file.resolve().parent == MODELS and file.exists():
         check_digest(file)
     model = net.load(file)
     if not isinstance(model, method.network):
         raise UsageError(f"{file}: weights of {type(model).__name__}; expected those of {method.label}")
     return model
+
+
+def shipped(name: str) -> Path:
+    """Where the weights of a method lie that ship, if any do."""
+    return MODELS / f"{net.METHODS[name].label}.pth"

@@ -96,6 +96,19 @@ def test_each_block_by_bands_equals_its_whole_tensor_form(monkeypatch, name, siz
     torch.testing.assert_close(x, kept, rtol=0, atol=0)  # inputs stay as they were
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_transformer_that_may_overwrite_its_input_computes_the_same(monkeypatch, layout):
+    bands_of(monkeypatch, "low")
+    blocks = strong(net.build("cmmdl", dim=8, heads=2, depth=2).decoder.blocks)
+    x = torch.randn(1, 8, 23, 31).contiguous(memory_format=layout)
+    with torch.no_grad():
+        kept = blocks(x)
+        overwritten = blocks(x, overwrite=True)
+    torch.testing.assert_close(overwritten, kept, rtol=0, atol=0)
+    # the image that has its channels side by side is where the result is; another one has to be copied first
+    assert (overwritten.data_ptr() == x.data_ptr()) == (layout is torch.channels_last)
+
+
 @pytest.mark.parametrize("height", [3, 4, 5, 7, 8, 33, 480])
 def test_bands_cover_each_row_once_with_two_rows_or_more(monkeypatch, height):
     monkeypatch.setattr(net.bands, "BAND_BYTES", 1)

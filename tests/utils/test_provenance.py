@@ -45,10 +45,10 @@ def test_a_map_that_follows_from_the_images_does_not_count():
     assert digests(plain)["images"] == 2 and digests(plain) != digests(rendered(seed=2, count=3, size=32))
 
 
-def test_the_weights_that_a_training_starts_from_count(tmp_path):
+def test_the_weights_that_a_training_uses_count(tmp_path):
     (tmp_path / "start.pth").write_bytes(b"weights")
-    found = digests(rendered(seed=1, count=3, size=32), tmp_path / "start.pth")
-    assert found["init_sha256"] == hashlib.sha256(b"weights").hexdigest()
+    found = digests(rendered(seed=1, count=3, size=32), init=tmp_path / "start.pth", teacher=None)
+    assert found["init_sha256"] == hashlib.sha256(b"weights").hexdigest() and "teacher_sha256" not in found
 
 
 @pytest.mark.parametrize("name", PACKAGES)
