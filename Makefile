@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FUZZ_SECONDS ?= 120
+METHODS ?= cmmdl cmmdl-lite
 
 .PHONY: demo app tables test test-all test-app test-export test-downstream fuzz lint lock clean
 
@@ -11,12 +12,15 @@ demo: .venv/ready
 app: .venv/ready-app
 	$(BIN)/python CMMDL_app.py
 
-# Every table of the README: make tables DATA="TNO RoadScene" [LIMIT=N]; goes on where it was interrupted.
+# Every table of scores: make tables DATA="TNO RoadScene" [LIMIT=N] [METHODS="cmmdl mlfuse" WEIGHTS="mlfuse=MLFuse.pth"];
+# goes on where it was interrupted.
 tables: .venv/ready
 	@test -n "$(DATA)" || { echo 'make tables: name the pair folders, as in DATA="TNO RoadScene"'; exit 2; }
 	for protocol in cddfuse cmmdl; do \
-	  $(BIN)/python CMMDL_test.py --data $(DATA) $(LIMIT:%=--limit %) --protocol $$protocol --published --continue \
-	    --out result/tables/$$protocol || exit; done
+	  $(BIN)/python CMMDL_test.py --data $(DATA) $(METHODS:%=--method %) $(WEIGHTS:%=--weights %) \
+	    $(LIMIT:%=--limit %) --protocol $$protocol --published --continue \
+	    --out result/tables/$$protocol || exit; \
+	done
 
 test: .venv/ready-test lint
 	$(BIN)/python -m pytest -m "not slow"
