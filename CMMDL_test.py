@@ -14,6 +14,7 @@ Exit status: 0 all done, 1 some inputs were refused (each named on stderr) and t
 import argparse
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -119,10 +120,12 @@ def run_video(args: argparse.Namespace) -> int:
     """Fuse two videos into one; 1 if they ended before their time. ValueError if they cannot be used at all."""
     model = open_model(args.method[0], weights_by_method(args.weights or [], args.method).get(args.method[0]))
     fuser = net.Fuser(model, device=args.device, precision=args.precision, tile=args.tile)
+    began = time.perf_counter()
     done = fuse_video(*args.video, args.out, fuser, resize_ir=args.resize == "ir", limit=args.limit)
     if done.problem:
         print(f"ended early: {done.problem}", file=sys.stderr)
-    print(f"{args.out}: {done.frames} frames", file=sys.stderr)
+    rate = done.frames / (time.perf_counter() - began)
+    print(f"{args.out}: {done.frames} frames, {rate:.1f} a second", file=sys.stderr)
     return 1 if done.problem else 0
 
 

@@ -28,10 +28,10 @@ import time
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 import net
 from benchmarks.literal import LiteralCMMDL
+from benchmarks.methods import gmac
 from net.cmmdl_losses import fusion_loss
 from utils.memory import keep_freed_memory
 
@@ -70,7 +70,8 @@ def main() -> int:
     print(f"time ratio {medians['literal'] / medians['ours']:.2f}")
     print(f"memory ratio {peaks['literal'] / peaks['ours']:.2f}")
     if not args.train:
-        print(f"floor {floor(args):.2f} s: {work_of(args) / 1e9:.0f} GFLOP as fast as a product of large matrices")
+        gflop = 2 * args.batch * gmac("cmmdl", args.height, args.width)
+        print(f"floor {floor(gflop, args.threads):.2f} s: {gflop:.0f} GFLOP as fast as a product of large matrices")
     if args.train:
         difference = ((outputs[1] - outputs[0]).norm() / outputs[0].norm()).item()
         print(f"gradients differ by {difference:.1e} of their norm")
@@ -141,23 +142,15 @@ def work(args: argparse.Namespace) -> int:
     return 0
 
 
-def work_of(args: argparse.Namespace) -> int:
-    """Floating-point operations of the convolutions and matrix products in a literal forward pass."""
-    images = [torch.empty(args.batch, 1, args.height, args.width, device="meta") for _ in range(2)]
-    with FlopCounterMode(display=False) as counter:
-        LiteralCMMDL().eval().to("meta")(*images)
-    return counter.get_total_flops()
-
-
-def floor(args: argparse.Namespace, side: int = 2048) -> float:
-    """Seconds that these operations would take at the rate of a product of large matrices on the same threads."""
-    torch.set_num_threads(args.threads)
+def floor(gflop: float, threads: int, side: int = 2048) -> float:
+    """Seconds that so many GFLOP would take at the rate of a product of large matrices on these threads."""
+    torch.set_num_threads(threads)
     a, times = torch.rand(side, side), []
     for _ in range(10):
         start = time.perf_counter()
         a @ a
         times.append(time.perf_counter() - start)
-    return work_of(args) / (2 * side**3 / statistics.median(times[1:]))
+    return gflop * statistics.median(times[1:]) / (2e-9 * side**3)
 
 
 @torch.inference_mode()

@@ -55,7 +55,7 @@ def test_two_videos_become_one_in_colour(films, tmp_path, capsys):
     assert frames[0].shape == (64, 96, 3)
     assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FPS) == 10
     assert np.ptp(frames[0].astype(int), axis=2).mean() > 5
-    assert "fused.mp4: 12 frames" in capsys.readouterr().err
+    assert "fused.mp4: 12 frames, " in capsys.readouterr().err
 
 
 def test_the_limit_counts_frames(films, tmp_path):

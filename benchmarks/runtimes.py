@@ -1,0 +1,83 @@
+"""ONNX Runtime against torch on the CPU: `python -m benchmarks.runtimes --method cmmdl-lite`.
+
+The weights that ship are exported as `utils.export` does it; both then fuse the same pair in turn with as many threads.
+Printed are the medians, their ratio (ONNX Runtime over torch), and how far the outputs are apart. Exit status 1 if that
+exceeds 1e-3. Needs requirements-export.txt.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import net
+from benchmarks.methods import add_settings
+from utils.export import write_onnx
+from utils.memory import keep_freed_memory
+from utils.options import UsageError
+from utils.shipped import open_model
+
+TOLERANCE = 1e-3
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    add_settings(parser)
+    parser.set_defaults(repeats=9)
+    parser.add_argument("--method", choices=net.METHODS, default="cmmdl-lite")
+    args = parser.parse_args()
+    keep_freed_memory(every_size=not net.METHODS[args.method].by_bands)
+    torch.set_num_threads(args.threads)
+    pair = torch.rand(2, 1, 1, args.height, args.width, generator=torch.Generator().manual_seed(1))
+    try:
+        model = open_model(args.method)
+        runtime = onnx_runtime(model, args.threads)
+    except (UsageError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    sides = {"torch": lambda: model(*pair).numpy(), "ONNX Runtime": lambda: runtime(*pair.numpy())}
+    with torch.inference_mode():
+        outputs = {name: fuse() for name, fuse in sides.items()}  # each also warms up
+        times = {name: [] for name in sides}
+        for _ in range(args.repeats):
+            for name, fuse in sides.items():
+                began = time.perf_counter()
+                fuse()
+                times[name].append(time.perf_counter() - began)
+    print(f"{args.method}, {args.width}x{args.height}, CPU, {args.threads} threads, {args.repeats} rounds in turn")
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    for name, median in medians.items():
+        print(f"{name:<13}{median:8.3f} s")
+    print(f"ratio {medians['ONNX Runtime'] / medians['torch']:.2f}")
+    difference = np.abs(outputs["torch"] - outputs["ONNX Runtime"]).max()
+    print(f"largest difference {difference:.1e}")
+    return int(difference > TOLERANCE)
+
+
+def onnx_runtime(model: torch.nn.Module, threads: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The network in ONNX Runtime, from (1, 1, H, W) float32 in [0, 1], twice, to the fused image.
+
+    Raises:
+        UsageError: the packages of requirements-export.txt are not installed, or the network has no ONNX form.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UsageError(f"this needs the package {error.name}: pip install -r requirements-export.txt") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        write_onnx(path, model)
+        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    return lambda vis, ir: session.run(["fused"], {"vis": vis, "ir": ir})[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
