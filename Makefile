@@ -38,7 +38,7 @@ test-app: .venv/ready-test .venv/ready-app
 	$(BIN)/python -m pytest -rs tests/utils/test_uploads.py tests/scripts/test_app.py
 
 test-export: .venv/ready-export
-	$(BIN)/python -m pytest tests/utils/test_export.py
+	$(BIN)/python -m pytest tests/utils/test_export.py tests/benchmarks/test_runtimes.py
 
 test-downstream: .venv/ready-downstream
 	$(BIN)/python -m pytest -rs tests/downstream

@@ -30,7 +30,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add_settings(parser)
     parser.set_defaults(repeats=9)
-    parser.add_argument("--method", choices=net.METHODS, default="cmmdl-lite")
+    learnt = [name for name, method in net.METHODS.items() if method.learns]
+    parser.add_argument("--method", choices=learnt, default="cmmdl-lite")
     args = parser.parse_args()
     keep_freed_memory(every_size=not net.METHODS[args.method].by_bands)
     torch.set_num_threads(args.threads)
