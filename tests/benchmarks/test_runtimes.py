@@ -6,7 +6,6 @@ import pytest
 
 from benchmarks import runtimes
 
-
 ARGUMENTS = ["runtimes", "--height", "21", "--width", "30", "--repeats", "1", "--threads", "1"]
 
 
