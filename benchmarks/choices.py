@@ -1,0 +1,99 @@
+"""What each choice in the recipe `best` and each of CMMDL's parts is worth: `python -m benchmarks.choices --data DIR`.
+
+Small networks are trained from the same seed on the same crops for as many steps, each with one thing changed: the
+loss, the moving average, the schedule, the limit of the gradients, or one of the paper's four parts left out. The table
+has the scores on images that no training saw, protocol cddfuse, means over the centres of those that a training on
+these folders holds out. One training of each says little about small differences: `--seed` repeats it with another.
+
+Each training is a run of CMMDL_train.py in a folder of its own below `--out`; the same command given again goes on.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import torch
+
+import CMMDL_train
+import net
+from benchmarks.losses import LOSSES, Loss, centres
+from net.ablation import PARTS
+from net.cmmdl_training import BEST
+from net.fuser import to_uint8
+from net.objective import Phase
+from net.recipe import Recipe, constant
+from utils.metrics import evaluate
+from utils.options import not_negative, positive, whole
+from utils.tables import Row, text
+
+
+def with_loss(loss: Loss) -> Recipe:
+    """`BEST` with another loss."""
+    return replace(BEST, phases=(Phase(lambda fused, b: {"total": loss(b.vis, b.ir, fused, b.mask)}),))
+
+
+RECIPES = {
+    "best": BEST,
+    **{f"loss-{name}": with_loss(LOSSES[name]) for name in ("paper", "lighter-edges", "without-differences")},
+    "no-average": replace(BEST, ema_decay=None),
+    "constant-rate": replace(BEST, schedule=constant),
+    "no-clipping": replace(BEST, clip_norm=torch.inf),
+}
+VARIANTS = [*RECIPES, *(f"without-{part}" for part in PARTS)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, action="append", required=True, metavar="DIR", help="pair folder")
+    parser.add_argument("--variant", action="append", choices=VARIANTS, help="repeatable; default: all")
+    parser.add_argument("--out", type=Path, default=Path("result/choices"))
+    parser.add_argument("--dim", type=whole(2), default=16, help="channels; the network that ships has 64")
+    parser.add_argument("--epochs", type=positive, default=2)
+    parser.add_argument("--size", type=whole(16), default=64, help="side of the crops, pixels")
+    parser.add_argument("--limit", type=positive, default=6, help="held-out images of each folder that are scored")
+    parser.add_argument("--seed", type=not_negative, default=42)
+    args = parser.parse_args()
+    rows = {folder: [] for folder in args.data}
+    for variant in args.variant or VARIANTS:
+        weights = train(args, variant)
+        if weights is None:
+            return 1
+        try:
+            model = net.load(weights)
+            for folder in args.data:
+                rows[folder].append(score(variant, model, folder, args.limit))
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+    for folder in args.data:
+        print(text(f"{folder.name}, {len(rows[folder][0].images)} held-out images", rows[folder]))
+    return 0
+
+
+def train(args: argparse.Namespace, variant: str) -> Path | None:
+    """The weights of a variant, trained unless they are there; None where the training was stopped."""
+    out = args.out / f"dim{args.dim}-epochs{args.epochs}-size{args.size}-seed{args.seed}" / variant
+    if done := sorted(out.glob("*-cmmdl/CMMDL.pth")):
+        return done[-1]
+    recipe, part = (variant, []) if variant in RECIPES else ("best", ["--without", variant.removeprefix("without-")])
+    command = ["--recipe", recipe, *part, *(f"--data={folder}" for folder in args.data), f"--out={out}"]
+    command += [f"--{name}={getattr(args, name)}" for name in ("dim", "epochs", "size", "seed")]
+    with mock.patch.dict(net.METHODS["cmmdl"].recipes, RECIPES):
+        status = CMMDL_train.main(command)
+    return None if status else max(out.glob("*-cmmdl/CMMDL.pth"))
+
+
+@torch.inference_mode()
+def score(name: str, model: torch.nn.Module, folder: Path, limit: int) -> Row:
+    """The scores of a network on held-out images of a folder."""
+    row = Row(name)
+    for number, (vis, ir, _) in enumerate(centres(folder, limit)):
+        fused = model(*(torch.from_numpy(image)[None, None] / 255 for image in (vis, ir)))
+        row.images[str(number)] = evaluate(to_uint8(fused, stretch=True), ir, vis, protocol="cddfuse")
+    return row
+
+
+if __name__ == "__main__":
+    sys.exit(main())
