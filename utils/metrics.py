@@ -6,7 +6,7 @@ one size (H, W); the metrics by themselves take them as `Image`. Every value is 
 formula is undefined stands in its docstring.
 """
 
-from functools import cached_property
+from functools import cache, cached_property
 
 import cv2
 import numpy as np
@@ -196,10 +196,11 @@ def grey(image):
 
 
 def _mutual_information(x, y):
-    joint = np.bincount((x.astype(np.uint16) * 256 + y).ravel(), minlength=256 * 256).reshape(256, 256)
-    independent = np.outer(joint.sum(axis=1), joint.sum(axis=0))
-    seen = joint > 0
-    return np.sum(joint[seen] * np.log(x.size * joint[seen] / independent[seen])) / x.size
+    joint = np.bincount((x.astype(np.uint16) * 256 + y).ravel(), minlength=256 * 256)
+    seen = np.flatnonzero(joint > 0)  # most pairs of levels never occur
+    count_x, count_y = (np.bincount(levels.ravel(), minlength=256) for levels in (x, y))
+    joint, independent = joint[seen], count_x[seen // 256] * count_y[seen % 256]
+    return np.sum(joint * np.log(x.size * joint / independent)) / x.size
 
 
 def _correlation(x, y):
@@ -250,10 +251,15 @@ def _kept_information(mean_rd, mean_r, var_r, mean_d, var_d):
 
 def _gaussian(values, size):
     """'valid' filter with a Gaussian window of `size` x `size` pixels, sigma = size / 5: (h-size+1, w-size+1)."""
+    half, window = size // 2, _window(size)
+    return cv2.sepFilter2D(values, -1, window, window)[half:-half, half:-half]
+
+
+@cache
+def _window(size):
     half = size // 2
     window = np.exp(-(np.arange(-half, half + 1) ** 2) / (2 * (size / 5) ** 2))
-    window /= window.sum()
-    return cv2.sepFilter2D(values, -1, window, window)[half:-half, half:-half]
+    return window / window.sum()
 
 
 def kept_edges(g_source, angle_source, g_fused, angle_fused):
