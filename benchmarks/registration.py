@@ -1,0 +1,75 @@
+"""How far the registration check can be trusted: `python -m benchmarks.registration --data TNO --data RoadScene`.
+
+For each set of registered pairs: how many the check warns about as they are; how many it finds of the same pairs
+after the infrared image is moved by 5 to 12 pixels in a random direction, twice each, both images cut to what they
+still share; how far the shift that it names is from the true one (median, pixels); how long a check takes (median, ms).
+"""
+
+import argparse
+import math
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from data.images import ImageError
+from data.pairs import PairError, find_sets, read_pair
+from utils.inputs import eight_bit
+from utils.metrics import grey
+from utils.options import positive
+from utils.registration import misalignment
+
+DISTANCES = (5, 12)  # pixels
+TIMES = 2  # that each pair is moved
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, action="append", required=True, metavar="DIR", help="repeatable")
+    parser.add_argument("--every", type=positive, default=1, metavar="N", help="only every Nth pair")
+    args = parser.parse_args()
+    print(f"{'':<20}{'pairs':>6}{'warned':>8}{'moved':>7}{'found':>8}{'error':>9}{'check':>10}")
+    try:
+        for folder in args.data:
+            for found in find_sets(folder):
+                report(found.name, found.pairs[:: args.every])
+    except (PairError, ImageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def report(name: str, pairs: list) -> None:
+    """Print the line of a set."""
+    rng, warned, moved, errors, times = np.random.default_rng(0), 0, 0, [], []
+    for pair in tqdm(pairs, desc=name, unit="pair", disable=None):
+        vis, ir = (grey(eight_bit(image, word)) for image, word in zip(read_pair(pair), pair.words, strict=True))
+        began = time.perf_counter()
+        warned += misalignment(vis, ir) is not None
+        times.append(time.perf_counter() - began)
+        for _ in range(TIMES):
+            distance, angle = rng.uniform(*DISTANCES), rng.uniform(0, 2 * math.pi)
+            right, down = round(distance * math.cos(angle)), round(distance * math.sin(angle))
+            shift = misalignment(without(vis, right, down), without(ir, -right, -down))
+            moved += 1
+            if shift:
+                errors.append(math.hypot(shift.right - right, shift.down - down))
+    if pairs:
+        error, time_taken = statistics.median(errors or [math.nan]), 1e3 * statistics.median(times)
+        print(f"{name:<20}{len(pairs):>6}{warned / len(pairs):>8.1%}{moved:>7}{len(errors) / moved:>8.1%}"
+              f"{error:>6.1f} px{time_taken:>7.1f} ms")  # fmt: skip
+
+
+def without(image: np.ndarray, right: int, down: int) -> np.ndarray:
+    """An image (H, W) without its first columns and rows, or where the numbers are negative its last ones."""
+    height, width = image.shape
+    rows = slice(max(0, down), height + min(0, down))
+    columns = slice(max(0, right), width + min(0, right))
+    return image[rows, columns]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
