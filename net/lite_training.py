@@ -1,12 +1,13 @@
 """How CMMDL-lite is trained, at first also after CMMDL's results, and the method as the scripts know it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
 from net.cmmdl_losses import structure_loss
-from net.cmmdl_training import cosine
+from net.cmmdl_training import cosine, with_structure
 from net.lite import MINIMUM_SIZE, CMMDLLite
 from net.method import Method, Release
 from net.objective import Batch, Phase, Terms
@@ -61,13 +62,14 @@ DISTILLED = Recipe(
     stages=(Stage(0.5, 64, 2), Stage(1, 96, 1)),
     teacher="cmmdl",
 )
+ALONE = replace(DISTILLED, phases=(Phase(with_structure),), teacher=None)
 METHOD = Method(
     name="cmmdl-lite",
     label="CMMDL-lite",
     network=CMMDLLite,
     minimum_size=MINIMUM_SIZE,
     release=Release(recognises, network_for, find_state),
-    recipes={"distilled": DISTILLED},
+    recipes={"distilled": DISTILLED, "alone": ALONE},
     by_bands=True,
     channels_last=True,
 )
