@@ -53,7 +53,7 @@ def network_for(checkpoint: Mapping[str, Any]) -> CMMDLLite:
 
 DISTILLED = Recipe(
     phases=(Phase(fusion_and_teacher(4.0), until=0.3), Phase(fusion_and_teacher(0.0))),
-    epochs=16,
+    epochs=48,
     batch_size=8,
     lr=3e-3,
     schedule=cosine,
