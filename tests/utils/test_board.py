@@ -1,6 +1,7 @@
 """What one watches while training is right, and never gets in the way of it."""
 
 import csv
+import time
 
 import numpy as np
 import pytest
@@ -70,6 +71,7 @@ def test_the_table_is_what_the_history_knows_whatever_was_there(tmp_path, traini
 
 def test_curves_go_on_from_the_checkpoint_and_drop_what_an_interrupted_run_drew_beyond_it(tmp_path, training, probe):
     for start, stop in (0, 30), (20, 40):  # the checkpoint was written after step 20
+        time.sleep(1.1)  # a later run's file is known by the second in its name
         training.steps = start
         with Board(tmp_path, training, 1, probe) as board:
             for training.steps in range(start + 1, stop + 1):
