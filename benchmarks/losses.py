@@ -19,7 +19,7 @@ from tqdm import tqdm
 import net
 from data.crops import Triple, read_images
 from data.pairs import PairError
-from net.cmmdl_losses import edge_loss, fusion_loss, gradient_loss, structure_loss
+from net.cmmdl_losses import DIFFERENCES_WEIGHT, edge_loss, fusion_loss, gradient_loss, structure_loss
 from net.fuser import to_uint8
 from utils.metrics import evaluate
 from utils.tables import Row, text
@@ -40,7 +40,7 @@ def lighter_edges(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> Tenso
 
 def without_differences(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> Tensor:
     terms = structure_loss(vis, ir, fused, mask)
-    return terms.total - 0.3 * terms.differences
+    return terms.total - DIFFERENCES_WEIGHT * terms.differences
 
 
 LOSSES: dict[str, Loss] = {

@@ -11,6 +11,7 @@ from net.baselines.ssim import ssim
 WINDOW = 9  # pixels, both windows
 SIGMA = 1.5  # pixels, the Gaussian one
 GRADIENT_WEIGHT = 5.0
+DIFFERENCES_WEIGHT = 0.3
 
 
 class FusionLoss(NamedTuple):
@@ -106,7 +107,7 @@ def structure_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> Stru
     edges = edge_loss(vis, ir, fused)
     structure = 1.5 - (ssim(vis, fused) + ssim(ir, fused) + ssim(brighter, fused)) / 2
     differences = unlike_differences(vis, ir, fused)
-    total = 8 * intensity + 8 * edges + 0.8 * structure + 0.3 * differences
+    total = 8 * intensity + 8 * edges + 0.8 * structure + DIFFERENCES_WEIGHT * differences
     return StructureLoss(total, intensity, edges, structure, differences)
 
 
