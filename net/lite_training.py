@@ -1,12 +1,11 @@
 """How CMMDL-lite is trained, at first also after CMMDL's results, and the method as the scripts know it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
-from net.cmmdl_losses import structure_loss
 from net.cmmdl_training import cosine, with_structure
 from net.lite import MINIMUM_SIZE, CMMDLLite
 from net.method import Method, Release
@@ -14,21 +13,19 @@ from net.objective import Batch, Phase, Terms
 from net.recipe import Recipe, Stage
 from net.states import check_options, find_state
 
+TEACHER_WEIGHT = 4.0
 
-def fusion_and_teacher(weight: float) -> Callable[[Tensor, Batch], Terms]:
-    """`structure_loss` and `weight` times the distance to the teacher.
+
+def with_teacher(fused: Tensor, batch: Batch) -> Terms:
+    """`structure_loss` and four times the distance to the teacher.
 
     That term, `teacher`, is the mean of |fused - teacher's| over the pixels that the teacher saw, those above 0 of its
     image.
     """
-
-    def loss(fused: Tensor, batch: Batch) -> Terms:
-        terms = structure_loss(batch.vis, batch.ir, fused, batch.mask)._asdict()
-        seen = (batch.image_map > 0).float()
-        terms["teacher"] = ((fused - batch.image_map).abs() * seen).sum() / seen.sum().clamp_min(1)
-        return terms | {"total": terms["total"] + weight * terms["teacher"]}
-
-    return loss
+    terms = with_structure(fused, batch)
+    seen = (batch.image_map > 0).float()
+    terms["teacher"] = ((fused - batch.image_map).abs() * seen).sum() / seen.sum().clamp_min(1)
+    return terms | {"total": terms["total"] + TEACHER_WEIGHT * terms["teacher"]}
 
 
 def recognises(keys: Iterable[str]) -> bool:
@@ -52,7 +49,7 @@ def network_for(checkpoint: Mapping[str, Any]) -> CMMDLLite:
 
 
 DISTILLED = Recipe(
-    phases=(Phase(fusion_and_teacher(4.0), until=0.3), Phase(fusion_and_teacher(0.0))),
+    phases=(Phase(with_teacher, until=0.3), Phase(with_structure)),
     epochs=48,
     batch_size=8,
     lr=3e-3,

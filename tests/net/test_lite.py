@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import net
-from net.lite_training import METHOD, fusion_and_teacher
+from net.cmmdl_training import with_structure
+from net.lite_training import METHOD, with_teacher
 from net.objective import Batch
 
 
@@ -64,8 +65,8 @@ def test_the_teacher_counts_only_where_it_looked():
     taught = torch.zeros_like(vis)
     taught[..., 4:12, 4:12] = fused[..., 4:12, 4:12] + 0.25
     batch = Batch(vis, ir, torch.zeros_like(vis), taught)
-    terms, alone = fusion_and_teacher(4)(fused, batch), fusion_and_teacher(0)(fused, batch)
+    terms, alone = with_teacher(fused, batch), with_structure(fused, batch)
     assert terms["teacher"].item() == pytest.approx(0.25)
     assert terms["total"].item() == pytest.approx(alone["total"].item() + 4 * 0.25)
-    unseen = fusion_and_teacher(4)(fused, batch._replace(image_map=torch.zeros_like(vis)))
+    unseen = with_teacher(fused, batch._replace(image_map=torch.zeros_like(vis)))
     assert unseen["teacher"] == 0 and unseen["total"] == alone["total"]
