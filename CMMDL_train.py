@@ -87,7 +87,9 @@ def train(args: argparse.Namespace, world: World) -> bool:
     average = MovingAverage(network, recipe.ema_decay) if recipe.ema_decay else None
     training = Training(args.method, network, optimizer, average, world)
     if args.compile:
-        network.compile()  # after the average, which is a copy that nothing runs but the scores of an epoch
+        # After the average, which is a copy that nothing runs but the scores of an epoch. Crops have few sizes, and a
+        # graph for each is faster than one for all, which Inductor does not get right.
+        network.compile(dynamic=False)
     seed_everything(args.seed + world.rank)
     checkpoint = runs.find(args, world)
     processes = training.restore(checkpoint) if checkpoint else world.size

@@ -290,3 +290,10 @@ def test_a_compiled_training_follows_the_eager_one(train, tmp_path):
     assert eager.keys() == compiled.keys(), "no prefix of the compiler's"
     difference = torch.cat([(compiled[name] - tensor).flatten() for name, tensor in eager.items()])
     assert difference.abs().mean() < 5e-5  # half of what one step of Adam moves a weight: rounding turns small ones
+
+
+@pytest.mark.slow
+def test_a_compiled_training_goes_on_with_larger_crops(tmp_path):
+    options = ["--demo", "--recipe", "best", "--dim", "8", "--epochs", "2", "--compile", "--out", str(tmp_path)]
+    assert script.main(options) == 0
+    assert (tmp_path / "000-cmmdl" / "CMMDL.pth").exists()
