@@ -100,18 +100,6 @@ class PatchWriter:
             self._disk.close()
             self._part.unlink(missing_ok=True)
 
-    def _finish(self) -> None:
-        if self.count == 0:
-            raise PatchFileError(f"{self.path}: no patch to write; expected at least one")
-        self._file.attrs.update(self._attributes)
-        self._file.close()
-        self._disk.close()
-        self._check_disk()
-        try:
-            self._part.replace(self.path)
-        except OSError as error:
-            raise PatchFileError(f"{self.path}: cannot be written ({_reason(error)})") from None
-
     def _check_disk(self) -> None:
         if self._disk.error:
             raise PatchFileError(f"{self.path}: cannot be written ({_reason(self._disk.error)})")
@@ -130,6 +118,8 @@ class PatchWriter:
         try:
             self._file.attrs.update(self._attributes)
             self._file.close()
+            self._disk.close()
+            self._check_disk()  # what HDF5 held back is written when it closes
             self._part.replace(self.path)
         except (OSError, RuntimeError) as error:
             raise PatchFileError(f"{self.path}: cannot be written ({_reason(error)})") from None

@@ -1,5 +1,6 @@
 """The training file: how patches are stored, and what a data set makes of any h5 file."""
 
+import errno
 import multiprocessing
 import os
 import pickle
@@ -157,6 +158,18 @@ def test_full_disk_is_an_error_that_leaves_nothing(tmp_path):
     done = python(FULL_DISK, tmp_path / "a.h5")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("cannot be written (File too large)") == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_when_the_file_closes_leaves_nothing(tmp_path, monkeypatch):
+    def full(disk, data):
+        disk.error = OSError(errno.ENOSPC, "")
+        return len(data)
+
+    patch = np.full((8, 8), 0.5)
+    with pytest.raises(PatchFileError, match="No space left"), PatchWriter(tmp_path / "a.h5", size=8) as writer:
+        writer.add(patch, patch, patch)
+        monkeypatch.setattr("data.patchfile._Disk.write", full)
     assert list(tmp_path.iterdir()) == []
 
 
