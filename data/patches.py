@@ -9,22 +9,29 @@ zero), or else it is zero.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from data.ahead import ahead
 from data.images import ImageError, read_image
 from data.pairs import Pair, PairError, PairFolder, find_sets, images_by_name, read_pair
 from data.patchfile import DTYPES, MAX_SIZE, PatchFileError, PatchWriter
 from net.fuser import PERCENTILES
 
 CLASSES = ("unlabelled", "car", "person", "bike", "curve", "car stop", "guardrail", "colour cone", "bump")  # of MSRS
+LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 LABEL_FOLDERS = ("segmentation_labels", "labels")
 MASK_FOLDERS = ("mask",)
+WORKERS = max(2, os.cpu_count() or 1)  # threads that read and cut
 
 
 @dataclass
@@ -85,7 +92,7 @@ def grey(image: np.ndarray) -> np.ndarray:
         unit = ((image - low) / max(high - low, 1e-12)).clip(0, 1).astype(np.float32)
     if unit.ndim == 2:
         return unit
-    return (0.299 * unit[..., 0] + 0.587 * unit[..., 1] + 0.114 * unit[..., 2]).clip(0, 1)
+    return (unit @ LUMA).clip(0, 1)
 
 
 def is_low_in_contrast(patch: np.ndarray, threshold: float = 0.1) -> bool:
@@ -101,27 +108,31 @@ def windows(shape: tuple[int, int], size: int, stride: int) -> Iterator[tuple[sl
             yield slice(top, top + size), slice(left, left + size)
 
 
-def add_pair(
-    writer: PatchWriter, pair: Pair, masks: Masks, *, stride: int, min_contrast: float | None, tally: Tally
-) -> None:
-    """Cut one pair and add what has contrast to `writer`. Raises ImageError, before adding, for a pair of no use."""
-    vis, ir = read_pair(pair)
-    height, width = vis.shape[:2]
-    if min(height, width) < writer.size:
-        raise ImageError(f"{pair.vis.name}: {width}x{height}; a patch is {writer.size}x{writer.size}")
-    mask = masks.read(pair.name, (height, width))
-    vis, ir = grey(vis), grey(ir)
-    tally.images += 1
-    if mask is None:
-        mask = np.zeros((height, width), bool)
-    else:
-        tally.masked += 1
-    for window in windows((height, width), writer.size, stride):
-        if min_contrast is not None and any(is_low_in_contrast(image[window], min_contrast) for image in (vis, ir)):
-            tally.dropped += 1
-        else:
-            writer.add(vis[window], ir[window], mask[window])
-            tally.kept += 1
+class Cut(NamedTuple):
+    """What one pair gave: its patches (vis, ir, mask), (S, S) each, how many were dropped, and if it had a mask."""
+
+    patches: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+    dropped: int
+    masked: bool
+
+
+def cut(pair: Pair, masks: Masks, *, size: int, stride: int, min_contrast: float | None) -> Cut | ImageError:
+    """Cut one pair into those patches that have contrast, or say why it is of no use."""
+    try:
+        vis, ir = read_pair(pair)
+        height, width = vis.shape[:2]
+        if min(height, width) < size:
+            raise ImageError(f"{pair.vis.name}: {width}x{height}; a patch is {size}x{size}")
+        mask = masks.read(pair.name, (height, width))
+    except ImageError as error:
+        return error
+    whole = grey(vis), grey(ir), np.zeros((height, width), bool) if mask is None else mask
+    patches = [tuple(image[window] for image in whole) for window in windows((height, width), size, stride)]
+    kept = [
+        patch for patch in patches
+        if min_contrast is None or not any(is_low_in_contrast(image, min_contrast) for image in patch[:2])
+    ]  # fmt: skip
+    return Cut(kept, len(patches) - len(kept), mask is not None)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -152,16 +163,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _cut(writer: PatchWriter, folders: list[PairFolder], args: argparse.Namespace, tally: Tally) -> None:
+    """Write the patches of every pair; the next pairs are read and cut while one is being written."""
     total = sum(len(folder.pairs) for folder in folders)
-    with tqdm(total=total, unit="image", disable=None) as bar:
+    how = {"size": writer.size, "stride": args.stride, "min_contrast": args.min_contrast}
+    with tqdm(total=total, unit="image", disable=None) as bar, ThreadPoolExecutor(WORKERS) as pool:
         for folder in folders:
             masks = find_masks(folder.vis_dir.parent, args.mask_classes) if folder.pairs else None
-            for pair in folder.pairs:
-                try:
-                    add_pair(writer, pair, masks, stride=args.stride, min_contrast=args.min_contrast, tally=tally)
-                except ImageError as error:
-                    _refuse(f"{folder.name}: {error}", tally)
+            for _, found in ahead(pool, partial(cut, masks=masks, **how), folder.pairs, depth=WORKERS):
                 bar.update()
+                if isinstance(found, ImageError):
+                    _refuse(f"{folder.name}: {found}", tally)
+                    continue
+                for patch in found.patches:
+                    writer.add(*patch)
+                tally.images += 1
+                tally.masked += found.masked
+                tally.kept += len(found.patches)
+                tally.dropped += found.dropped
 
 
 def _find_folders(roots: list[Path], tally: Tally) -> Iterator[PairFolder]:

@@ -16,6 +16,7 @@ from types import TracebackType
 import h5py
 import numpy as np
 import torch
+from h5py import h5d, h5p, h5s, h5t
 from torch.utils.data import Dataset
 
 VIS, IR, MASK = "vis_patchs", "ir_patchs", "mask_patches"
@@ -69,6 +70,8 @@ class PatchWriter:
         except OSError as error:
             raise PatchFileError(f"{self.path}: cannot be written ({_reason(error)})") from None
         self._groups = [self._file.create_group(name) for name in GROUPS]
+        self._untimed = h5p.create(h5p.DATASET_CREATE)
+        self._untimed.set_obj_track_times(False)  # the same patches make the same file
         if self.dtype == "uint8":
             for group in self._groups:
                 group.create_dataset(
@@ -105,8 +108,10 @@ class PatchWriter:
             raise PatchFileError(f"{self.path}: cannot be written ({_reason(self._disk.error)})")
 
     def _append(self, group: h5py.Group, patch: np.ndarray) -> None:
-        if self.dtype == "float32":
-            group.create_dataset(str(self.count), data=patch[None], dtype=np.float32)
+        if self.dtype == "float32":  # as `create_dataset` does, in half its time: these are many and small
+            values = np.ascontiguousarray(patch[None], np.float32)
+            name, space = str(self.count).encode(), h5s.create_simple(values.shape)
+            h5d.create(group.id, name, h5t.NATIVE_FLOAT, space, self._untimed).write(h5s.ALL, h5s.ALL, values)
             return
         array = group[ARRAY]
         array.resize(self.count + 1, axis=0)

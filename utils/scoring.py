@@ -3,16 +3,17 @@
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
 
 import net
+from data.ahead import ahead
 from data.images import EXTENSIONS, MAX_PIXELS, ImageError, read_image, write_image
 from data.kinds import BLENDED
 from data.pairs import Pair, PairFolder, Refusal
@@ -204,15 +205,3 @@ def write(contender: Contender, found: PairFolder, pair: Pair, image: np.ndarray
 def place(contender: Contender, found: PairFolder, pair: Pair) -> Path:
     """Where a pair's fused image goes."""
     return contender.folder / found.name / f"{pair.name}.png"
-
-
-def ahead(pool: ThreadPoolExecutor, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    """(item, function(item)) in order, each computed in the pool while the one before it is being used."""
-    waiting: deque[tuple[Any, Future]] = deque()
-    for item in items:
-        waiting.append((item, pool.submit(function, item)))
-        if len(waiting) > 1:
-            done, future = waiting.popleft()
-            yield done, future.result()
-    for done, future in waiting:
-        yield done, future.result()

@@ -1,0 +1,45 @@
+"""Order, depth and errors of work that is done ahead."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from data.ahead import ahead
+
+
+def test_results_come_in_order_whatever_finishes_first():
+    first = threading.Event()
+
+    def slow_start(item):
+        if item == 0:
+            first.wait(10)
+        else:
+            first.set()  # the second is done before the first
+        return item * 10
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(ahead(pool, slow_start, range(5))) == [(i, 10 * i) for i in range(5)]
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_no_more_than_the_depth_is_begun_before_it_is_wanted(depth):
+    begun = []
+    with ThreadPoolExecutor(8) as pool:
+        results = ahead(pool, begun.append, range(10), depth)
+        next(results)
+        pool.submit(lambda: None).result()
+    assert sorted(begun) == list(range(depth + 1))
+
+
+def test_an_error_comes_where_its_item_would():
+    with ThreadPoolExecutor(2) as pool:
+        results = ahead(pool, lambda item: 1 // item, [1, 0, 1])
+        assert next(results) == (1, 1)
+        with pytest.raises(ZeroDivisionError):
+            next(results)
+
+
+def test_nothing_of_nothing():
+    with ThreadPoolExecutor(1) as pool:
+        assert list(ahead(pool, str, [])) == []
