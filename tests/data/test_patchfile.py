@@ -1,12 +1,8 @@
-"""The training file: how patches are stored, and what a data set makes of any h5 file."""
+"""What a data set makes of any h5 file."""
 
-import errno
 import multiprocessing
 import os
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -15,29 +11,8 @@ import torch
 from torch.utils.data import ConcatDataset, DataLoader
 
 from data import patchfile
-from data.patchfile import GROUPS, PatchDataset, PatchFileError, PatchWriter
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def stored(path, count=4, size=8, dtype="float32"):
-    """A patch file whose patch i is filled with i / 255, and whose mask is its upper half."""
-    mask = np.zeros((size, size))
-    mask[: size // 2] = 1
-    with PatchWriter(path, size=size, dtype=dtype) as writer:
-        for i in range(count):
-            writer.add(np.full((size, size), i / 255), np.full((size, size), 1 - i / 255), mask)
-    return path
-
-
-def authors_file(path, groups=GROUPS, names=("0", "1", "2"), shape=(1, 8, 8), dtype=np.float32):
-    """A file made as the authors make theirs, without the code under test; patch "7" is filled with 0.07."""
-    with h5py.File(path, "w") as file:
-        for group in groups:
-            for name in names:
-                file.create_group(group) if group not in file else None
-                file[group].create_dataset(name, data=np.full(shape, int(name) / 100, dtype))
-    return path
+from data.patchfile import GROUPS, PatchDataset, PatchFileError
+from tests.patch_files import authors_file, stored
 
 
 def refusal(path):
@@ -48,132 +23,6 @@ def refusal(path):
     assert "expected" in message
     assert "\n" not in message
     return message
-
-
-# --- what is stored
-
-
-def test_float32_form_is_the_authors_layout(tmp_path):
-    stored(tmp_path / "a.h5", count=12)
-    with h5py.File(tmp_path / "a.h5") as file:
-        assert set(file) == {"ir_patchs", "vis_patchs", "mask_patches"}
-        for group in file.values():
-            assert set(group) == {str(i) for i in range(12)}
-            for patch in group.values():
-                assert patch.dtype == np.float32
-                assert patch.shape == (1, 8, 8)
-        assert file["vis_patchs/11"][0, 0, 0] == np.float32(11 / 255)
-        assert file["ir_patchs/11"][0, 0, 0] == np.float32(1 - 11 / 255)
-        assert file["mask_patches/11"][0, :, 0].tolist() == [1] * 4 + [0] * 4
-        assert file.attrs["form"] == "float32"
-
-
-def test_uint8_form_takes_at_most_a_quarter_and_gives_the_same_patches(tmp_path):
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (30, 2, 128, 128)) / 255
-    masks = rng.integers(0, 2, (30, 128, 128))  # the worst case for compression
-    for dtype in ("float32", "uint8"):
-        with PatchWriter(tmp_path / f"{dtype}.h5", dtype=dtype) as writer:
-            for (vis, ir), mask in zip(images, masks, strict=True):
-                writer.add(vis, ir, mask)
-    assert 4 * (tmp_path / "uint8.h5").stat().st_size <= (tmp_path / "float32.h5").stat().st_size
-    with h5py.File(tmp_path / "uint8.h5") as file:
-        assert file.attrs["form"] == "uint8"
-        assert file["vis_patchs/patches"].dtype == np.uint8
-    exact, small = PatchDataset(tmp_path / "float32.h5"), PatchDataset(tmp_path / "uint8.h5")
-    assert len(exact) == len(small) == 30
-    for a, b in zip(exact, small, strict=True):
-        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
-
-
-def test_uint8_form_rounds_to_the_nearest_level(tmp_path):
-    values = np.linspace(0, 1, 64).reshape(8, 8)
-    with PatchWriter(tmp_path / "a.h5", size=8, dtype="uint8") as writer:
-        writer.add(values, values, values)
-    vis = PatchDataset(tmp_path / "a.h5")[0][0]
-    assert np.abs(vis[0].numpy() - values).max() <= 0.5 / 255 + 1e-6
-
-
-def test_writer_that_is_interrupted_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), PatchWriter(tmp_path / "a.h5", size=8) as writer:
-        writer.add(*[np.zeros((8, 8))] * 3)
-        assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
-        raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_writer_that_fails_keeps_the_old_file(tmp_path):
-    stored(tmp_path / "a.h5", count=3)
-    expected = r"shape.*expected \(8, 8\)"
-    with pytest.raises(PatchFileError, match=expected), PatchWriter(tmp_path / "a.h5", size=8) as writer:
-        writer.add(np.zeros((8, 8)), np.zeros((8, 9)), np.zeros((8, 8)))
-    assert list(tmp_path.iterdir()) == [tmp_path / "a.h5"]
-    assert len(PatchDataset(tmp_path / "a.h5")) == 3
-
-
-def test_writer_replaces_an_old_file_only_at_the_end_and_in_one_step(tmp_path):
-    stored(tmp_path / "a.h5", count=3)
-    (tmp_path / "link.h5").hardlink_to(tmp_path / "a.h5")
-    with PatchWriter(tmp_path / "a.h5", size=8) as writer:
-        writer.add(*[np.zeros((8, 8))] * 3)
-        assert len(PatchDataset(tmp_path / "a.h5")) == 3
-    assert len(PatchDataset(tmp_path / "a.h5")) == 1
-    assert len(PatchDataset(tmp_path / "link.h5")) == 3  # the old file was not written into
-
-
-def test_writer_refuses_an_unknown_dtype(tmp_path):
-    with pytest.raises(PatchFileError, match="float32 or uint8"):
-        PatchWriter(tmp_path / "a.h5", dtype="int8")
-
-
-def test_writer_refuses_a_folder_as_its_target(tmp_path):
-    with pytest.raises(PatchFileError, match="a folder"), PatchWriter(tmp_path):
-        pass
-
-
-FULL_DISK = """
-import resource, sys
-import numpy as np
-from data.patchfile import PatchFileError, PatchWriter
-resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
-patch = np.random.default_rng(0).random((128, 128))
-for dtype in ("float32", "uint8"):
-    try:
-        with PatchWriter(sys.argv[1], dtype=dtype) as writer:
-            for _ in range(100):
-                writer.add(patch, patch, patch)
-    except PatchFileError as error:
-        print(error)
-"""
-
-
-def python(code, *arguments):
-    """Run code in a process of its own."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
-def test_full_disk_is_an_error_that_leaves_nothing(tmp_path):
-    done = python(FULL_DISK, tmp_path / "a.h5")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("cannot be written (File too large)") == 2
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_disk_that_is_full_when_the_file_closes_leaves_nothing(tmp_path, monkeypatch):
-    def full(disk, data):
-        disk.error = OSError(errno.ENOSPC, "")
-        return len(data)
-
-    patch = np.full((8, 8), 0.5)
-    with pytest.raises(PatchFileError, match="No space left"), PatchWriter(tmp_path / "a.h5", size=8) as writer:
-        writer.add(patch, patch, patch)
-        monkeypatch.setattr("data.patchfile._Disk.write", full)
-    assert list(tmp_path.iterdir()) == []
-
-
-# --- what a data set reads
 
 
 def test_authors_file_is_read_unchanged_in_numeric_order(tmp_path):
