@@ -6,7 +6,8 @@
     patches   pairs a second that `python -m data.patches` cuts into a patch file, over those that are only decoded
     loading   batches a second that a training's loader gives, over the steps a second that a network takes
 
-The images are rendered scenes in a temporary folder. Rounds take turns; medians count.
+The images are rendered scenes in a temporary folder; `--data DIR` cuts patches of your own, by the paper's recipe.
+Rounds take turns; medians count.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from torch.utils.data import DataLoader
 import net
 from benchmarks import literal_metrics, speed
 from data import patches
-from data.pairs import PairFolder, find_sets, read_pair
+from data.pairs import PairError, PairFolder, find_sets, read_pair
 from data.patchfile import PatchDataset
 from data.scenes import write_folder
 from net.fuser import to_uint8, to_unit
@@ -39,13 +40,19 @@ CORES = os.cpu_count() or 1
 BATCH = 4
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--height", type=int, default=128)
     parser.add_argument("--width", type=int, default=160)
     parser.add_argument("--repeats", type=int, default=3)
-    args = parser.parse_args()
+    parser.add_argument("--data", type=Path, action="append", default=[], metavar="DIR", help="pair folders to cut")
+    args = parser.parse_args(argv)
+    try:
+        folders = [folder for root in args.data for folder in find_sets(root) if folder.pairs]
+    except PairError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     keep_freed_memory()
     print(f"{args.count} pairs of {args.width}x{args.height}, {args.repeats} rounds in turn, {CORES} cores, "
           f"torch {torch.__version__} with {torch.get_num_threads()} threads, freed memory kept")  # fmt: skip
@@ -54,7 +61,11 @@ def main() -> int:
         (found,) = find_sets(Path(home) / "pairs")
         fusing(found, Path(home), args.repeats)
         scoring(found, args.repeats)
-        cutting(found, Path(home), args.repeats)
+        rendered = Path(home) / "patches.h5"
+        cutting([found], rendered, ["--size", "64", "--stride", "64"], args.repeats)
+        if folders:
+            cutting(folders, Path(home) / "own.h5", [], args.repeats)
+        loading(rendered, args.repeats)
     return 0
 
 
@@ -95,19 +106,22 @@ def scoring(found: PairFolder, repeats: int) -> None:
     print(f"scoring: literal {slow:.2f} s, ours {fast:.2f} s, ratio {slow / fast:.1f}")
 
 
-def cutting(found: PairFolder, home: Path, repeats: int) -> None:
-    """The patch file against plain decoding, and its loader against training steps."""
-    file = home / "patches.h5"
-    command = ["--root", str(found.vis_dir.parent), "--out", str(file), "--size", "64", "--stride", "64"]
+def cutting(folders: Sequence[PairFolder], file: Path, options: Sequence[str], repeats: int) -> None:
+    """The patch file of pair folders against plain decoding."""
+    pairs = [pair for folder in folders for pair in folder.pairs]
+    roots = [f"--root={folder.vis_dir.parent}" for folder in folders]
 
     def decode() -> None:
-        for pair in found.pairs:
+        for pair in pairs:
             read_pair(pair)
 
-    plain, cut = in_turn(repeats, decode, lambda: patches.main(command))
-    count = len(found.pairs)
-    print(f"patches: decoded {count / plain:.0f} pairs/s, cut {count / cut:.0f} pairs/s, ratio {cut / plain:.2f}")
+    plain, cut = in_turn(repeats, decode, lambda: patches.main([*roots, f"--out={file}", *options]))
+    rates = f"decoded {len(pairs) / plain:.0f} pairs/s, cut {len(pairs) / cut:.0f} pairs/s"
+    print(f"patches: {', '.join(folder.name for folder in folders)}: {rates}, ratio {cut / plain:.2f}")
 
+
+def loading(file: Path, repeats: int) -> None:
+    """A training's loader against its steps."""
     loader = DataLoader(PatchDataset(file), batch_size=BATCH, shuffle=True, drop_last=True)
     model, batch = net.build("cmmdl"), next(iter(loader))
     load, step = in_turn(repeats, lambda: list(loader), lambda: speed.step(model, list(batch[:2])))

@@ -1,0 +1,23 @@
+"""What is measured of folders, on small ones."""
+
+import re
+
+import pytest
+
+from benchmarks import folder
+from data.scenes import write_folder
+
+
+@pytest.mark.slow
+def test_every_part_is_measured(tmp_path, capsys):
+    write_folder(tmp_path / "pairs", 2, height=128, width=128)
+    small = ["--count", "4", "--height", "64", "--width", "64", "--repeats", "1"]
+    assert folder.main([*small, "--data", str(tmp_path / "pairs")]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "ratio" in line]
+    assert [line.partition(":")[0] for line in lines] == ["fusing", "scoring", "patches", "patches", "loading"]
+    assert all(float(re.search(r"ratio ([\d.]+)", line)[1]) > 0 for line in lines)
+
+
+def test_what_is_no_pair_folder_is_refused(tmp_path, capsys):
+    assert folder.main(["--data", str(tmp_path / "missing")]) == 1
+    assert "no such folder" in capsys.readouterr().err
