@@ -13,6 +13,8 @@ from utils.metrics import METRICS
 PRINTED = METRICS[:8]  # the columns of a printed table; the files have all twelve
 LOWER_IS_BETTER = ("MSE",)
 RULE = "=" * 80
+LATEX = {letter: f"\\{letter}" for letter in "_&%#${}"}  # letters that mean something else there
+LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 Scores = Mapping[str, float]
 
@@ -115,4 +117,4 @@ def count(rows: Sequence[Row]) -> int:
 
 def escaped(name: str) -> str:
     """A name as LaTeX text."""
-    return "".join(f"\\{letter}" if letter in "_&%#$" else letter for letter in name)
+    return "".join(LATEX.get(letter, letter) for letter in name)
