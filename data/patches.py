@@ -9,7 +9,6 @@ zero), or else it is zero.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,7 @@ CLASSES = ("unlabelled", "car", "person", "bike", "curve", "car stop", "guardrai
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 LABEL_FOLDERS = ("segmentation_labels", "labels")
 MASK_FOLDERS = ("mask",)
-WORKERS = max(2, os.cpu_count() or 1)  # threads that read and cut
+WORKERS = 2  # threads that read and cut; more would wait for the one that writes
 
 
 @dataclass
@@ -138,7 +137,8 @@ def cut(pair: Pair, masks: Masks, *, size: int, stride: int, min_contrast: float
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Refused inputs are named on stderr, the rest is done.
 
-    Returns 0 if all was done, 1 if inputs were refused or no file was written, 2 for usage or if no pair was found.
+    Returns 0 if all was done, 1 if inputs were refused or no file was written, 2 for usage or if no pair was found, 130
+    if it was interrupted.
     """
     args = _parse(argv)
     tally = Tally()
@@ -158,6 +158,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PatchFileError as error:
         print(f"error: {error} ({_summary(tally)})", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"interrupted; {args.out} is as it was before", file=sys.stderr)
+        return 130
     print(f"{_summary(tally)}; {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
     return 1 if tally.refused else 0
 
