@@ -43,12 +43,19 @@ def without_differences(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) ->
     return terms.total - DIFFERENCES_WEIGHT * terms.differences
 
 
+def more_differences(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> Tensor:
+    """More of the brighter source and of the correlations of differences, less of the structure."""
+    terms = structure_loss(vis, ir, fused, mask)
+    return 12 * terms.intensity + 8 * terms.edges + 0.4 * terms.structure + 2 * terms.differences
+
+
 LOSSES: dict[str, Loss] = {
     "paper": lambda vis, ir, fused, mask: fusion_loss(vis, ir, fused, mask).total,
     "L1+10gradient": lambda vis, ir, fused, _: brightness(vis, ir, fused) + 10 * gradient_loss(vis, ir, fused),
     "L1+edges": lambda vis, ir, fused, _: brightness(vis, ir, fused) + edge_loss(vis, ir, fused),
     "lighter-edges": lighter_edges,
     "without-differences": without_differences,
+    "more-differences": more_differences,
     "best": lambda vis, ir, fused, mask: structure_loss(vis, ir, fused, mask).total,
 }
 
