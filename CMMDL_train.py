@@ -87,8 +87,8 @@ def train(args: argparse.Namespace, world: World) -> bool:
     average = MovingAverage(network, recipe.ema_decay) if recipe.ema_decay else None
     training = Training(args.method, network, optimizer, average, world)
     if args.compile:
-        # After the average, which is a copy that nothing runs but the scores of an epoch. Crops have few sizes, and a
-        # graph for each is faster than one for all, which Inductor does not get right.
+        # After the average, which is a copy that nothing runs but the scores of an epoch. Crops have few sizes: a
+        # graph for each, because Inductor fails at one for all.
         network.compile(dynamic=False)
     seed_everything(args.seed + world.rank)
     checkpoint = runs.find(args, world)

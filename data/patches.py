@@ -30,7 +30,7 @@ CLASSES = ("unlabelled", "car", "person", "bike", "curve", "car stop", "guardrai
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 LABEL_FOLDERS = ("segmentation_labels", "labels")
 MASK_FOLDERS = ("mask",)
-WORKERS = 2  # threads that read and cut; more would wait for the one that writes
+WORKERS = 2  # threads that read and cut; each has an image more in memory
 
 
 @dataclass

@@ -1,6 +1,15 @@
 """Picture files for tests."""
 
 import cv2
+import numpy as np
+
+
+def picture(height=24, width=40, channels=3, dtype=np.uint8):
+    """A smooth image without any symmetry, so that every turn and every swapped channel shows."""
+    y, x = np.mgrid[0:height, 0:width]
+    planes = [x / width, (y / height) ** 2, (x * y) / (height * width), 0.3 + 0.5 * y / height][:channels]
+    image = np.stack(planes, -1) * (1 if dtype == np.float32 else np.iinfo(dtype).max)
+    return image.astype(dtype).squeeze()
 
 
 def save(path, image):

@@ -13,6 +13,7 @@ import pytest
 from data.patches import grey, is_low_in_contrast, main, windows
 from data.patchfile import PatchDataset
 from net.fuser import luma, to_unit
+from tests.pictures import save
 
 SHARED = Path(os.environ.get("CMMDL_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -20,11 +21,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def noise(shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-
-
-def save(path, image):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), image if image.ndim == 2 else image[..., ::-1])
 
 
 def save_pair(folder, stem, shape=(40, 60), seed=0):
