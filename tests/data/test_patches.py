@@ -10,9 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from data.patches import grey, is_low_in_contrast, main, windows
+from data.patches import main
 from data.patchfile import PatchDataset
-from net.fuser import luma, to_unit
 from tests.pictures import save
 
 SHARED = Path(os.environ.get("CMMDL_SHARED", Path(__file__).resolve().parents[3] / "shared"))
@@ -34,64 +33,6 @@ def cut(tmp_path, *extra, root=None, size=16):
     root = root or tmp_path / "set"
     status = main(["--root", str(root), "--out", str(out), "--size", str(size), "--stride", "20", *extra])
     return status, out
-
-
-# --- the rules of cutting
-
-
-@pytest.mark.parametrize(
-    ("shape", "corners"),
-    [
-        ((480, 640), [(0, 0), (0, 200), (0, 400), (200, 0), (200, 200), (200, 400)]),
-        ((128, 128), [(0, 0)]),
-        ((127, 600), []),
-        ((328, 328), [(0, 0), (0, 200), (200, 0), (200, 200)]),
-    ],
-)
-def test_patches_lie_at_multiples_of_the_stride(shape, corners):
-    found = list(windows(shape, 128, 200))
-    assert [(rows.start, columns.start) for rows, columns in found] == corners
-    assert all((rows.stop - rows.start, columns.stop - columns.start) == (128, 128) for rows, columns in found)
-
-
-def test_contrast_is_measured_between_the_10th_and_90th_percentile():
-    ramp = np.linspace(0.5, 1, 101)  # p10 = 0.55, p90 = 0.95: contrast 0.421
-    assert not is_low_in_contrast(ramp, 0.42)
-    assert is_low_in_contrast(ramp, 0.43)
-    assert is_low_in_contrast(np.full(10, 0.5))
-    outliers = np.full(101, 0.5)
-    outliers[:9], outliers[-9:] = 0, 1
-    assert is_low_in_contrast(outliers)
-
-
-def test_black_patch_is_low_in_contrast():
-    assert is_low_in_contrast(np.zeros((4, 4)))
-
-
-def test_grey_is_the_luminance_in_0_to_1():
-    rgb = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]], np.uint8)
-    np.testing.assert_allclose(grey(rgb), [[0.299, 0.587, 0.114, 1]], atol=1e-6)
-    np.testing.assert_allclose(grey(np.array([[0, 51, 255]], np.uint8)), [[0, 0.2, 1]], atol=1e-7)
-
-
-def test_grey_of_three_equal_channels_is_that_channel():
-    channel = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    np.testing.assert_allclose(grey(np.dstack([channel] * 3)), channel / 255, atol=1e-6)
-
-
-def test_grey_of_16_bits_fills_0_to_1():
-    image = (np.arange(10000, dtype=np.uint16) + 20000).reshape(100, 100)
-    assert (grey(image).min(), grey(image).max()) == (0, 1)
-    assert abs(grey(image)[50, 50] - 0.5) < 0.01
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-@pytest.mark.parametrize("channels", [(), (3,), (4,)])
-def test_training_sees_images_as_fusing_does(dtype, channels):
-    image = noise((20, 30, *channels)).astype(dtype) * dtype(1 if dtype == np.uint8 else 3)
-    expected = luma(to_unit(image, "visible"))[0, 0].numpy()
-    assert grey(image).dtype == np.float32
-    np.testing.assert_allclose(grey(image), expected, atol=1e-6)
 
 
 def test_patches_are_what_lies_in_the_images(tmp_path):
