@@ -24,7 +24,7 @@ from data.kinds import TASKS
 from data.pairs import PairFolder
 from net.fuser import PRECISIONS
 from utils import report, tables
-from utils.failures import sentence
+from utils.failures import INTERRUPTED, sentence
 from utils.files import write_text
 from utils.inputs import Reader
 from utils.journal import Journal, digest_of
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return carry_out(args)
     except KeyboardInterrupt:
         print(f"interrupted; what was fused is in {args.out}, and --continue goes on from there", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def carry_out(args: argparse.Namespace) -> int:

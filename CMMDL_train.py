@@ -47,7 +47,6 @@ from utils.teacher import Teacher
 from utils.training_options import parse
 
 KEEP_EVERY = 10  # epochs between checkpoints that stay
-INTERRUPTED = 130  # exit status
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,9 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with failures.in_plain_words():
             world = distributed.join(pick_device(args.device))
             log.setLevel(logging.INFO if world.is_main else logging.ERROR)
-            return 0 if train(args, world) else INTERRUPTED
+            return 0 if train(args, world) else failures.INTERRUPTED
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return failures.INTERRUPTED
     except (ValueError, OSError, MemoryError) as error:
         log.error("error: %s", failures.sentence(error), extra={"silent": not failures.first_to_fail()})
         return 1

@@ -24,6 +24,7 @@ from net.cmmdl_training import BEST
 from net.fuser import to_uint8
 from net.objective import Phase
 from net.recipe import Recipe, constant
+from utils.failures import command
 from utils.metrics import evaluate
 from utils.options import not_negative, positive, whole
 from utils.tables import Row, text
@@ -44,6 +45,7 @@ RECIPES = {
 VARIANTS = [*RECIPES, *(f"without-{part}" for part in PARTS)]
 
 
+@command
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, action="append", required=True, metavar="DIR", help="pair folder")
@@ -60,13 +62,9 @@ def main() -> int:
         weights = train(args, variant)
         if weights is None:
             return 1
-        try:
-            model = net.load(weights)
-            for folder in args.data:
-                rows[folder].append(score(variant, model, folder, args.limit))
-        except ValueError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
+        model = net.load(weights)
+        for folder in args.data:
+            rows[folder].append(score(variant, model, folder, args.limit))
     for folder in args.data:
         print(text(f"{folder.name}, {len(rows[folder][0].images)} held-out images", rows[folder]))
     return 0

@@ -27,10 +27,11 @@ from torch.utils.data import DataLoader
 import net
 from benchmarks import literal_metrics, speed
 from data import patches
-from data.pairs import PairError, PairFolder, find_sets, read_pair
+from data.pairs import PairFolder, find_sets, read_pair
 from data.patchfile import PatchDataset
 from data.scenes import write_folder
 from net.fuser import to_uint8, to_unit
+from utils.failures import command
 from utils.memory import keep_freed_memory
 from utils.metrics import evaluate, grey
 from utils.scoring import Network, run_set
@@ -40,6 +41,7 @@ CORES = os.cpu_count() or 1
 BATCH = 4
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=60)
@@ -48,11 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--data", type=Path, action="append", default=[], metavar="DIR", help="pair folders to cut")
     args = parser.parse_args(argv)
-    try:
-        folders = [folder for root in args.data for folder in find_sets(root) if folder.pairs]
-    except PairError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    folders = [folder for root in args.data for folder in find_sets(root) if folder.pairs]
     keep_freed_memory()
     print(f"{args.count} pairs of {args.width}x{args.height}, {args.repeats} rounds in turn, {CORES} cores, "
           f"torch {torch.__version__} with {torch.get_num_threads()} threads, freed memory kept")  # fmt: skip

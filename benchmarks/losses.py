@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 import net
 from data.crops import Triple, read_images
-from data.pairs import PairError
 from net.cmmdl_losses import DIFFERENCES_WEIGHT, edge_loss, fusion_loss, gradient_loss, structure_loss
 from net.fuser import to_uint8
+from utils.failures import command
 from utils.metrics import evaluate
 from utils.tables import Row, text
 
@@ -60,6 +60,7 @@ LOSSES: dict[str, Loss] = {
 }
 
 
+@command
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, action="append", required=True, metavar="DIR", help="pair folder")
@@ -69,11 +70,7 @@ def main() -> int:
     parser.add_argument("--weights", type=Path, action="append", default=[], help="score a network beside; repeatable")
     args = parser.parse_args()
     for folder in args.data:
-        try:
-            images = centres(folder, args.limit, args.size)
-        except PairError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
+        images = centres(folder, args.limit, args.size)
         networks = {path.name: net.load(path) for path in args.weights}
         rows = [Row(name) for name in ("average", "max", *LOSSES, *networks)]
         for number, (vis, ir, mask) in enumerate(tqdm(images, desc=folder.name, unit="image", disable=None)):

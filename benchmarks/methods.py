@@ -28,10 +28,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import net
+from utils.failures import command
 from utils.memory import keep_freed_memory
 from utils.options import positive
 
 
+@command
 def main() -> int:
     args = arguments()
     if args.worker:

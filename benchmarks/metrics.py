@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks import literal_metrics
 from utils import metrics
+from utils.failures import command
 
 TOLERANCE = 1e-6
 
@@ -30,6 +31,7 @@ def seconds(function, *images):
     return time.perf_counter() - start
 
 
+@command
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--height", type=int, default=576)

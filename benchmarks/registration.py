@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data.images import ImageError
-from data.pairs import PairError, find_sets, read_pair
+from data.pairs import find_sets, read_pair
+from utils.failures import command
 from utils.inputs import eight_bit
 from utils.metrics import grey
 from utils.options import positive
@@ -26,19 +26,16 @@ DISTANCES = (5, 12)  # pixels
 TIMES = 2  # that each pair is moved
 
 
+@command
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, action="append", required=True, metavar="DIR", help="repeatable")
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="only every Nth pair")
     args = parser.parse_args()
     print(f"{'':<20}{'pairs':>6}{'warned':>8}{'moved':>7}{'found':>8}{'error':>9}{'check':>10}")
-    try:
-        for folder in args.data:
-            for found in find_sets(folder):
-                report(found.name, found.pairs[:: args.every])
-    except (PairError, ImageError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    for folder in args.data:
+        for found in find_sets(folder):
+            report(found.name, found.pairs[:: args.every])
     return 0
 
 

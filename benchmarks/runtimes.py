@@ -19,6 +19,7 @@ import torch
 import net
 from benchmarks.methods import add_settings
 from utils.export import write_onnx
+from utils.failures import command
 from utils.memory import keep_freed_memory
 from utils.options import UsageError
 from utils.shipped import open_model
@@ -26,6 +27,7 @@ from utils.shipped import open_model
 TOLERANCE = 1e-3
 
 
+@command
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add_settings(parser)
@@ -36,12 +38,8 @@ def main() -> int:
     keep_freed_memory(every_size=not net.METHODS[args.method].by_bands)
     torch.set_num_threads(args.threads)
     pair = torch.rand(2, 1, 1, args.height, args.width, generator=torch.Generator().manual_seed(1))
-    try:
-        model = open_model(args.method)
-        runtime = onnx_runtime(model, args.threads)
-    except (UsageError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    model = open_model(args.method)
+    runtime = onnx_runtime(model, args.threads)
     sides = {"torch": lambda: model(*pair).numpy(), "ONNX Runtime": lambda: runtime(*pair.numpy())}
     with torch.inference_mode():
         outputs = {name: fuse() for name, fuse in sides.items()}  # each also warms up

@@ -27,6 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 import net
 from benchmarks import speed
 from net.method import lay_out
+from utils.failures import command
 from utils.files import replacing
 from utils.memory import keep_freed_memory
 
@@ -35,6 +36,7 @@ BATCHES = (2, 4, 8, 16)
 PATCH = 64
 
 
+@command
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--largest", type=int, default=1024, help="side of the largest image, pixels")

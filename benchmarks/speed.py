@@ -33,6 +33,7 @@ import net
 from benchmarks.literal import LiteralCMMDL
 from benchmarks.methods import gmac
 from net.cmmdl_losses import fusion_loss
+from utils.failures import command
 from utils.memory import keep_freed_memory
 
 SIDES = ("literal", "ours")
@@ -40,6 +41,7 @@ TOLERANCE = 1e-4  # of outputs
 GRADIENT_TOLERANCE = 1e-2  # float32 noise, grown by Fourier transforms and by the network's depth
 
 
+@command
 def main() -> int:
     args = arguments()
     if args.worker:

@@ -17,11 +17,13 @@ import matplotlib
 
 import net
 from benchmarks.methods import Cost, add_settings, measure
+from utils.failures import command
 from utils.files import replacing
 
 SCORES = ("VIF", "Qabf")
 
 
+@command
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="output of CMMDL_test.py")
@@ -29,11 +31,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("docs/tradeoff.png"))
     add_settings(parser)
     args = parser.parse_args()
-    try:
-        scores = read(args.results, args.set)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    scores = read(args.results, args.set)
     args.method = list(scores)
     costs = measure(args)
     print(f"{args.set}, {args.width}x{args.height}, {args.threads} threads")

@@ -12,23 +12,21 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 
+from utils.failures import command
 from utils.files import replacing
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNTS = ("epoch", "steps")
 
 
+@command
 def main() -> int:
     parser = argparse.ArgumentParser(description="Draw how a training went")
     parser.add_argument("history", type=Path, nargs="?", default=ROOT / "models" / "CMMDL.history.csv",
                         help="a run folder's history.csv")  # fmt: skip
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "training.png")
     args = parser.parse_args()
-    try:
-        draw(read(args.history), args.out)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    draw(read(args.history), args.out)
     return 0
 
 

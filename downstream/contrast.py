@@ -26,7 +26,7 @@ from tqdm import tqdm
 from data.patches import CLASSES
 from downstream import tables
 from downstream.material import Material, open_contenders, open_labels, open_material, time_of
-from utils.failures import sentence
+from utils.failures import command
 from utils.inputs import eight_bit
 from utils.metrics import Image, grey, kept_edges
 from utils.options import UsageError, not_negative
@@ -38,22 +38,19 @@ CASES = [f"{name} {time}" for name in OBJECTS for time in ("day", "night")]
 COLUMNS = [f"{what} {case}" for what in ("contrast", "ir", "vi") for case in CASES]
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line: 0 all done, 2 something cannot be used or written."""
+    """Run the command line: 0 all done, 2 something cannot be used or written, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m downstream.contrast", description="Objects in fused images")
     add_inputs(parser, Path("result/contrast"))
     args = parser.parse_args(argv)
-    try:
-        material = open_material(args.data, args.limit)
-        labels = open_labels(material, args.labels)
-        results = []
-        for contender in open_contenders(args.fused):
-            values = contrasts(material, labels, material.pictures(contender))
-            results.append(tables.Result(contender.name, values, is_floor=contender.is_floor))
-        tables.write(args.out, "contrast", results, COLUMNS, TITLE, printed=COLUMNS[: len(CASES)])
-    except (ValueError, OSError) as error:
-        print(f"error: {sentence(error)}", file=sys.stderr)
-        return 2
+    material = open_material(args.data, args.limit)
+    labels = open_labels(material, args.labels)
+    results = []
+    for contender in open_contenders(args.fused):
+        values = contrasts(material, labels, material.pictures(contender))
+        results.append(tables.Result(contender.name, values, is_floor=contender.is_floor))
+    tables.write(args.out, "contrast", results, COLUMNS, TITLE, printed=COLUMNS[: len(CASES)])
     return 0
 
 

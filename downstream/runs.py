@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from downstream.material import Material
 from downstream.scenes import folds, scenes
-from utils.failures import sentence
+from utils.failures import INTERRUPTED, USAGE, sentence
 from utils.files import write_text
 from utils.options import positive, whole
 from utils.scoring import Contender
@@ -107,10 +107,10 @@ def command(judge: Callable[[argparse.Namespace], None], args: argparse.Namespac
         judge(args)
     except KeyboardInterrupt:
         print(f"interrupted; the same command goes on from {args.out / 'runs'}", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except (ValueError, OSError) as error:
         print(f"error: {sentence(error)}", file=sys.stderr)
-        return 2
+        return USAGE
     return 0
 
 

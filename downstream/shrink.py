@@ -18,23 +18,20 @@ from tqdm import tqdm
 from data.images import write_image
 from downstream.boxes import boxes_folder
 from downstream.material import open_labels, open_material
-from utils.failures import sentence
+from utils.failures import command
 from utils.inputs import eight_bit
 from utils.options import size
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line: 0 all done, 2 the set cannot be used or written."""
+    """Run the command line: 0 all done, 2 the set cannot be used or written, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m downstream.shrink", description="Bring a labelled set to one size")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the pair folder with its labels")
     parser.add_argument("--size", type=size, default=(320, 240), metavar="WxH", help="of the copies (320x240)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the pair folder to write")
     args = parser.parse_args(argv)
-    try:
-        shrink(args.data, args.size, args.out)
-    except (ValueError, OSError) as error:
-        print(f"error: {sentence(error)}", file=sys.stderr)
-        return 2
+    shrink(args.data, args.size, args.out)
     return 0
 
 

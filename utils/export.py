@@ -18,6 +18,7 @@ from torch import nn
 import net
 from net.baselines.adasffuse import AdaSFFuse
 from net.safetensors_file import write_safetensors
+from utils.failures import command
 from utils.files import replacing
 from utils.options import UsageError
 from utils.real_fourier import real_arithmetic
@@ -26,19 +27,16 @@ SHIPPED = Path(__file__).resolve().parents[1] / "models" / "CMMDL.pth"
 EXAMPLE = (48, 62)  # height and width at which the graph is recorded; the graph takes any
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status as the module's docstring says."""
     args = parse(argv)
-    try:
-        model = net.load(args.weights)
-        for write, path in ((write_onnx, args.onnx), (write_safetensors, args.safetensors)):
-            if path:
-                with replacing(path) as temporary:
-                    write(temporary, model)
-                print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    model = net.load(args.weights)
+    for write, path in ((write_onnx, args.onnx), (write_safetensors, args.safetensors)):
+        if path:
+            with replacing(path) as temporary:
+                write(temporary, model)
+            print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     return 0
 
 

@@ -1,17 +1,19 @@
 """How a failure reaches a person: in one sentence, and once, however many processes it ends."""
 
 import argparse
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, ParamSpec
 
 import torch
 import torch.distributed as dist
 
 from utils.distributed import meeting_point
 
-USAGE = 2  # exit status of a wrong command line
+USAGE, INTERRUPTED = 2, 130  # exit status of what cannot be used, and of Ctrl-C
+Arguments = ParamSpec("Arguments")
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,6 +23,23 @@ class Parser(argparse.ArgumentParser):
         if first_to_fail():
             super().error(message)
         sys.exit(USAGE)
+
+
+def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
+    """Make a command line's `main` say in one sentence, and with its exit status, why it could not go on."""
+
+    @functools.wraps(main)
+    def carried_out(*args: Arguments.args, **options: Arguments.kwargs) -> int:
+        try:
+            return main(*args, **options)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return INTERRUPTED
+        except (ValueError, OSError) as error:
+            print(f"error: {sentence(error)}", file=sys.stderr)
+            return USAGE
+
+    return carried_out
 
 
 def first_to_fail() -> bool:

@@ -19,5 +19,5 @@ def test_every_part_is_measured(tmp_path, capsys):
 
 
 def test_what_is_no_pair_folder_is_refused(tmp_path, capsys):
-    assert folder.main(["--data", str(tmp_path / "missing")]) == 1
+    assert folder.main(["--data", str(tmp_path / "missing")]) == 2
     assert "no such folder" in capsys.readouterr().err

@@ -25,5 +25,5 @@ def test_each_set_has_a_line(monkeypatch, tmp_path, capsys):
 
 def test_what_is_no_pair_folder_is_refused(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "argv", ["registration", "--data", str(tmp_path / "nowhere")])
-    assert registration.main() == 1
+    assert registration.main() == 2
     assert "no such folder" in capsys.readouterr().err

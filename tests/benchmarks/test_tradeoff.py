@@ -39,12 +39,12 @@ def test_figures_come_from_the_tables_and_times_relative_to_cmmdl(results, monke
 
 def test_a_run_without_cmmdl_is_refused_by_what_is_there(results, monkeypatch, capsys):
     (results / "cmmdl" / "TNO" / "metrics.csv").unlink()
-    assert run(monkeypatch, "--results", results) == 1
+    assert run(monkeypatch, "--results", results) == 2
     assert "tables of TNO by these methods: cmmdl-lite, max; expected cmmdl" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["", "image,VIF\nmean,0.5\n", "image,VIF,Qabf\n1,0.5,0.5\n"])
 def test_a_table_without_means_is_refused_by_name(results, monkeypatch, capsys, text):
     (results / "max" / "TNO" / "metrics.csv").write_text(text)
-    assert run(monkeypatch, "--results", results) == 1
+    assert run(monkeypatch, "--results", results) == 2
     assert "metrics.csv: no row of means" in capsys.readouterr().err

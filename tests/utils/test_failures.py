@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from utils.failures import Parser, first_to_fail, in_plain_words, sentence
+from utils.failures import Parser, command, first_to_fail, in_plain_words, sentence
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,27 @@ def test_a_mistake_in_the_command_line_is_told_by_one_and_ends_all(capsys):
             Parser(prog="train").parse_args(["--what"])
         assert error.value.code == 2
         assert ("unrecognized arguments: --what" in capsys.readouterr().err) == told
+
+
+@pytest.mark.parametrize(
+    "error, status, words",
+    [
+        (ValueError("a.png: bad"), 2, "error: a.png: bad\n"),
+        (FileNotFoundError(2, "No such file or directory", "a.csv"), 2, "error: a.csv: No such file or directory\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_a_command_ends_with_a_sentence_and_its_status(capsys, error, status, words):
+    def main(argv):
+        if argv:
+            raise error
+        return 0
+
+    assert command(main)([]) == 0
+    assert command(main)(["x"]) == status
+    assert capsys.readouterr().err == words
+
+
+def test_a_mistake_of_the_program_keeps_its_traceback():
+    with pytest.raises(KeyError):
+        command(lambda: {}["missing"])()
