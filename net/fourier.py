@@ -1,5 +1,7 @@
 """Fourier transforms of the network: always in float32 or better, with one value for an angle on the branch cut."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -23,7 +25,28 @@ def irfft2(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
 
 def circular_convolution(a: Tensor, b: Tensor) -> Tensor:
     """Convolution of two (B, C, H, W) tensors channel by channel, wrapped around at the borders of the image."""
-    return irfft2(rfft2(a) * rfft2(b), a.shape[-2:])
+    return CircularConvolution.apply(a, b)
+
+
+class CircularConvolution(torch.autograd.Function):
+    """`irfft2(rfft2(a) * rfft2(b))`, whose gradients are correlations: three transforms of real images, where autograd
+    takes whole complex spectra. They have the layout of a and b, as the layers before them read it."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        a_, b_ = rfft2(a), rfft2(b)
+        ctx.save_for_backward(a_, b_)
+        ctx.forms = [(x.dtype, torch.channels_last if x.stride(1) == 1 else torch.contiguous_format) for x in (a, b)]
+        ctx.size = a.shape[-2:]
+        return irfft2(a_ * b_, ctx.size)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        a_, b_ = ctx.saved_tensors
+        gradient_ = rfft2(gradient)
+        for_a, for_b = (irfft2(gradient_ * other.conj(), ctx.size) for other in (b_, a_))
+        (dtype_a, format_a), (dtype_b, format_b) = ctx.forms
+        return for_a.to(dtype_a, memory_format=format_a), for_b.to(dtype_b, memory_format=format_b)
 
 
 def convolve_in_place(a: Tensor, b: Tensor, planes: int = 4) -> None:

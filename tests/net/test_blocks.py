@@ -53,6 +53,17 @@ def test_circular_convolution_wraps_around(size):
 
 
 @pytest.mark.parametrize("size", [(6, 8), (5, 8), (6, 7), (5, 7)])
+def test_gradients_of_the_circular_convolution_are_those_of_its_formula(size):
+    a, b, weight = torch.rand(3, 2, 3, *size, dtype=torch.float64)
+    a, b = a.contiguous(memory_format=torch.channels_last).requires_grad_(), b.requires_grad_()
+    product = torch.fft.irfft2(torch.fft.rfft2(a) * torch.fft.rfft2(b), s=size)
+    expected = torch.autograd.grad((product * weight).sum(), (a, b))
+    found = torch.autograd.grad((circular_convolution(a, b) * weight).sum(), (a, b))
+    torch.testing.assert_close(found, expected)
+    assert [gradient.stride() for gradient in found] == [a.stride(), b.stride()]
+
+
+@pytest.mark.parametrize("size", [(6, 8), (5, 8), (6, 7), (5, 7)])
 def test_real_bins_never_have_the_angle_minus_pi(size):
     spectrum = rfft2(torch.randn(4, 3, *size))
     negative_zero = torch.complex(spectrum.real, -torch.zeros_like(spectrum.imag))
