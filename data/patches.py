@@ -251,7 +251,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--stride", type=_whole(1, 10**6), default=200, help="distance between patches in pixels (200)")
     parser.add_argument(
         "--dtype", choices=DTYPES, default="float32",
-        help="float32 is the authors' form (the default); uint8 takes less than a quarter of the disk",
+        help="float32 is the authors' form (the default); uint8 takes a quarter of the disk",
     )  # fmt: skip
     parser.add_argument(
         "--mask-classes", type=_class_numbers, default="car,person,bike", metavar="A,B",

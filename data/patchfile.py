@@ -2,7 +2,7 @@
 
 Three groups, spelled as the authors spell them: `ir_patchs`, `vis_patchs`, `mask_patches`. In the float32 form, theirs,
 each group has one data set "0", "1", ... per patch, float32 (1, S, S) in [0, 1]. In the uint8 form each group has one
-array "patches", uint8 (N, 1, S, S) with 0..255 for [0, 1], one chunk per patch: less than a quarter of the bytes.
+array "patches", uint8 (N, 1, S, S) with 0..255 for [0, 1], one chunk per patch: a quarter of the bytes.
 The attributes of the file say which form it has and where it comes from; reading needs none of them.
 """
 
@@ -108,14 +108,18 @@ class PatchWriter:
             raise PatchFileError(f"{self.path}: cannot be written ({_reason(self._disk.error)})")
 
     def _append(self, group: h5py.Group, patch: np.ndarray) -> None:
+        """Zeros, as most masks are, are not written: HDF5 reads them where nothing was, and keeps no room for them."""
         if self.dtype == "float32":  # as `create_dataset` does, in half its time: these are many and small
             values = np.ascontiguousarray(patch[None], np.float32)
             name, space = str(self.count).encode(), h5s.create_simple(values.shape)
-            h5d.create(group.id, name, h5t.NATIVE_FLOAT, space, self._untimed).write(h5s.ALL, h5s.ALL, values)
+            dataset = h5d.create(group.id, name, h5t.NATIVE_FLOAT, space, self._untimed)
+            if values.any():
+                dataset.write(h5s.ALL, h5s.ALL, values)
             return
         array = group[ARRAY]
         array.resize(self.count + 1, axis=0)
-        array[self.count, 0] = np.rint(patch * np.float32(255))
+        if patch.any():
+            array[self.count, 0] = np.rint(patch * np.float32(255))
 
     def _finish(self) -> None:
         if self.count == 0:

@@ -49,6 +49,20 @@ def test_uint8_form_takes_at_most_a_quarter_and_gives_the_same_patches(tmp_path)
         assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_zero_masks_are_read_as_zeros_and_take_no_room(tmp_path, dtype):
+    ones, zeros = np.ones((128, 128)), np.zeros((128, 128))
+    with PatchWriter(tmp_path / "a.h5", dtype=dtype) as writer:
+        for mask in (zeros, ones, zeros):
+            writer.add(ones, ones, mask)
+    assert [mask.sum() for *_, mask in PatchDataset(tmp_path / "a.h5")] == [0, 128 * 128, 0]
+    with h5py.File(tmp_path / "a.h5") as file:
+        stored = [np.array(patch) for group in file.values() for patch in group.values()]  # as the authors read them
+        room = sum(patch.id.get_storage_size() for patch in file["mask_patches"].values())
+    assert sum(patch.sum() for patch in stored) / stored[0].max() == 7 * 128 * 128
+    assert room <= 128 * 128 * np.dtype(dtype).itemsize
+
+
 def test_uint8_form_rounds_to_the_nearest_level(tmp_path):
     values = np.linspace(0, 1, 64).reshape(8, 8)
     with PatchWriter(tmp_path / "a.h5", size=8, dtype="uint8") as writer:
