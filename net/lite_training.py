@@ -50,7 +50,7 @@ def network_for(checkpoint: Mapping[str, Any]) -> CMMDLLite:
 
 DISTILLED = Recipe(
     phases=(Phase(with_teacher, until=0.3), Phase(with_structure)),
-    epochs=48,
+    epochs=144,
     batch_size=8,
     lr=3e-3,
     schedule=cosine,
