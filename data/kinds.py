@@ -32,7 +32,7 @@ KINDS = (
     Kind("ivf", ("vi", "vis", "visible", "rgb"), ("ir", "infrared", "thermal", "lwir")),  # infrared has no colour
     Kind("medical", ("PET", "SPECT"), ("MRI",)),  # their colour is the measurement; MRI is grey
     Kind("medical", ("MRI",), ("CT",)),  # both grey: MRI shows the texture, CT the bright bone
-    Kind("mef", ("under",), ("over",)),
+    Kind("mef", ("under", "low"), ("over",)),
     Kind("mff", ("near",), ("far",)),
 )
 ACCEPTED = "; ".join(f"{'|'.join(kind.ir)} with {'|'.join(kind.vis)}" for kind in KINDS)

@@ -38,6 +38,7 @@ def only(root):
         ("SPECT", "MRI"),
         ("MRI", "CT"),
         ("under", "over"),
+        ("low", "over"),
         ("near", "far"),
     ],
 )
@@ -137,6 +138,7 @@ def test_a_link_back_to_a_folder_above_is_not_followed_in_circles(tmp_path):
     ("pet", "mri", "medical", ("PET", "MRI")),
     ("MRI", "CT", "medical", ("MRI", "CT")),
     ("Under", "over", "mef", ("under", "over")),
+    ("low", "over", "mef", ("low", "over")),
     ("near", "far", "mff", ("near", "far")),
 ])  # fmt: skip
 def test_the_names_of_the_folders_tell_the_task_and_the_roles(tmp_path, vis, ir, task, words):
