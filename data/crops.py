@@ -128,13 +128,18 @@ def read_images(
                 except ImageError as error:
                     refused.append(Refusal(name, str(error)))
                     continue
-                (held_out if zlib.crc32(pair.name.encode()) % HELD_OUT == 0 else train).append((name, image))
+                (held_out if is_held_out(pair.name) else train).append((name, image))
     if not train:
         train, held_out = held_out, []
     if not train:
         reasons = f"; {len(refused)} refused, the first {refused[0]}" if refused else ""
         raise PairError(f"no readable pair to train on; expected at least one{reasons}")
     return [image for _, image in train], [image for _, image in held_out], refused, [name for name, _ in train]
+
+
+def is_held_out(stem: str) -> bool:
+    """Whether the image of a stem is kept from training. A name on disk need not be UTF-8: its bytes count."""
+    return zlib.crc32(stem.encode("utf-8", "surrogateescape")) % HELD_OUT == 0
 
 
 def read_image(pair: Pair, masks: Masks) -> Triple:

@@ -1,5 +1,6 @@
 """Crops are where seed, epoch and index put them, registered, and in range; images are read or refused by name."""
 
+import os
 import re
 import zlib
 
@@ -157,6 +158,18 @@ def test_about_a_tenth_is_held_out_and_one_stem_always_falls_on_one_side(folder,
     (folder / "ir").rename(tmp_path / "again" / "infrared")
     again = read_images([tmp_path / "again"])
     assert all(np.array_equal(a[1], b[1]) for a, b in zip(held_out, again[1], strict=True))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are bytes on POSIX only")
+def test_names_that_are_not_utf_8_are_read_and_held_out_by_their_bytes(folder):
+    names = [b"\xff%d" % i for i in range(30)]
+    for i, name in enumerate(names):
+        for side in ("vi", "ir"):
+            if (path := folder / side / f"{i}.png").exists():
+                path.rename(path.with_stem(os.fsdecode(name)))
+    train, held_out, _, kept = read_images([folder])
+    assert len(train) + len(held_out) == 28
+    assert not [name for name in kept if zlib.crc32(os.fsencode(name).removeprefix(b"set/")) % HELD_OUT == 0]
 
 
 def test_several_folders_are_read_together(folder):
