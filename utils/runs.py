@@ -83,7 +83,8 @@ def enter(
 def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[str, Any]) -> Path:
     known = checkpoint is not None and (checkpoint.parent / ARGUMENTS).exists()
     folder = checkpoint.parent if known else new(args.out, args.method)
-    file = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    # a message may name a file whose name is not UTF-8
+    file = logging.FileHandler(folder / "log.txt", encoding="utf-8", errors="backslashreplace")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     log.addHandler(file)
     lock(file.stream, folder)

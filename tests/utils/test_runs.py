@@ -136,6 +136,14 @@ def test_the_log_goes_to_standard_error_and_with_the_time_to_the_folder(args, ca
     assert not runs.log.handlers
 
 
+def test_a_name_that_is_not_utf_8_is_logged_with_its_bytes_escaped(args, capsys):
+    folder = runs.enter(args, None, ALONE)
+    runs.log.error("refused: %s", Path("night\udcff.png"))  # as Python has a file name with the byte FF
+    runs.close_log()
+    assert "Logging error" not in capsys.readouterr().err
+    assert (folder / "log.txt").read_text(encoding="utf-8").endswith("refused: night\\udcff.png\n")
+
+
 def test_a_folder_in_use_is_refused_until_its_training_ends(args):
     folder = begin(args)
     hold = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.lockf(f, fcntl.LOCK_EX); print(); sys.stdin.read()"
