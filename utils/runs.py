@@ -66,13 +66,22 @@ def begun_with(folder: Path) -> dict[str, Any]:
     return json.loads((folder / ARGUMENTS).read_text(encoding="utf-8"))
 
 
+def data_begun_with(folder: Path) -> dict[str, Any]:
+    """What a run's folder tells of the data that it began with; nothing where there is no record of ours."""
+    try:
+        return dict(begun_with(folder)["data"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def enter(
     args: Namespace, checkpoint: Path | None, world: World, data: Callable[[], dict[str, Any]] = dict
 ) -> Path:
     """The run folder to write to, the same in every process: that of the checkpoint, or a new one.
 
     In the main process it is locked against other trainings, the log goes there too, and it holds what is needed to
-    repeat the run; where it goes on with other data than `data()` told when it began, a warning says so.
+    repeat the run. Where it goes on with other data than `data()` told when it began, a warning says so. The record of
+    the data stays that of the beginning; the arguments are the new ones where `args.resume` names the checkpoint.
 
     Raises:
         OSError: it cannot be written, or another training is writing there.
@@ -88,10 +97,11 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[st
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     log.addHandler(file)
     lock(file.stream, folder)
-    if args.resume != "auto" or not known:
-        provenance.describe(folder / ARGUMENTS, plain(args), world, data)
-    elif begun_with(folder).get("data", data) != data:
+    begun = data_begun_with(folder) or data
+    if begun != data:
         log.warning("the data have changed since this began: the weights will not be those of an undisturbed training")
+    if args.resume != "auto" or not known:
+        provenance.describe(folder / ARGUMENTS, plain(args), world, begun)
     (folder / FINISHED).unlink(missing_ok=True)
     for half in folder.glob(".*.part"):  # what a killed process was writing
         half.unlink()

@@ -61,7 +61,8 @@ def test_the_arguments_are_kept_with_versions_and_commit(args):
     assert {"command", "commit", "python", "machine"} <= found.keys()
 
 
-def test_a_run_that_goes_on_with_other_data_says_so(args, capsys):
+@pytest.mark.parametrize("resume", ["auto", "path"])
+def test_a_run_that_goes_on_with_other_data_says_so(args, capsys, resume):
     def go_on(checkpoint: Path | None, sha256: str) -> str:
         runs.open_log()
         folder = runs.enter(args, checkpoint, ALONE, data=lambda: {"sha256": sha256})
@@ -70,8 +71,24 @@ def test_a_run_that_goes_on_with_other_data_says_so(args, capsys):
         return capsys.readouterr().err
 
     checkpoint = args.out / "000-cmmdl" / runs.LAST
-    assert go_on(None, "a") == go_on(checkpoint, "a") == ""
-    assert go_on(checkpoint, "b").startswith("the data have changed since this began: ")
+    assert go_on(None, "a") == ""
+    if resume == "path":
+        args.resume, args.lr = str(checkpoint), 1e-3
+    assert go_on(checkpoint, "a") == ""
+    for _ in range(2):  # it stays other data than the run began with
+        assert go_on(checkpoint, "b").startswith("the data have changed since this began: ")
+    assert runs.begun_with(checkpoint.parent)["arguments"]["lr"] == args.lr
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"data": null}', '{"arguments": {}}'])
+def test_a_named_checkpoint_beside_no_record_of_its_data_is_gone_on_from_without_a_word(args, capsys, content):
+    folder = begin(args)
+    (folder / runs.ARGUMENTS).write_text(content)
+    args.resume = str(folder / runs.LAST)
+    runs.open_log()
+    assert runs.enter(args, folder / runs.LAST, ALONE, data=lambda: {"sha256": "b"}) == folder
+    assert capsys.readouterr().err == ""
+    assert runs.begun_with(folder)["data"] == {"sha256": "b"}
 
 
 def test_auto_finds_the_newest_unfinished_run_with_the_same_arguments(args):
