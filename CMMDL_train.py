@@ -32,7 +32,7 @@ from data import sources
 from net.fuser import pick_device
 from net.method import Method, lay_out
 from net.objective import Batch, Objective
-from net.recipe import Recipe
+from net.recipe import Recipe, batch_norms
 from utils import distributed, failures, provenance, runs
 from utils.board import Board
 from utils.checkpoints import Training, seed_everything
@@ -75,7 +75,8 @@ def train(args: argparse.Namespace, world: World) -> bool:
     method = net.METHODS[args.method]
     recipe = method.recipes[args.recipe]
     source = open_source(args, recipe, world)
-    recipe = recipe.override(args.epochs, args.batch_size, args.lr, args.size or source.size)
+    norms_until = 0.0 if args.keep_norms else None
+    recipe = recipe.override(args.epochs, args.batch_size, args.lr, args.size or source.size, norms_until)
     args.epochs, args.batch_size, args.lr = recipe.epochs, recipe.batch_size, recipe.lr  # as the run folder has them
     recipe = recipe.in_epochs(steps_of_epoch(args, method, recipe, source, world))
 
@@ -144,7 +145,7 @@ def train_one_epoch(
     """
     world, epoch, steps = training.world, training.epoch, training.step + len(loader)
     saved = time.monotonic()
-    objective.train()
+    recipe.set_mode(objective, epoch)
     bar = tqdm(
         loader, desc=f"epoch {epoch + 1}/{recipe.epochs}", initial=training.step, total=steps, unit="step",
         leave=False, disable=None if world.is_main else True,
@@ -180,7 +181,9 @@ def train_one_epoch(
 
 def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sources.Source:
     """The training patches that the arguments name; what was refused among them is named in the log."""
-    how = {"crops": recipe.crops, "image_map": recipe.image_map or open_teacher(args, recipe)}
+    whole_images = args.demo or args.data  # patches of a file are shown to a teacher by the loader, which has no GPU
+    teacher = open_teacher(args, recipe, world.device.type if whole_images else "cpu")
+    how = {"crops": recipe.crops, "image_map": recipe.image_map or teacher}
     if args.demo:
         return sources.rendered(args.seed, **how)
     if args.data:
@@ -193,7 +196,7 @@ def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sourc
     return sources.PatchSource(args.h5, how["image_map"])
 
 
-def open_teacher(args: argparse.Namespace, recipe: Recipe) -> Teacher | None:
+def open_teacher(args: argparse.Namespace, recipe: Recipe, device: str) -> Teacher | None:
     """The network that a recipe's training learns from, None without one; its results are kept below `--out`.
 
     Raises:
@@ -201,7 +204,7 @@ def open_teacher(args: argparse.Namespace, recipe: Recipe) -> Teacher | None:
     """
     if not recipe.teacher:
         return None
-    return Teacher(open_model(recipe.teacher, args.teacher), args.out / "teacher")
+    return Teacher(open_model(recipe.teacher, args.teacher), args.out / "teacher", device)
 
 
 def steps_of_epoch(
@@ -231,6 +234,11 @@ def build(args: argparse.Namespace, method: Method) -> nn.Module:
         raise ValueError(f"--method {method.name}: {error}") from error
     if not isinstance(network, method.network):
         raise net.WeightsError(f"{args.init}: weights of {type(network).__name__}; expected those of {method.label}")
+    if args.init and args.dim and args.dim != network.options.get("dim", args.dim):
+        found = f"{args.init} has {network.options['dim']} channels"
+        raise ValueError(f"--dim {args.dim}: {found}; expected that or no --dim")
+    if args.keep_norms and not batch_norms(network):
+        raise ValueError(f"--keep-norms: {method.label} has no BatchNorm layers; expected another method")
     if args.checkpoint_activations:
         if not hasattr(network, "checkpoint_activations"):
             raise ValueError(f"--checkpoint-activations: {method.label} has no such form; expected another method")

@@ -1,14 +1,18 @@
 """What each choice in the recipe `best` and each of CMMDL's parts is worth: `python -m benchmarks.choices --data DIR`.
 
 Small networks are trained from the same seed on the same crops for as many steps, each with one thing changed: the
-loss, the moving average, the schedule, the limit of the gradients, or one of the paper's four parts left out. The table
-has the scores on images that no training saw, protocol cddfuse, means over the centres of those that a training on
-these folders holds out. One training of each says little about small differences: `--seed` repeats it with another.
+loss, BatchNorm's statistics, the moving average, the schedule, the limit of the gradients, or one of the paper's four
+parts left out. The table has the scores on images that no training saw, protocol cddfuse, means over the centres of
+those that a training on these folders holds out. One training of each says little about small differences: `--seed`
+repeats it with another.
 
-Each training is a run of CMMDL_train.py in a folder of its own below `--out`; the same command given again goes on.
+Each training is a run of CMMDL_train.py in a folder of its own below `--out`; the same command given again goes on, and
+trains anew where the data, the losses or the recipe are other ones.
 """
 
 import argparse
+import hashlib
+import inspect
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +22,9 @@ import torch
 
 import CMMDL_train
 import net
+from benchmarks import losses
 from benchmarks.losses import LOSSES, Loss, centres
+from net import cmmdl_losses, cmmdl_training, recipe
 from net.ablation import PARTS
 from net.cmmdl_training import BEST
 from net.fuser import to_uint8
@@ -35,9 +41,11 @@ def with_loss(loss: Loss) -> Recipe:
     return replace(BEST, phases=(Phase(lambda fused, b: {"total": loss(b.vis, b.ir, fused, b.mask)}),))
 
 
+LOSS_NAMES = "paper", "lighter-edges", "few-differences", "without-differences", "without-gain"
 RECIPES = {
     "best": BEST,
-    **{f"loss-{name}": with_loss(LOSSES[name]) for name in ("paper", "lighter-edges", "without-differences")},
+    **{f"loss-{name}": with_loss(LOSSES[name]) for name in LOSS_NAMES},
+    "batch-norms": replace(BEST, norms_until=1.0),
     "no-average": replace(BEST, ema_decay=None),
     "constant-rate": replace(BEST, schedule=constant),
     "no-clipping": replace(BEST, clip_norm=torch.inf),
@@ -72,15 +80,23 @@ def main() -> int:
 
 def train(args: argparse.Namespace, variant: str) -> Path | None:
     """The weights of a variant, trained unless they are there; None where the training was stopped."""
-    out = args.out / f"dim{args.dim}-epochs{args.epochs}-size{args.size}-seed{args.seed}" / variant
+    budget = f"dim{args.dim}-epochs{args.epochs}-size{args.size}-seed{args.seed}"
+    out = args.out / f"{budget}-{digest(args.data)}" / variant
     if done := sorted(out.glob("*-cmmdl/CMMDL.pth")):
         return done[-1]
-    recipe, part = (variant, []) if variant in RECIPES else ("best", ["--without", variant.removeprefix("without-")])
-    command = ["--recipe", recipe, *part, *(f"--data={folder}" for folder in args.data), f"--out={out}"]
+    name, part = (variant, []) if variant in RECIPES else ("best", ["--without", variant.removeprefix("without-")])
+    command = ["--recipe", name, *part, *(f"--data={folder}" for folder in args.data), f"--out={out}"]
     command += [f"--{name}={getattr(args, name)}" for name in ("dim", "epochs", "size", "seed")]
     with mock.patch.dict(net.METHODS["cmmdl"].recipes, RECIPES):
         status = CMMDL_train.main(command)
     return None if status else max(out.glob("*-cmmdl/CMMDL.pth"))
+
+
+def digest(data: list[Path]) -> str:
+    """Eight characters that change with the folders, the losses and the recipe."""
+    code = [inspect.getsource(module) for module in (losses, cmmdl_losses, cmmdl_training, recipe)]
+    folders = sorted(str(folder.resolve()) for folder in data)
+    return hashlib.sha256("\n".join([*folders, *code]).encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 @torch.inference_mode()

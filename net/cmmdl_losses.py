@@ -11,7 +11,7 @@ from net.baselines.ssim import ssim
 WINDOW = 9  # pixels, both windows
 SIGMA = 1.5  # pixels, the Gaussian one
 GRADIENT_WEIGHT = 5.0
-DIFFERENCES_WEIGHT = 0.3
+GAIN = 1.1  # of contrast and edges over the sources'; a network's own come out weaker than the loss asks for
 
 
 class FusionLoss(NamedTuple):
@@ -81,7 +81,7 @@ def local_variance(x: Tensor) -> Tensor:
 
 
 class StructureLoss(NamedTuple):
-    """Scalars: `total = 8 * intensity + 8 * edges + 0.8 * structure + 0.3 * differences`."""
+    """Scalars: `total = 10 * intensity + 10 * edges + 0.8 * structure + differences`."""
 
     total: Tensor
     intensity: Tensor
@@ -90,36 +90,44 @@ class StructureLoss(NamedTuple):
     differences: Tensor
 
 
-def structure_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> StructureLoss:
+def structure_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor, gain: float = GAIN) -> StructureLoss:
     """The loss of the recipe `best`: the brighter source, the stronger edge and its direction, both sources' structure.
 
-        intensity   mean |fused - b|, b the brighter source, infrared where the mask is set
-        edges       `edge_loss`
+        intensity   mean |fused - b'|, b the brighter source, infrared where the mask is set, b' with `gain` times its
+                    contrast (`with_contrast`)
+        edges       `edge_loss` with that gain
         structure   [1 - (SSIM(vis, fused) + SSIM(ir, fused)) / 2] + [1 - SSIM(b, fused)] / 2
         differences `unlike_differences`
 
     Args:
         vis, ir, fused: (B, 1, H, W) in [0, 1], at least 11 pixels on a side.
         mask: (B, 1, H, W), above 0 on salient pixels.
+        gain: how much stronger contrast and edges should be than the sources'; 1 asks for theirs.
     """
     brighter = torch.where(mask > 0, ir, torch.maximum(vis, ir))
-    intensity = (fused - brighter).abs().mean()
-    edges = edge_loss(vis, ir, fused)
+    intensity = (fused - with_contrast(brighter, gain)).abs().mean()
+    edges = edge_loss(vis, ir, fused, gain)
     structure = 1.5 - (ssim(vis, fused) + ssim(ir, fused) + ssim(brighter, fused)) / 2
     differences = unlike_differences(vis, ir, fused)
-    total = 8 * intensity + 8 * edges + 0.8 * structure + DIFFERENCES_WEIGHT * differences
+    total = 10 * intensity + 10 * edges + 0.8 * structure + differences
     return StructureLoss(total, intensity, edges, structure, differences)
 
 
-def edge_loss(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:
-    """`mean |d(fused) - d(stronger)|` with `d` the two Sobel responses and `stronger`, pixel by pixel, the source where
-    they are larger; repeated pixels beyond the border.
+def with_contrast(image: Tensor, gain: float) -> Tensor:
+    """(B, 1, H, W) in [0, 1] with `gain` times the contrast about each image's mean, cut to [0, 1]."""
+    mean = image.mean((2, 3), keepdim=True)
+    return (mean + gain * (image - mean)).clamp(0, 1)
+
+
+def edge_loss(vis: Tensor, ir: Tensor, fused: Tensor, gain: float = 1.0) -> Tensor:
+    """`mean |d(fused) - gain d(stronger)|` with `d` the two Sobel responses and `stronger`, pixel by pixel, the source
+    where they are larger; repeated pixels beyond the border.
 
     Unlike `gradient_loss` it knows the direction of an edge: bright to dark is not as good as dark to bright.
     """
     of_vis, of_ir, of_fused = (derivatives(F.pad(x, (1, 1, 1, 1), mode="replicate")) for x in (vis, ir, fused))
     vis_is_stronger = of_vis.abs().sum(1, keepdim=True) >= of_ir.abs().sum(1, keepdim=True)
-    return (of_fused - torch.where(vis_is_stronger, of_vis, of_ir)).abs().sum(1).mean()
+    return (of_fused - gain * torch.where(vis_is_stronger, of_vis, of_ir)).abs().sum(1).mean()
 
 
 def unlike_differences(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ BEST = Recipe(
     lr=5e-4,
     schedule=cosine,
     clip_norm=1.0,
+    norms_until=0.7,
     ema_decay=0.999,
     stages=(Stage(0.7, 64, 1), Stage(1, 128, 0.5)),
 )

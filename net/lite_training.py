@@ -55,6 +55,7 @@ DISTILLED = Recipe(
     lr=3e-3,
     schedule=cosine,
     clip_norm=1.0,
+    norms_until=0.7,
     ema_decay=0.995,
     stages=(Stage(0.5, 64, 2), Stage(1, 96, 1)),
     teacher="cmmdl",

@@ -44,6 +44,8 @@ class Recipe:
         weight_decay: L2 penalty that Adam adds to the gradients.
         clip_norm: largest L2 norm of the gradients.
         by_part: learning rate and clipping are for each child of the network by itself, not for all parameters.
+        norms_until: the share of the training, 0 to 1, after which BatchNorm uses the statistics that it has, as when
+            fusing, instead of each batch's.
         ema_decay: of the moving average of the weights, which is then what is kept; None keeps the weights.
         stages: sizes of random crops over the training, where patches do not come ready from a file.
         crops: how these are drawn.
@@ -61,6 +63,7 @@ class Recipe:
     weight_decay: float = 0.0
     clip_norm: float = math.inf
     by_part: bool = False
+    norms_until: float = 1.0
     ema_decay: float | None = None
     stages: tuple[Stage, ...] = (Stage(1, 128, 1),)
     crops: Crops = Crops()
@@ -68,9 +71,17 @@ class Recipe:
     teacher: str | None = None
     smallest: int = 1
 
-    def override(self, epochs: int | None, batch_size: int | None, lr: float | None, size: int | None) -> "Recipe":
+    def override(
+        self,
+        epochs: int | None,
+        batch_size: int | None,
+        lr: float | None,
+        size: int | None,
+        norms_until: float | None = None,
+    ) -> "Recipe":
         """This recipe with other numbers where they are given; a size stands for all stages."""
-        given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "stages": size and (Stage(1, size, 1),)}
+        given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "norms_until": norms_until}
+        given["stages"] = size and (Stage(1, size, 1),)
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     def in_epochs(self, steps: int) -> "Recipe":
@@ -84,6 +95,13 @@ class Recipe:
     def stage(self, epoch: int) -> Stage:
         """The stage that the middle of an epoch belongs to."""
         return next(stage for stage in self.stages if epoch + 0.5 < stage.until * self.epochs)
+
+    def set_mode(self, network: nn.Module, epoch: int) -> None:
+        """Put a network into training mode, but for the BatchNorm layers that no longer learn statistics."""
+        network.train()
+        if epoch + 0.5 >= self.norms_until * self.epochs:
+            for layer in batch_norms(network):
+                layer.eval()
 
     def batch_of(self, stage: Stage) -> int:
         """The batch size of a stage."""
@@ -109,6 +127,11 @@ class Recipe:
         ]
         norms = [nn.utils.clip_grad_norm_(parameters, self.clip_norm) for parameters in trained if parameters]
         return torch.linalg.vector_norm(torch.stack(norms))
+
+
+def batch_norms(network: nn.Module) -> list[nn.Module]:
+    """The layers of a network that normalise by statistics of batches."""
+    return [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
 
 
 def constant(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule

@@ -24,10 +24,11 @@ class Teacher:
     Args:
         network: the teacher with its weights.
         folder: where the results are kept.
+        device: where it works.
     """
 
-    def __init__(self, network: nn.Module, folder: Path) -> None:
-        self.fuser = Fuser(network, stretch=False)
+    def __init__(self, network: nn.Module, folder: Path, device: str = "cpu") -> None:
+        self.fuser = Fuser(network, device=device, stretch=False)
         self.folder = folder / digest_of(network)[:16]
         self.__name__ = f"image fused by {type(network).__name__}"  # as the log calls a map
 

@@ -36,6 +36,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--teacher", type=Path, metavar="WEIGHTS", help="whom a smaller network learns from; default: "
                         "the weights that ship")  # fmt: skip
     parser.add_argument("--init", type=Path, metavar="WEIGHTS", help="start from these weights")
+    parser.add_argument("--keep-norms", action="store_true", help="BatchNorm keeps the statistics of --init")
     parser.add_argument("--resume", default="auto", help="auto: go on with the newest unfinished run of the same "
                         "arguments; none: start anew; or a checkpoint")  # fmt: skip
     parser.add_argument("--save-seconds", type=not_negative, default=300, help="between checkpoints within an epoch")
@@ -52,6 +53,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"argument --recipe: invalid choice: {args.recipe!r}; {args.method} has {', '.join(known)}")
     if args.init and args.without:
         parser.error("argument --without: builds a new network; it does not go with --init")
+    if args.teacher and not known[args.recipe].teacher:
+        parser.error(f"argument --teacher: recipe {args.recipe} of {args.method} has none")
+    if args.keep_norms and not args.init:
+        parser.error("argument --keep-norms: keeps the statistics of given weights; it goes with --init")
     if args.size and not (args.data or args.demo):
         parser.error("argument --size: goes with --data or --demo; the patches of a file have their size")
     return args

@@ -37,6 +37,13 @@ def test_each_variant_is_trained_once_and_has_its_row(command, capsys):
     assert again.out == first.out and "epoch 1/1" in first.err and "epoch 1/1" not in again.err
 
 
+def test_other_data_or_another_loss_are_trained_anew(tmp_path, monkeypatch):
+    before = choices.digest([tmp_path / "a", tmp_path / "b"])
+    assert choices.digest([tmp_path / "b", tmp_path / "a"]) == before != choices.digest([tmp_path / "a"])
+    monkeypatch.setattr(choices, "cmmdl_losses", choices.losses)
+    assert choices.digest([tmp_path / "a", tmp_path / "b"]) != before
+
+
 def test_a_folder_that_cannot_be_trained_on_ends_it(command, tmp_path, capsys):
     command("--data", str(tmp_path / "nowhere"), "--variant", "best")
     assert choices.main() == 1

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from net.cmmdl_losses import (
+    GAIN,
     edge_loss,
     fusion_loss,
     gradient_loss,
@@ -13,6 +14,7 @@ from net.cmmdl_losses import (
     local_variance,
     structure_loss,
     unlike_differences,
+    with_contrast,
 )
 
 
@@ -88,7 +90,7 @@ def test_the_gradient_loss_is_zero_for_the_input_with_the_stronger_edges(batch):
 def test_identical_inputs_fused_into_themselves_lose_nothing(batch):
     vis, *_, mask = batch
     assert all(abs(term) < 1e-12 for term in fusion_loss(vis, vis, vis, mask))
-    *_, intensity, edges, structure, differences = structure_loss(vis, vis, vis, mask)
+    *_, intensity, edges, structure, differences = structure_loss(vis, vis, vis, mask, gain=1)
     assert all(abs(term) < 1e-12 for term in (intensity, edges, structure))
     assert differences == 1, "there is no difference that could be like the other source"
 
@@ -109,10 +111,12 @@ def test_the_structure_loss_is_the_weighted_sum_of_its_terms(batch):
     vis, ir, fused, mask = batch
     loss = structure_loss(*batch)
     brighter = torch.where(mask > 0, ir, torch.maximum(vis, ir))
-    torch.testing.assert_close(loss.intensity, (fused - brighter).abs().mean())
-    torch.testing.assert_close(loss.edges, edge_loss(vis, ir, fused))
+    mean = brighter.mean((2, 3), keepdim=True)
+    asked = (mean + GAIN * (brighter - mean)).clamp(0, 1)
+    torch.testing.assert_close(loss.intensity, (fused - asked).abs().mean())
+    torch.testing.assert_close(loss.edges, edge_loss(vis, ir, fused, GAIN))
     torch.testing.assert_close(loss.differences, unlike_differences(vis, ir, fused))
-    weighted = 8 * loss.intensity + 8 * loss.edges + 0.8 * loss.structure + 0.3 * loss.differences
+    weighted = 10 * loss.intensity + 10 * loss.edges + 0.8 * loss.structure + loss.differences
     torch.testing.assert_close(loss.total, weighted)
 
 
@@ -129,6 +133,17 @@ def test_the_edge_loss_knows_the_direction_of_an_edge():
     assert edge_loss(rise, flat, rise) == edge_loss(flat, rise, rise) == 0
     assert edge_loss(rise, flat, fall) > edge_loss(rise, flat, flat) > 0
     assert gradient_loss(rise, flat, fall) < gradient_loss(rise, flat, flat), "which the release's does not"
+
+
+def test_a_gain_asks_for_stronger_edges_than_the_sources_have():
+    rise = torch.linspace(0, 0.5, 16).expand(1, 1, 16, 16)
+    flat = torch.full_like(rise, 0.5)
+    assert edge_loss(rise, flat, 1.1 * rise, gain=1.1) < 1e-6 < edge_loss(rise, flat, rise, gain=1.1)
+
+
+def test_contrast_grows_about_the_mean_of_each_image_and_stays_in_range():
+    images = torch.tensor([[0.4, 0.6], [0.0, 1.0]]).view(2, 1, 1, 2)
+    torch.testing.assert_close(with_contrast(images, 1.5).flatten(), torch.tensor([0.35, 0.65, 0.0, 1.0]))
 
 
 def test_edges_at_the_border_are_those_of_the_images(batch):

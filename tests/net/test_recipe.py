@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import StepLR
 
 from net.cmmdl_training import BEST, METHOD, PAPER, WARM_UP, of_release
@@ -58,5 +59,17 @@ def test_what_is_overridden_changes_and_nothing_else():
     assert PAPER.override(None, None, None, None) == PAPER
     changed = BEST.override(5, 3, 1e-3, 32)
     assert (changed.epochs, changed.batch_size, changed.lr) == (5, 3, 1e-3)
-    assert changed.stages == ((1, 32, 1),)
+    assert changed.stages == ((1, 32, 1),) and changed.norms_until == BEST.norms_until
+    assert BEST.override(None, None, None, None, norms_until=0.0).norms_until == 0
     assert (changed.phases, changed.ema_decay, changed.schedule) == (BEST.phases, BEST.ema_decay, BEST.schedule)
+
+
+def test_from_its_share_of_the_training_on_batchnorm_works_as_when_fusing():
+    network = nn.Sequential(nn.Conv2d(1, 4, 1), nn.Sequential(nn.BatchNorm2d(4), nn.Dropout()))
+    recipe = BEST.override(10, None, None, None, norms_until=0.7)
+    for epoch in range(10):
+        network.eval()
+        recipe.set_mode(network, epoch)
+        assert network[1][0].training is (epoch < 7) and network[1][1].training and network.training
+    PAPER.set_mode(network, 99)
+    assert network[1][0].training, "the release's recipe learns statistics to its end"

@@ -103,12 +103,24 @@ def test_demo_trains_on_crops_of_rendered_scenes_and_scores_held_out_ones(tmp_pa
     assert float(line["VIF"]) > 0 and 0 < float(line["Qabf"]) < 1
 
 
-def test_training_can_start_from_weights_whose_width_counts(train, tmp_path, small):
+def test_training_can_start_from_weights_whose_width_counts(train, tmp_path, small, capsys):
     torch.save({"options": small.options, "model": small.state_dict()}, tmp_path / "start.pth")
-    assert train("--init", tmp_path / "start.pth", "--lr", "1e-12", "--epochs", 1, "--dim", "64") == 0
+    assert train("--init", tmp_path / "start.pth", "--dim", "64") == 1
+    assert_one_sentence(capsys.readouterr().err, "--dim 64", "start.pth has 16 channels; expected that or no --dim")
+    assert train("--init", tmp_path / "start.pth", "--lr", "1e-12", "--epochs", 1) == 0
     state = checkpoint(tmp_path / "000-cmmdl" / "CMMDL.pth")
     assert state["options"] == small.options
     torch.testing.assert_close(state["model"]["encoder.embed.weight"], small.state_dict()["encoder.embed.weight"])
+
+
+def test_the_statistics_of_given_weights_stay_where_that_is_asked_for(train, tmp_path, small):
+    torch.save({"options": small.options, "model": small.state_dict()}, tmp_path / "start.pth")
+    statistics = {key: value for key, value in small.state_dict().items() if "running_" in key}
+    for options, stay in (["--keep-norms"], True), ([], False):
+        assert train("--init", tmp_path / "start.pth", "--epochs", 1, *options) == 0
+        state = checkpoint(max(tmp_path.glob("*-cmmdl")) / "CMMDL.pth")["model"]
+        assert stay is all(torch.equal(state[key], value) for key, value in statistics.items())
+        assert not torch.equal(state["hdfab.cbr_1.1.weight"], small.state_dict()["hdfab.cbr_1.1.weight"])
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_spares_the_checkpoint_and_keeps_the_batch(
@@ -176,6 +188,8 @@ def test_refused_images_are_named_and_the_others_trained_on(tmp_path, capsys, sh
         (["--seed", "1.5"], 2, "--seed: '1.5'; expected"),
         (["--device", "tpu"], 2, "--device: invalid choice: 'tpu'"),
         (["--size", "32"], 2, "--size: goes with --data or --demo"),
+        (["--teacher", "{folder}/weights.pth"], 2, "--teacher: recipe paper of cmmdl has none"),
+        (["--keep-norms"], 2, "--keep-norms: keeps the statistics of given weights; it goes with --init"),
         (["--h5", "a.h5", "--demo"], 2, "--demo: not allowed with argument --h5"),
         (["--dim", "20"], 1, "dim is 20; expected an even multiple of heads (8)"),
         (["--batch-size", "9"], 1, "8 patches; expected at least one batch of 9"),

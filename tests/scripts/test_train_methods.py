@@ -100,6 +100,14 @@ def test_what_a_method_cannot_do_is_refused(train, tmp_path, small, capsys, name
     assert [path.name for path in tmp_path.iterdir()] == ["small.pth"]
 
 
+def test_norms_cannot_be_kept_where_there_are_none(train, tmp_path, capsys):
+    network = net.build("sfdfuse", dim=WIDTHS["sfdfuse"])
+    state = {"method": "sfdfuse", "options": network.options, "model": network.state_dict()}
+    torch.save(state, tmp_path / "start.pth")
+    assert train("sfdfuse", "--init", tmp_path / "start.pth", "--keep-norms") == 1
+    assert_one_sentence(capsys.readouterr().err, "--keep-norms: SFDFuse has no BatchNorm layers")
+
+
 @pytest.mark.parametrize("name, smallest", [("mlfuse", 15), ("sfdfuse", 6)])
 def test_patches_that_are_too_small_for_a_method_are_refused(train, tmp_path, capsys, name, smallest):
     for size in (smallest, smallest - 1):
