@@ -24,7 +24,7 @@ from data.kinds import TASKS
 from data.pairs import PairFolder
 from net.fuser import PRECISIONS
 from utils import report, tables
-from utils.failures import INTERRUPTED, sentence
+from utils.failures import INTERRUPTED, memory_in_plain_words, sentence
 from utils.files import write_text
 from utils.inputs import Reader
 from utils.journal import Journal, digest_of
@@ -45,7 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     sys.stdout.reconfigure(errors="backslashreplace")  # names of sets may hold what a terminal cannot show
     try:
-        return carry_out(args)
+        with memory_in_plain_words():
+            return carry_out(args)
+    except MemoryError as error:  # where no pair can be refused for it
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"interrupted; what was fused is in {args.out}, and --continue goes on from there", file=sys.stderr)
         return INTERRUPTED

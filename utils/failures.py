@@ -7,13 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn, ParamSpec
 
+import cv2
 import torch
 import torch.distributed as dist
 
 from utils.distributed import meeting_point
 
 USAGE, INTERRUPTED = 2, 130  # exit status of what cannot be used, and of Ctrl-C
+SHORT = (  # how torch (on Linux, Windows, a GPU), what it calls, and OpenCV say that there is too little memory
+    "can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "ALLOC_FAILED", "Insufficient memory",
+)  # fmt: skip
 Arguments = ParamSpec("Arguments")
+
+
+class OutOfMemory(MemoryError):
+    """Memory is too small for something; the message is one sentence, with what takes less where that is known."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -62,18 +70,16 @@ def in_plain_words() -> Iterator[None]:
     Raises:
         ConnectionError: another process is gone.
         ChildProcessError: a loader process is gone.
-        MemoryError: the memory of the device is too small.
+        OutOfMemory: the memory of the computer or the GPU is too small.
         ValueError: what a loader process reported, without its traceback.
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise MemoryError(too_large(error)) from error
-    except RuntimeError as error:
+    except (MemoryError, RuntimeError, cv2.error) as error:
+        if lacks_memory(error):
+            raise OutOfMemory(too_large(error)) from error
         if isinstance(error, dist.DistError) or "gloo" in str(error):
             raise ConnectionError("another process of this training ended or cannot be reached") from error
-        if "can't allocate memory" in str(error):
-            raise MemoryError(too_large(error)) from error
         if "DataLoader worker" in str(error):
             raise ChildProcessError("a loader process was ended; try fewer --workers") from error
         raise
@@ -81,6 +87,42 @@ def in_plain_words() -> Iterator[None]:
         if "in DataLoader worker process" in str(error):
             raise ValueError(str(error).splitlines()[-1].partition(": ")[2]) from error
         raise
+
+
+@contextmanager
+def memory_in_plain_words(advice: str = "") -> Iterator[None]:
+    """Turn whatever says that there is too little memory into a sentence; one that is a sentence already stays.
+
+    Args:
+        advice: what would take less memory.
+
+    Raises:
+        OutOfMemory: the memory of the computer or the GPU is too small.
+    """
+    try:
+        yield
+    except OutOfMemory:
+        raise
+    except Exception as error:
+        if lacks_memory(error):
+            raise OutOfMemory(f"out of memory; {advice}" if advice else "out of memory") from error
+        raise
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error says that there is too little memory, of the computer or of the GPU.
+
+    numpy and Python have a type for it. torch has one for the GPU's own allocator alone, and OpenCV has none: they tell
+    it in words.
+    """
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, (RuntimeError, cv2.error)) and any(words in str(error) for words in SHORT)
+
+
+def by_tiles(tile: int) -> str:
+    """What takes less memory than a network on tiles of so many pixels or, for 0, on whole images."""
+    return "a smaller --tile N takes less" if tile else "CMMDL_test.py --tile N fuses in tiles"
 
 
 def sentence(error: Exception) -> str:
@@ -91,5 +133,6 @@ def sentence(error: Exception) -> str:
 
 
 def too_large(error: Exception) -> str:
-    """What to do about a lack of memory."""
-    return f"out of memory ({str(error).splitlines()[0]}); try a smaller --batch-size, --size or --dim"
+    """What to do about a lack of memory in training."""
+    found = str(error).partition("\n")[0]  # nothing where Python itself had too little
+    return f"out of memory{f' ({found})' if found else ''}; try a smaller --batch-size, --size or --dim"

@@ -18,6 +18,7 @@ from data.images import EXTENSIONS, MAX_PIXELS, ImageError, read_image, write_im
 from data.kinds import BLENDED
 from data.pairs import Pair, PairFolder, Refusal
 from net.fuser import Fuser, to_uint8, to_unit
+from utils.failures import by_tiles, memory_in_plain_words
 from utils.inputs import Inputs, Reader, Remarks, eight_bit
 from utils.journal import Journal
 from utils.metrics import Sources, grey
@@ -60,8 +61,9 @@ class Network:
             return done
         if self.protocol == "cddfuse":
             vis, ir = (grey(eight_bit(image, word)) for image, word in zip((vis, ir), pair.words, strict=True))
-        vis, ir = (to_unit(image, word) for image, word in zip((vis, ir), pair.words, strict=True))
-        return to_uint8(self.fuser.picture(vis, ir, blend=found.task in BLENDED), stretch=True)
+        with memory_in_plain_words("" if self.is_floor else by_tiles(self.fuser.tile)):
+            vis, ir = (to_unit(image, word) for image, word in zip((vis, ir), pair.words, strict=True))
+            return to_uint8(self.fuser.picture(vis, ir, blend=found.task in BLENDED), stretch=True)
 
 
 @dataclass
@@ -117,7 +119,7 @@ def run_set(
     """Fuse and score every pair of a set by every contender.
 
     Reading the next pair, writing and scoring go on in threads while a network works. What cannot be read, fused or
-    scored becomes a refusal, and the rest goes on.
+    scored, or not in the memory that there is, becomes a refusal, and the rest goes on.
 
     Args:
         found: the set.
@@ -129,18 +131,32 @@ def run_set(
     """
     result = Result([Row(c.name, is_floor=c.is_floor) for c in contenders], refused=list(found.refused))
     rows = dict(zip((c.name for c in contenders), result.rows, strict=True))
-    jobs: deque[Future] = deque()
+    jobs: deque[tuple[Pair, Future]] = deque()
+    read = read or Reader()
+
+    def prepare(pair: Pair) -> Inputs | ImageError | MemoryError:
+        try:
+            with memory_in_plain_words():
+                return read(pair)
+        except MemoryError as error:
+            return error
 
     def collect() -> None:
-        stem, pictures, scores, refused = jobs.popleft().result()
-        result.pictures[stem] = pictures
+        pair, job = jobs.popleft()
+        try:
+            with memory_in_plain_words():
+                pictures, scores, refused = job.result()
+        except MemoryError as error:
+            result.refused.append(Refusal(pair.name, str(error)))
+            return
+        result.pictures[pair.name] = pictures
         result.refused += refused
         for name, values in scores.items():
-            rows[name].images[stem] = values
+            rows[name].images[pair.name] = values
 
     bar = tqdm(total=len(found.pairs), desc=found.name, unit="pair", disable=None)
     with ThreadPoolExecutor(max_workers=WORKERS) as pool, bar:
-        for pair, inputs in ahead(pool, read or Reader(), found.pairs):
+        for pair, inputs in ahead(pool, prepare, found.pairs):
             bar.update()
             if isinstance(inputs, Exception):
                 result.refused.append(Refusal(pair.name, str(inputs)))
@@ -151,11 +167,13 @@ def run_set(
             for contender in contenders:
                 began = time.monotonic()
                 try:
-                    fused.append((contender, contender.fuse(found, pair, *images)))
-                except ValueError as error:
+                    with memory_in_plain_words():
+                        fused.append((contender, contender.fuse(found, pair, *images)))
+                except (ValueError, MemoryError) as error:
                     result.refused.append(Refusal(pair.name, f"{contender.name}: {error}"))
                 result.seconds += time.monotonic() - began if not contender.is_floor else 0
-            jobs.append(pool.submit(finish, found, pair, images, fused, protocol if metrics else None, home))
+            job = pool.submit(finish, found, pair, images, fused, protocol if metrics else None, home)
+            jobs.append((pair, job))
             if len(jobs) > PENDING:
                 collect()
         while jobs:
@@ -170,8 +188,8 @@ def finish(
     fused: list[tuple[Contender, np.ndarray]],
     protocol: str | None,
     home: Path,
-) -> tuple[str, Pictures, dict[str, dict[str, float]], list[Refusal]]:
-    """Write and score one pair's fused images; its stem, pictures, scores by method, and what was refused."""
+) -> tuple[Pictures, dict[str, dict[str, float]], list[Refusal]]:
+    """Write and score one pair's fused images; its pictures, scores by method, and what was refused."""
     vis, ir = (eight_bit(image, word) for image, word in zip(images, pair.words, strict=True))
     pictures, scores, refused = Pictures(), {}, []
     for word, image in zip(pair.words, (vis, ir), strict=True):
@@ -179,15 +197,16 @@ def finish(
     sources = None
     for contender, image in fused:
         try:
-            file = write(contender, found, pair, image)
-            if not contender.is_floor:
-                pictures.add(contender.name, image, file.relative_to(home).as_posix() if file else "")
-            if protocol:
-                sources = sources or Sources(grey(ir), grey(vis))
-                scores[contender.name] = sources.evaluate(grey(image), protocol)
-        except ValueError as error:
+            with memory_in_plain_words():
+                file = write(contender, found, pair, image)
+                if not contender.is_floor:
+                    pictures.add(contender.name, image, file.relative_to(home).as_posix() if file else "")
+                if protocol:
+                    sources = sources or Sources(grey(ir), grey(vis))
+                    scores[contender.name] = sources.evaluate(grey(image), protocol)
+        except (ValueError, MemoryError) as error:
             refused.append(Refusal(pair.name, f"{contender.name}: {error}"))
-    return pair.name, pictures, scores, refused
+    return pictures, scores, refused
 
 
 def write(contender: Contender, found: PairFolder, pair: Pair, image: np.ndarray) -> Path | None:

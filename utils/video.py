@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from net.fuser import PERCENTILES, Fuser, to_uint8, to_unit
+from utils.failures import by_tiles, memory_in_plain_words
 from utils.inputs import resize
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
@@ -85,6 +86,7 @@ def fuse_video(vis: Path, ir: Path, out: Path, fuser: Fuser, *, resize_ir: bool 
 
     Raises:
         VideoError: before anything is written, for files that cannot be opened or do not fit together.
+        OutOfMemory: a frame does not fit; those before it are in the file.
     """
     sources = Source(vis), Source(ir)
     if sources[0].size != sources[1].size and not resize_ir:
@@ -111,8 +113,8 @@ def fuse_frame(fuser: Fuser, vis: np.ndarray, ir: np.ndarray, stretch: RunningRa
     """One fused RGB frame of two; the luminance is stretched by the running range before it gets its colour."""
     if vis.shape != ir.shape:
         ir = resize(ir, vis.shape[:2])
-    vis, ir = to_unit(vis, "visible"), to_unit(ir, "infrared")
-    with torch.inference_mode():
+    with memory_in_plain_words(by_tiles(fuser.tile)), torch.inference_mode():
+        vis, ir = to_unit(vis, "visible"), to_unit(ir, "infrared")
         return to_uint8(fuser.colour(stretch(fuser.luminance(vis, ir)), vis), stretch=False)
 
 

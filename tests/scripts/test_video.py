@@ -10,6 +10,7 @@ import torch
 import CMMDL_test
 import utils.video
 from data.scenes import render
+from net.baselines.rules import Average
 from utils.video import RunningRange
 
 
@@ -162,3 +163,18 @@ def test_a_full_disk_is_told_and_leaves_the_old_video(films, tmp_path, capsys, s
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert f"fused{suffix}: holds 0 of 12 frames; expected room on the disk for all" in capsys.readouterr().err
     assert [path.read_bytes() for path in out.parent.iterdir()] == [b"old"]
+
+
+def test_too_little_memory_ends_with_a_sentence_and_keeps_the_frames_before(films, tmp_path, monkeypatch, capsys):
+    frames, forward = [], Average.forward
+
+    def full(self, *pair):
+        frames.append(pair)
+        if len(frames) > 3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes.")
+        return forward(self, *pair)
+
+    monkeypatch.setattr(Average, "forward", full)
+    assert run("--video", *films, "--out", tmp_path / "fused.mp4") == 1
+    assert capsys.readouterr().err.endswith("error: out of memory; CMMDL_test.py --tile N fuses in tiles\n")
+    assert len(play(tmp_path / "fused.mp4")) == 3

@@ -1,10 +1,11 @@
 """A failure reaches a person as one sentence."""
 
+import cv2
 import pytest
 import torch
 import torch.distributed as dist
 
-from utils.failures import Parser, command, first_to_fail, in_plain_words, sentence
+from utils.failures import Parser, command, first_to_fail, in_plain_words, memory_in_plain_words, sentence
 
 
 @pytest.mark.parametrize(
@@ -14,6 +15,8 @@ from utils.failures import Parser, command, first_to_fail, in_plain_words, sente
         (dist.DistBackendError("NCCL error"), ConnectionError, "another process"),
         (torch.OutOfMemoryError("CUDA full.\nMore"), MemoryError, r"^out of memory \(CUDA full.\); try a smaller"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: ..."), MemoryError, "try a smaller --batch-size"),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: ..."), MemoryError, "try a smaller --batch-size"),
+        (MemoryError(), MemoryError, "^out of memory; try a smaller --batch-size"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), ChildProcessError, "fewer --workers"),
         (
             ValueError("Caught X in DataLoader worker process 0.\nOriginal Traceback:\n...\na.b.X: f.h5: bad: very"),
@@ -30,6 +33,31 @@ def test_trouble_around_the_program_becomes_a_sentence(error, kind, words):
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError("bad"), OSError("bad"), KeyError("bad")])
 def test_other_errors_pass_as_they_are(error):
     with pytest.raises(type(error)) as found, in_plain_words():
+        raise error
+    assert found.value is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 728. TiB for an array with shape (100000000000000,)"),
+        torch.OutOfMemoryError("CUDA full."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes."),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4 bytes."),  # on Windows
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        cv2.error("OpenCV(4.12.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 4 bytes"),
+    ],
+)
+def test_every_way_to_lack_memory_is_known_and_told_with_advice_once(error):
+    outer, inner = memory_in_plain_words(), memory_in_plain_words("use less")
+    with pytest.raises(MemoryError, match="^out of memory; use less$"), outer, inner:
+        raise error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), cv2.error("bad"), ValueError("out of memory.png")])
+def test_what_does_not_lack_memory_passes_as_it_is(error):
+    with pytest.raises(type(error)) as found, memory_in_plain_words("use less"):
         raise error
     assert found.value is error
 

@@ -1,0 +1,91 @@
+"""A set through its contenders: what is refused, and what goes on."""
+
+import numpy as np
+import pytest
+import torch
+from pictures import save
+
+import net
+from data.pairs import find_sets
+from data.scenes import render
+from utils import scoring
+from utils.scoring import Network, run_set
+
+TORCH = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to ..."
+
+
+@pytest.fixture
+def found(tmp_path):
+    """A set of three pairs, of which `2` is a row higher."""
+    for i in (1, 2, 3):
+        scene = render(i, 49 if i == 2 else 48, 64)
+        save(tmp_path / "set" / "vi" / f"{i}.png", scene.vis)
+        save(tmp_path / "set" / "ir" / f"{i}.png", scene.ir)
+    return find_sets(tmp_path / "set")[0]
+
+
+@pytest.fixture
+def score(found, tmp_path):
+    """Fuse and score the set by the average, and by the maximum as a rule beside it."""
+
+    def run(tile=0):
+        average = Network("average", net.Fuser(net.build("average"), tile=tile), "cmmdl", tmp_path / "out")
+        maximum = Network("max", net.Fuser(net.build("max")), "cmmdl", is_floor=True)
+        return run_set(found, [average, maximum], protocol="cmmdl", metrics=True, home=tmp_path / "out")
+
+    return run
+
+
+def fail_at(monkeypatch, place, name, error, wanted):
+    """Have a function raise an error on the arguments that are wanted."""
+    original = getattr(place, name)
+
+    def function(*args, **options):
+        if wanted(args):
+            raise error
+        return original(*args, **options)
+
+    monkeypatch.setattr(place, name, function)
+
+
+def rows_of(args):
+    """How many rows the images among the arguments have: 49 in pair `2`."""
+    return [arg.shape[-2] for arg in args if isinstance(arg, (np.ndarray, torch.Tensor))]
+
+
+@pytest.mark.parametrize("error", [RuntimeError(TORCH), torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
+@pytest.mark.parametrize(("tile", "advice"), [(0, "CMMDL_test.py --tile N fuses in tiles"), (64, "a smaller --tile N")])
+def test_a_pair_that_memory_is_too_small_to_fuse_is_refused_and_the_rest_done(monkeypatch, score, error, tile, advice):
+    fail_at(monkeypatch, net.METHODS["average"].network, "forward", error, lambda args: 49 in rows_of(args))
+    result = score(tile)
+    (refusal,) = map(str, result.refused)
+    assert refusal.startswith(f"2: average: out of memory; {advice}")
+    assert [list(row.images) for row in result.rows] == [["1", "3"], ["1", "2", "3"]]
+
+
+def test_advice_is_given_where_it_helps(monkeypatch, score):
+    fail_at(monkeypatch, net.METHODS["max"].network, "forward", RuntimeError(TORCH), lambda args: 49 in rows_of(args))
+    assert list(map(str, score().refused)) == ["2: max: out of memory"]  # a rule beside the methods has no tiles
+
+
+def test_a_pair_that_memory_is_too_small_to_score_is_fused_all_the_same(monkeypatch, score, tmp_path):
+    fail_at(monkeypatch, scoring.Sources, "evaluate", MemoryError("Unable"), lambda args: 49 in rows_of(args))
+    result = score()
+    assert sorted(map(str, result.refused)) == ["2: average: out of memory", "2: max: out of memory"]
+    assert (tmp_path / "out" / "set" / "2.png").exists()
+    assert [list(row.images) for row in result.rows] == [["1", "3"]] * 2
+
+
+@pytest.mark.parametrize(("place", "name"), [(scoring.Reader, "__call__"), (scoring, "finish")])
+def test_a_pair_that_memory_is_too_small_to_read_or_to_show_is_refused(monkeypatch, score, place, name):
+    wanted = lambda args: any(getattr(arg, "name", "") == "2" for arg in args)  # noqa: E731
+    fail_at(monkeypatch, place, name, MemoryError(), wanted)
+    result = score()
+    assert list(map(str, result.refused)) == ["2: out of memory"]
+    assert list(result.pictures) == ["1", "3"]
+
+
+def test_a_mistake_of_the_program_is_no_refusal(monkeypatch, score):
+    fail_at(monkeypatch, scoring.Sources, "evaluate", RuntimeError("shapes differ"), lambda args: 49 in rows_of(args))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        score()
