@@ -1,6 +1,7 @@
 """Image files in and out: 8-bit, 16-bit and float images as stored, and a clear refusal for every bad file."""
 
 import os
+import re
 import struct
 import tempfile
 import threading
@@ -27,6 +28,11 @@ _TO_UPRIGHT = {  # EXIF orientation -> what turns the stored image upright
     8: lambda image: image.swapaxes(0, 1)[::-1],
 }
 _stderr_lock = threading.Lock()
+# what libjpeg and libpng print, and OpenCV's log, which goes on with lines that begin with > and an empty one; perhaps
+# in the same line as another thread's progress bar
+_MESSAGE = re.compile(
+    rb"(?:Corrupt JPEG|Premature end|libpng)[^\n]*\n?|\[(?: WARN|ERROR):[^\n]*\n?(?:>[^\n]*\n)*\n?"
+)
 
 
 class ImageError(ValueError):
@@ -137,19 +143,21 @@ def _upright(image: np.ndarray, exif: bytes) -> np.ndarray:
 
 @contextmanager
 def _native_stderr() -> Iterator[list[str]]:
-    """Collect what the decoders print on file descriptor 2, line by line; lines that are not theirs are passed on."""
-    lines: list[str] = []
+    """Collect the decoders' messages on file descriptor 2. What other threads write there meanwhile comes out after it,
+    byte for byte."""
+    messages: list[str] = []
     with _stderr_lock, tempfile.TemporaryFile() as catcher:
         saved = os.dup(2)
         os.dup2(catcher.fileno(), 2)
         try:
-            yield lines
+            yield messages
         finally:
             os.dup2(saved, 2)
             catcher.seek(0)
-            for line in catcher.read().decode(errors="replace").splitlines():
-                ours = line.startswith(("Corrupt JPEG", "Premature end", "libpng", "[ WARN", "[ERROR")) or not line
-                lines.append(line) if ours else os.write(saved, f"{line}\n".encode())
+            caught = catcher.read()
+            messages += [message.decode(errors="replace") for message in _MESSAGE.findall(caught)]
+            if others := _MESSAGE.sub(b"", caught):
+                os.write(saved, others)
             os.close(saved)
 
 
