@@ -227,6 +227,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.out.exists() and args.out.is_dir() is bool(args.video):
         found, expected = ("folder", "file") if args.video else ("file", "folder")
         parser.error(f"--out {args.out}: is a {found}; expected a {expected}")
+    if args.video and args.out.exists() and any(path.exists() and args.out.samefile(path) for path in args.video):
+        parser.error(f"--out {args.out}: is one of the two videos to fuse; expected another file")
     if not (args.data or args.pairs or args.pair):
         args.data = [HOME / "test_img"]
     return args

@@ -79,13 +79,14 @@ def fuse_video(vis: Path, ir: Path, out: Path, fuser: Fuser, *, resize_ir: bool 
 
     Args:
         vis, ir: the two files; frame n of one belongs to frame n of the other.
-        out: .mp4, .m4v, .mov or .avi. Whatever ends the run early, the file is closed and plays up to there.
+        out: .mp4, .m4v, .mov or .avi. Whatever ends the run early, the file is closed and plays up to there; before the
+            first frame there is none, and an earlier one stays.
         fuser: gives luminance and colour; its `stretch` does not count, the range moves slowly instead.
         resize_ir: bring infrared frames to the visible's size; False refuses two sizes.
         limit: only so many frames; 0 takes all.
 
     Raises:
-        VideoError: before anything is written, for files that cannot be opened or do not fit together.
+        VideoError: before anything is written, for files that cannot be opened, have no frame or do not fit together.
         OutOfMemory: a frame does not fit; those before it are in the file.
     """
     sources = Source(vis), Source(ir)
@@ -106,6 +107,9 @@ def fuse_video(vis: Path, ir: Path, out: Path, fuser: Fuser, *, resize_ir: bool 
             bar.update()
         else:
             frames = (None, None)
+        if not written:
+            empty = " and ".join(str(s.path) for s, frame in zip(sources, frames, strict=True) if frame is None)
+            raise VideoError(f"{empty}: no frame that OpenCV can read; expected at least one")
     return Done(written, _ending(sources, frames, written, limit))
 
 
@@ -121,6 +125,8 @@ def fuse_frame(fuser: Fuser, vis: np.ndarray, ir: np.ndarray, stretch: RunningRa
 @contextmanager
 def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
     """A function that appends RGB frames to a video file, which is closed and gets its name whatever ends the block.
+
+    One without any frame is left out, and an earlier file of that name stays.
 
     Raises:
         VideoError: it cannot be written, or the file that OpenCV closed does not hold every frame (a full disk).
@@ -143,10 +149,11 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
     finally:
         video.release()
         try:
-            held = int(cv2.VideoCapture(str(part)).get(cv2.CAP_PROP_FRAME_COUNT))
+            held = int(cv2.VideoCapture(str(part)).get(cv2.CAP_PROP_FRAME_COUNT)) if count else 0
             if held < count:
                 raise VideoError(f"{path}: holds {max(held, 0)} of {count} frames; expected room on the disk for all")
-            part.replace(path)
+            if count:
+                part.replace(path)
         finally:
             part.unlink(missing_ok=True)
 

@@ -150,6 +150,42 @@ def test_the_video_gets_its_name_when_it_is_whole(films, tmp_path, monkeypatch):
     assert list(out.parent.iterdir()) == [out]
 
 
+@pytest.fixture
+def earlier(tmp_path):
+    """A folder with an earlier result."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "fused.mp4").write_bytes(b"earlier")
+    return tmp_path / "out"
+
+
+def test_what_ends_before_the_first_frame_leaves_an_earlier_video(films, earlier, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(utils.video, "fuse_frame", interrupt)
+    assert run("--video", *films, "--out", earlier / "fused.mp4") == 130
+    assert [path.read_bytes() for path in earlier.iterdir()] == [b"earlier"]
+
+
+def test_a_video_without_a_frame_is_refused_and_leaves_an_earlier_video(films, earlier, scene, capsys):
+    cut = film(earlier.parent / "cut.avi", [scene.vis] * 12)
+    cut.write_bytes(cut.read_bytes().partition(b"movi")[0] + b"movi")  # its header, which claims 12 frames
+    assert run("--video", cut, films[1], "--out", earlier / "fused.mp4") == 2
+    assert "cut.avi: no frame that OpenCV can read; expected at least one" in capsys.readouterr().err
+    assert [path.read_bytes() for path in earlier.iterdir()] == [b"earlier"]
+
+
+def test_the_result_cannot_take_the_place_of_a_source(films, tmp_path, capsys):
+    (tmp_path / "link.mp4").symlink_to(films[1])
+    before = [path.read_bytes() for path in films]
+    for out in (*films, tmp_path / "link.mp4"):
+        with pytest.raises(SystemExit) as error:
+            run("--video", *films, "--out", out)
+        assert error.value.code == 2
+        assert f"{out.name}: is one of the two videos to fuse; expected another file" in capsys.readouterr().err
+    assert [path.read_bytes() for path in films] == before
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".avi"])
 def test_a_full_disk_is_told_and_leaves_the_old_video(films, tmp_path, capsys, suffix):
     out = tmp_path / "out" / f"fused{suffix}"
