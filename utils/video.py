@@ -126,7 +126,13 @@ def fuse_frame(fuser: Fuser, vis: np.ndarray, ir: np.ndarray, stretch: RunningRa
 def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
     """A function that appends RGB frames to a video file, which is closed and gets its name whatever ends the block.
 
-    One without any frame is left out, and an earlier file of that name stays.
+    One without any frame is left out, and an earlier file of that name stays. OpenCV writes even sizes alone and cuts
+    the rest off, so of an odd one the last column or row is written twice.
+
+    Args:
+        path: its extension is one of `CODECS`.
+        fps: frames a second.
+        size: width and height of the frames that the function takes, uint8 (H, W, 3).
 
     Raises:
         VideoError: it cannot be written, or the file that OpenCV closed does not hold every frame (a full disk).
@@ -135,13 +141,17 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
         raise VideoError(f"{path}: extension '{path.suffix}'; expected one of {', '.join(CODECS)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    video, count = cv2.VideoWriter(str(part), cv2.VideoWriter_fourcc(*CODECS[path.suffix.lower()]), fps, size), 0
+    codec, count = CODECS[path.suffix.lower()], 0
+    right, bottom = (length % 2 for length in size)
+    even = size[0] + right, size[1] + bottom
+    video = cv2.VideoWriter(str(part), cv2.VideoWriter_fourcc(*codec), fps, even)
     if not video.isOpened():
-        raise VideoError(f"{path}: cannot be written as {CODECS[path.suffix.lower()]}, {size[0]}x{size[1]}")
+        raise VideoError(f"{path}: cannot be written as {codec}, {even[0]}x{even[1]}")
 
     def write(frame: np.ndarray) -> None:
         nonlocal count
-        video.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        whole = cv2.copyMakeBorder(frame, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+        video.write(cv2.cvtColor(whole, cv2.COLOR_RGB2BGR))
         count += 1
 
     try:

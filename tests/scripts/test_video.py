@@ -116,6 +116,23 @@ def test_another_size_is_refused_unless_the_infrared_is_to_be_resized(films, tmp
     assert len(play(tmp_path / "fused.mp4")) == 12
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_an_odd_size_loses_nothing(tmp_path, suffix):
+    frame = np.full((63, 95, 3), 60, np.uint8)
+    frame[:, -1] = frame[-1] = 230
+    odd = tmp_path / "odd.avi"  # by OpenCV's own encoder, which takes odd sizes
+    video = cv2.VideoWriter(str(odd), cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter_fourcc(*"MJPG"), 10, (95, 63))
+    for _ in range(4):
+        video.write(frame)
+    video.release()
+    assert run("--video", odd, odd, "--out", tmp_path / f"fused{suffix}") == 0
+    shown = play(tmp_path / f"fused{suffix}")
+    assert [picture.shape for picture in shown] == [(64, 96, 3)] * 4
+    for edge in (shown[0][:, 94:], shown[0][62:]):
+        assert edge.min() > 150, "the last column and row are there, twice"
+    assert shown[0][:62, :94].mean() < 30, "black, the darker of two values"
+
+
 @pytest.mark.parametrize(("vis", "out", "message"), [
     ("nothing.mp4", "fused.mp4", "nothing.mp4: no such file"),
     ("text.mp4", "fused.mp4", "text.mp4: not a video that OpenCV can read"),
