@@ -114,13 +114,11 @@ def _recognise(path: Path, data: bytes) -> tuple:
 
 
 def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
-    with _native_stderr() as messages:
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        except cv2.error:
-            image = None
+    image, messages = _decode_natively(data)
+    if kind == "JPEG" and any("extraneous bytes before marker 0xd9" in message for message in messages):
+        image, messages = _decode_natively(_without_padding(data))
     # libjpeg fills the rest of a damaged scan with grey and tells only stderr
-    damaged = kind == "JPEG" and any("Corrupt JPEG data" in line or "Premature end" in line for line in messages)
+    damaged = kind == "JPEG" and any(message.startswith(("Corrupt JPEG", "Premature end")) for message in messages)
     if image is None or damaged:
         raise ImageError(f"{path}: a damaged or cut-off {kind} of {len(data)} bytes; expected a whole image")
     if image.dtype.name not in _DTYPES:
@@ -130,6 +128,27 @@ def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
     if image.ndim == 3:
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
     return image
+
+
+def _decode_natively(data: bytes) -> tuple[np.ndarray | None, list[str]]:
+    """The image in OpenCV's order of channels, None if there is none, and what the decoders said."""
+    with _native_stderr() as messages:
+        try:
+            return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), messages
+        except cv2.error:
+            return None, messages
+
+
+def _without_padding(data: bytes) -> bytes:
+    """A JPEG file without the equal bytes, two or more, that some cameras write between the scan and the end marker.
+
+    Bytes of any other kind stay: a damaged scan, too, can end before its data do. If equal bytes are of the scan, it
+    is not whole without them, and the decoder says so.
+    """
+    end = data.rfind(b"\xff\xd9")
+    scan = data[:end].rstrip(data[end - 1 : end])
+    scan += b"\0" * scan.endswith(b"\xff")  # a scan has its bytes FF as FF 00
+    return scan + data[end:] if end - len(scan) > 1 else data
 
 
 def _upright(image: np.ndarray, exif: bytes) -> np.ndarray:

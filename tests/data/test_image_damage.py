@@ -9,11 +9,17 @@ import pytest
 from data.images import ImageError, read_image
 from tests.pictures import picture, save
 
+FORMS = {
+    "baseline": [],
+    "progressive": [cv2.IMWRITE_JPEG_PROGRESSIVE, 1],
+    "restarts": [cv2.IMWRITE_JPEG_RST_INTERVAL, 5],
+}
 
-def noise():
+
+def noise(form="baseline", seed=0, size=(200, 300)):
     """A JPEG file of noise, whose scan fills nearly all of it."""
-    image = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
-    return cv2.imencode(".jpg", image)[1].tobytes()
+    image = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+    return cv2.imencode(".jpg", image, FORMS[form])[1].tobytes()
 
 
 def holed(data):
@@ -30,6 +36,54 @@ def test_jpeg_with_a_hole_is_refused_although_it_decodes(tmp_path, capfd):
     with pytest.raises(ImageError, match=r"a\.jpg: a damaged or cut-off JPEG of \d+ bytes; expected a whole image"):
         read_image(path)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("byte", "count"), [(0, 4), (0, 12), (0, 4000), (0xAA, 50)])
+@pytest.mark.parametrize("form", FORMS)
+def test_jpeg_with_padding_before_its_end_marker_is_read(tmp_path, capfd, form, byte, count):
+    data = noise(form)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data[:-2] + bytes([byte]) * count + data[-2:])
+    expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    np.testing.assert_array_equal(read_image(path), expected)
+    assert capfd.readouterr().err == ""
+
+
+def test_padding_of_zeros_is_told_from_the_zero_that_follows_a_byte_ff(tmp_path):
+    data = next(data for seed in range(9999) if (data := noise(seed=seed, size=(8, 8)))[-4:-2] == b"\xff\0")
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data[:-2] + bytes(40) + data[-2:])
+    np.testing.assert_array_equal(read_image(path), cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB))
+
+
+DAMAGES = {
+    "a changed byte": lambda data, at: data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :],
+    "a part twice": lambda data, at: data[:at] + data[at - 50 :],
+    "foreign bytes": lambda data, at: data[:at] + b"hello!" + data[at:],
+    "the end": lambda data, at: data[:at] + data[-2:],
+    "zeros to its end": lambda data, at: data[:at] + bytes(len(data) - 2 - at) + data[-2:],
+}
+
+
+@pytest.mark.parametrize("padding", [0, 600])
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("form", ["baseline", "progressive"])
+def test_damaged_scan_is_refused_with_padding_or_without(tmp_path, capfd, form, damage, padding):
+    data = noise(form)
+    damaged = DAMAGES[damage](data, len(data) // 2)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(damaged[:-2] + bytes(padding) + damaged[-2:])
+    with pytest.raises(ImageError, match="damaged"):
+        read_image(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_jpeg_cut_off_between_two_restarts_is_refused_although_padding_follows(tmp_path):
+    data = noise("restarts")
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data[: data.rindex(b"\xff\xd3")] + bytes(600) + data[-2:])
+    with pytest.raises(ImageError, match="damaged"):
+        read_image(path)
 
 
 def read_beside(monkeypatch, path, written):
