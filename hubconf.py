@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-dependencies = ["torch", "numpy"]
+dependencies = ["torch", "numpy", "cv2", "pywt"]  # what `import net` needs; the hub names those that are missing
 
 
 def cmmdl(pretrained: bool = True, **options):

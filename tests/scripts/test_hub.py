@@ -1,9 +1,13 @@
 """The repository as torch.hub sees it."""
 
+import ast
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+import hubconf
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,3 +28,14 @@ def test_the_hub_gives_fresh_networks_of_any_width():
 def test_options_do_not_go_with_the_shipped_weights():
     with pytest.raises(ValueError, match="dim"):
         torch.hub.load(str(ROOT), "cmmdl", source="local", dim=16)
+
+
+def test_the_hub_is_told_every_package_that_importing_net_needs():
+    imported = set()
+    for file in (ROOT / "net").rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:  # not those inside functions
+            if isinstance(node, ast.Import):
+                imported |= {name.name.partition(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.partition(".")[0])
+    assert set(hubconf.dependencies) == imported - sys.stdlib_module_names - {"net"}
