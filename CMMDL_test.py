@@ -32,7 +32,7 @@ from utils.memory import keep_freed_memory
 from utils.metrics import PROTOCOLS
 from utils.options import UsageError, not_negative, positive, whole
 from utils.published import published
-from utils.scoring import Contender, Folder, Network, floor, run_set
+from utils.scoring import Contender, Network, floor, given, run_set
 from utils.sets import describe, open_sets
 from utils.shipped import open_model
 from utils.video import fuse_video
@@ -139,23 +139,21 @@ def open_contenders(args: argparse.Namespace) -> list[Contender]:
     Raises:
         UsageError, WeightsError, FileNotFoundError: weights that are missing, wrong, or of another method.
     """
-    options = {"device": args.device, "precision": args.precision, "tile": args.tile}
-    contenders: list[Contender] = []
+    rules = [] if args.no_metrics else floor(args.protocol, beside=args.method)
     if args.fused:
         if not args.fused.is_dir():
             raise UsageError(f"{args.fused}: no such folder; expected the folder of fused images")
-        contenders.append(Folder(args.fused.resolve().name, args.fused))
-    else:
-        files = weights_by_method(args.weights or [], args.method)
-        for name in args.method:
-            folder = args.out if len(args.method) == 1 else args.out / name
-            model = open_model(name, files.get(name))
-            if args.compile:
-                model.compile(dynamic=True)  # images may be of any size
-            contenders.append(Network(name, net.Fuser(model, **options), args.protocol, folder))
-    if not args.no_metrics:
-        contenders += floor(args.protocol, beside=args.method)
-    return contenders
+        return [given(args.fused, rules), *rules]
+    options = {"device": args.device, "precision": args.precision, "tile": args.tile}
+    contenders: list[Contender] = []
+    files = weights_by_method(args.weights or [], args.method)
+    for name in args.method:
+        folder = args.out if len(args.method) == 1 else args.out / name
+        model = open_model(name, files.get(name))
+        if args.compile:
+            model.compile(dynamic=True)  # images may be of any size
+        contenders.append(Network(name, net.Fuser(model, **options), args.protocol, folder))
+    return contenders + rules
 
 
 def open_journal(contenders: Sequence[Contender], args: argparse.Namespace) -> Journal | None:

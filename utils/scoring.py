@@ -15,7 +15,7 @@ from tqdm import tqdm
 import net
 from data.ahead import ahead
 from data.images import EXTENSIONS, MAX_PIXELS, ImageError, read_image, write_image
-from data.kinds import BLENDED
+from data.kinds import BLENDED, is_role
 from data.pairs import Pair, PairFolder, Refusal
 from net.fuser import Fuser, to_uint8, to_unit
 from utils.failures import by_tiles, memory_in_plain_words
@@ -23,7 +23,7 @@ from utils.inputs import Inputs, Reader, Remarks, eight_bit
 from utils.journal import Journal
 from utils.metrics import Sources, grey
 from utils.report import Pictures
-from utils.tables import Row
+from utils.tables import Row, label
 
 WORKERS = max(2, os.cpu_count() or 1)  # threads that read, write and score
 PENDING = 2 * WORKERS  # images whose scores may be outstanding while the next ones are fused
@@ -88,6 +88,16 @@ class Folder:
             sizes = f"{image.shape[1]}x{image.shape[0]}, its pair {ir.shape[1]}x{ir.shape[0]}"
             raise ImageError(f"{files[0]}: {sizes}; a fused image has its sources' size")
         return image
+
+
+def given(root: Path, beside: Sequence[Contender]) -> Folder:
+    """The images in a folder, called as the folder, and "max (given)" where a method `beside` or a source is called so.
+
+    Scores and pictures are kept by name: one of two of a name would be lost.
+    """
+    name = root.resolve().name
+    taken = {word for contender in beside for word in (contender.name, label(contender.name))}
+    return Folder(f"{name} (given)" if name in taken or is_role(name) else name, root)
 
 
 def floor(protocol: str, beside: Sequence[str]) -> list[Network]:
