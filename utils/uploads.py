@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.images import ImageError, read_image
+from data.images import ImageError, TooManyPixels, read_image
 from data.pairlist import single_pair
 from data.pairs import check_sizes
 from net.fuser import Fuser
@@ -37,16 +37,12 @@ def preview(file: str | Path) -> np.ndarray:
     """An image file as it can be shown, uint8 (H, W) or (H, W, 3); more than 8 bits as for fusing.
 
     Raises:
-        ImageError: not an image, or more than MAX_PIXELS.
+        ImageError: not an image, or more than MAX_PIXELS, which is seen before it is decoded.
     """
-    image = read_image(file)
-    height, width = image.shape[:2]
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{file}: {width}x{height}; expected at most {MAX_PIXELS} pixels, a little more than 1920x1080 "
-            "(CMMDL_test.py takes any size)"
-        )
-    return eight_bit(image, "")
+    try:
+        return eight_bit(read_image(file, max_pixels=MAX_PIXELS), "")
+    except TooManyPixels as error:
+        raise ImageError(f"{error}, a little more than 1920x1080 (CMMDL_test.py takes any size)") from None
 
 
 def fuse(
