@@ -18,6 +18,7 @@ from typing import Any
 import net
 from data.images import EXTENSIONS
 from utils import tables
+from utils.memory import keep_freed_memory
 from utils.metrics import PROTOCOLS
 from utils.options import UsageError, whole
 from utils.scoring import floor
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Fuse pairs of pictures on a page in the browser")
     parser.add_argument("--port", type=whole(1024, 65535), help="port (the first free one from 7860)")
     args = parser.parse_args(argv)
+    keep_freed_memory()  # not blocks of every size: the page may stay open for long
     with tempfile.TemporaryDirectory(prefix="cmmdl-") as home:
         try:
             page = serve(Path(home).resolve(), port=args.port)

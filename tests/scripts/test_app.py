@@ -187,6 +187,15 @@ def test_nothing_is_asked_of_the_network(page, files, monkeypatch):
     assert {where[0] for where in contacted if isinstance(where, tuple)} <= {"127.0.0.1", "localhost"}
 
 
+def test_small_freed_blocks_are_kept_before_the_page_is_served(monkeypatch):
+    order = []
+    monkeypatch.setattr(CMMDL_app, "keep_freed_memory", lambda **options: order.append(options))
+    monkeypatch.setattr(CMMDL_app, "serve", lambda *_, **__: order.append("served"))
+    with pytest.raises(AttributeError):  # there is no page
+        CMMDL_app.main([])
+    assert order == [{}, "served"]
+
+
 def test_without_gradio_a_sentence_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)  # importing it now fails
     assert CMMDL_app.main([]) == 2
