@@ -66,7 +66,7 @@ def carry_out(args: argparse.Namespace) -> int:
         if args.video:
             return run_video(args)
         sets, refused = open_sets(args.data, args.pairs, args.pair, task=args.task, limit=args.limit)
-        contenders = open_contenders(args)
+        contenders = open_contenders(args, single=len(sets) == 1)
         journal = open_journal(contenders, args)
     except (ValueError, OSError) as error:
         print(f"error: {sentence(error)}", file=sys.stderr)
@@ -133,8 +133,8 @@ def run_video(args: argparse.Namespace) -> int:
     return 1 if done.problem else 0
 
 
-def open_contenders(args: argparse.Namespace) -> list[Contender]:
-    """The methods to compare, or the folder of fused images, and below them the floor.
+def open_contenders(args: argparse.Namespace, single: bool) -> list[Contender]:
+    """The methods to compare, or the folder of fused images (of a `single` set or several), and below them the floor.
 
     Raises:
         UsageError, WeightsError, FileNotFoundError: weights that are missing, wrong, or of another method.
@@ -143,7 +143,7 @@ def open_contenders(args: argparse.Namespace) -> list[Contender]:
     if args.fused:
         if not args.fused.is_dir():
             raise UsageError(f"{args.fused}: no such folder; expected the folder of fused images")
-        return [given(args.fused, rules), *rules]
+        return [given(args.fused, rules, single), *rules]
     options = {"device": args.device, "precision": args.precision, "tile": args.tile}
     contenders: list[Contender] = []
     files = weights_by_method(args.weights or [], args.method)

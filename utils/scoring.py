@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ from tqdm import tqdm
 
 import net
 from data.ahead import ahead
-from data.images import EXTENSIONS, MAX_PIXELS, ImageError, read_image, write_image
+from data.images import MAX_PIXELS, ImageError, read_image, write_image
 from data.kinds import BLENDED, is_role
-from data.pairs import Pair, PairFolder, Refusal
+from data.pairs import Pair, PairFolder, Refusal, list_images
 from net.fuser import Fuser, to_uint8, to_unit
 from utils.failures import by_tiles, memory_in_plain_words
 from utils.inputs import Inputs, Reader, Remarks, eight_bit
@@ -68,18 +68,23 @@ class Network:
 
 @dataclass
 class Folder:
-    """Images that some other program fused: `<root>/<SET>/<stem>.*`, or `<root>/<stem>.*` for a single set."""
+    """Images that some other program fused: `<root>/<SET>/<stem>.*`, or `<root>/<stem>.*` for a single set.
+
+    With several sets the latter would give each of them the same images.
+    """
 
     name: str
     root: Path
+    single: bool = True  # there is one set alone
     folder: None = None
     is_floor: bool = False
     journal: None = None
+    listed: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, init=False, repr=False)  # by stem
 
     def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
         inside = self.root / found.name
-        home = inside if inside.is_dir() else self.root
-        files = [path for extension in sorted(EXTENSIONS) if (path := home / f"{pair.name}{extension}").exists()]
+        home = self.root if self.single and not inside.is_dir() else inside
+        files = self.images(home / pair.name)
         if len(files) != 1:
             what = " and ".join(path.name for path in files) or "no image"
             raise ImageError(f"{pair.name}: {what} in {home}; expected one fused image of that stem")
@@ -89,15 +94,23 @@ class Folder:
             raise ImageError(f"{files[0]}: {sizes}; a fused image has its sources' size")
         return image
 
+    def images(self, place: Path) -> list[Path]:
+        """The images at a path without extension; these count in any case, as those of the inputs."""
+        if place.parent not in self.listed:
+            stems = self.listed[place.parent] = defaultdict(list)
+            for path in list_images(place.parent) if place.parent.is_dir() else ():
+                stems[path.stem].append(path)
+        return self.listed[place.parent].get(place.name, [])
 
-def given(root: Path, beside: Sequence[Contender]) -> Folder:
+
+def given(root: Path, beside: Sequence[Contender], single: bool) -> Folder:
     """The images in a folder, called as the folder, and "max (given)" where a method `beside` or a source is called so.
 
-    Scores and pictures are kept by name: one of two of a name would be lost.
+    Scores and pictures are kept by name: one of two of a name would be lost. `single`: there is one set alone.
     """
     name = root.resolve().name
     taken = {word for contender in beside for word in (contender.name, label(contender.name))}
-    return Folder(f"{name} (given)" if name in taken or is_role(name) else name, root)
+    return Folder(f"{name} (given)" if name in taken or is_role(name) else name, root, single)
 
 
 def floor(protocol: str, beside: Sequence[str]) -> list[Network]:

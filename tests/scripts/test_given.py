@@ -45,3 +45,26 @@ def test_a_folder_called_as_a_rule_or_a_source_is_scored_beside_it(pairs, score,
     page = (tmp_path / "index.html").read_text()
     for caption in ("visible", "infrared", shown if "(given)" in shown else name):
         assert page.count(f"<figcaption>{caption}</figcaption>") == 2
+
+
+def test_extensions_count_in_any_case(pairs, score, tmp_path):
+    for i, suffix in ((1, ".PNG"), (2, ".Jpg")):
+        save(tmp_path / "mine" / f"{i}{suffix.lower()}", read_image(pairs / "A" / "vi" / f"{i}.png"))
+        (tmp_path / "mine" / f"{i}{suffix.lower()}").rename(tmp_path / "mine" / f"{i}{suffix}")
+    assert score(pairs / "A", tmp_path / "mine") == 0
+    assert len(scores(tmp_path / "A" / "metrics.csv")) == 4
+
+
+def test_a_stem_names_one_image(pairs, score, tmp_path, capsys):
+    for file in ("1.png", "1.bmp", "2.png"):
+        save(tmp_path / "mine" / file, read_image(pairs / "A" / "vi" / "1.png"))
+    assert score(pairs / "A", tmp_path / "mine") == 1
+    assert f"1: 1.bmp and 1.png in {tmp_path / 'mine'}; expected one" in capsys.readouterr().err
+
+
+def test_of_several_sets_each_needs_a_folder_of_its_own(pairs, score, tmp_path, capsys):
+    for file in ("1.png", "2.png", "A/1.png", "A/2.png"):
+        save(tmp_path / "mine" / file, read_image(pairs / "A" / "vi" / file[-5:]))
+    assert score(pairs, tmp_path / "mine") == 1
+    assert f"refused: B: 1: mine: 1: no image in {tmp_path / 'mine' / 'B'}; expected" in capsys.readouterr().err
+    assert (tmp_path / "A" / "metrics.csv").exists() and not (tmp_path / "B" / "metrics.csv").exists()
