@@ -9,13 +9,16 @@ from typing import Any
 
 from torch import nn
 
+from net.methods import method_of
+
 MISSING = "a safetensors file needs the package safetensors: pip install -r requirements-export.txt"
 
 
 def write_safetensors(path: str | Path, model: nn.Module) -> None:
     """Write a network's weights; `net.load` gives the same network again.
 
-    A network without `options` is written without metadata: its tensors' names tell what it is.
+    A network without `options`, or of none of `METHODS`, is written without metadata: its tensors' names tell what it
+    is.
 
     Raises:
         ValueError: the package is not installed.
@@ -25,8 +28,8 @@ def write_safetensors(path: str | Path, model: nn.Module) -> None:
     except ImportError:
         raise ValueError(MISSING) from None
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    options = getattr(model, "options", None)
-    known = {"method": type(model).__name__.lower(), "options": json.dumps(options)} if options else None
+    options, method = getattr(model, "options", None), method_of(model)
+    known = {"method": method.name, "options": json.dumps(options)} if options and method else None
     save_file(tensors, str(path), metadata=known)
 
 

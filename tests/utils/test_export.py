@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -99,7 +100,18 @@ def test_a_safetensors_file_gives_the_same_network(weights, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
 
 
-@pytest.mark.parametrize("method", ["mlfuse", "sfdfuse", "adasffuse"])
+@pytest.mark.parametrize("method", [method.name for method in net.METHODS.values() if method.learns])
+def test_a_safetensors_file_names_the_method_as_everything_else_does(monkeypatch, tmp_path, method):
+    written = []  # by a stand-in for the package, so that this needs none
+    package = SimpleNamespace(save_file=lambda *_, metadata: written.append(metadata))
+    for name in ("safetensors", "safetensors.torch"):
+        monkeypatch.setitem(sys.modules, name, package)
+    model = net.build(method)
+    write_safetensors(tmp_path / "a.safetensors", model)
+    assert written == [{"method": method, "options": json.dumps(model.options)}]
+
+
+@pytest.mark.parametrize("method", ["cmmdl-lite", "mlfuse", "sfdfuse", "adasffuse"])
 def test_a_siblings_safetensors_file_says_whose_it_is(tmp_path, method):
     pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
     torch.manual_seed(0)
