@@ -112,7 +112,7 @@ FOLDERS = [
     (["--pairs", "{lists}/nul.csv"], "nul.csv"),
     (["--pair", "{other}/file", "{other}/none"], "none: no such file; expected an image"),
     (["--pair", "{other}/half", "{other}/file"], "half: a folder; expected an image"),
-    (["--fused", "{other}/none"], "--fused scores images as they are; it goes without"),
+    (["--fused", "{other}/good"], "--fused scores images as they are; it goes without"),  # --no-metrics of `fuse`
 ]
 
 
@@ -121,6 +121,14 @@ def test_what_holds_no_pair_is_a_usage_error(bad, tmp_path, capsys, arguments, w
     places = {"other": bad / "other", "lists": bad / "lists"}
     assert fuse(tmp_path / "out", *(argument.format(**places) for argument in arguments)) == 2
     assert_one_sentence(capsys.readouterr().err, words)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["none", "file"])
+def test_fused_images_that_are_in_no_folder_are_a_usage_error(bad, tmp_path, capsys, name):
+    arguments = ["--data", bad / "other" / "good", "--fused", bad / "other" / name, "--out", tmp_path / "out"]
+    assert call(CMMDL_test.main, arguments) == 2
+    assert_one_sentence(capsys.readouterr().err, f"{name}: no such folder; expected the folder of fused images")
     assert not (tmp_path / "out").exists()
 
 
