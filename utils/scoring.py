@@ -1,9 +1,10 @@
 """One set of pairs through one or more methods: fused, written, scored, and pictured for the report."""
 
+import math
 import os
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +26,15 @@ from utils.metrics import Sources, grey
 from utils.report import Pictures
 from utils.tables import Row, label
 
-WORKERS = max(2, os.cpu_count() or 1)  # threads that read, write and score
-PENDING = 2 * WORKERS  # images whose scores may be outstanding while the next ones are fused
+
+def usable_cores() -> int:
+    """How many cores this process may use: of those that are there, what a scheduler or `taskset` leaves it."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+WORKERS = max(2, usable_cores())  # threads that read, write and score
+PENDING = 2 * WORKERS  # pairs whose scores may be outstanding while the next ones are fused
+PENDING_PIXELS = 2**24  # of these pairs together, unless it is one alone: scoring takes 200 bytes for each, so 3.4 GB
 
 
 class Contender(Protocol):
@@ -154,7 +162,7 @@ def run_set(
     """
     result = Result([Row(c.name, is_floor=c.is_floor) for c in contenders], refused=list(found.refused))
     rows = dict(zip((c.name for c in contenders), result.rows, strict=True))
-    jobs: deque[tuple[Pair, Future]] = deque()
+    jobs: deque[tuple[Pair, int, Future]] = deque()  # each with its pixels
     read = read or Reader()
 
     def prepare(pair: Pair) -> Inputs | ImageError | MemoryError:
@@ -165,7 +173,7 @@ def run_set(
             return error
 
     def collect() -> None:
-        pair, job = jobs.popleft()
+        pair, _, job = jobs.popleft()
         try:
             with memory_in_plain_words():
                 pictures, scores, refused = job.result()
@@ -195,13 +203,20 @@ def run_set(
                 except (ValueError, MemoryError) as error:
                     result.refused.append(Refusal(pair.name, f"{contender.name}: {error}"))
                 result.seconds += time.monotonic() - began if not contender.is_floor else 0
-            job = pool.submit(finish, found, pair, images, fused, protocol if metrics else None, home)
-            jobs.append((pair, job))
-            if len(jobs) > PENDING:
+            pixels = math.prod(inputs.vis.shape[:2])
+            while jobs and too_many(jobs, pixels):
                 collect()
+            job = pool.submit(finish, found, pair, images, fused, protocol if metrics else None, home)
+            jobs.append((pair, pixels, job))
         while jobs:
             collect()
     return result
+
+
+def too_many(jobs: Iterable[tuple[Pair, int, Future]], pixels: int) -> bool:
+    """Whether, with a pair of so many pixels more, scores of too many or too large pairs would be outstanding."""
+    outstanding = [pixels, *(count for _, count, job in jobs if not job.done())]
+    return len(outstanding) > PENDING or sum(outstanding) > PENDING_PIXELS
 
 
 def finish(

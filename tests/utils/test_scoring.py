@@ -1,5 +1,8 @@
 """A set through its contenders: what is refused, and what goes on."""
 
+import time
+from concurrent.futures import Future
+
 import numpy as np
 import pytest
 import torch
@@ -89,3 +92,42 @@ def test_a_mistake_of_the_program_is_no_refusal(monkeypatch, score):
     fail_at(monkeypatch, scoring.Sources, "evaluate", RuntimeError("shapes differ"), lambda args: 49 in rows_of(args))
     with pytest.raises(RuntimeError, match="shapes differ"):
         score()
+
+
+def test_scores_are_outstanding_of_so_many_pairs_and_of_so_many_pixels(monkeypatch):
+    monkeypatch.setattr(scoring, "PENDING", 4)
+    monkeypatch.setattr(scoring, "PENDING_PIXELS", 100)
+    done = Future()
+    done.set_result(None)
+
+    def too_many(*pixels, more):
+        jobs = [(None, 99, done), *((None, count, Future()) for count in pixels)]
+        return scoring.too_many(jobs, more)
+
+    assert not (too_many(more=100) or too_many(50, more=50) or too_many(1, 1, 1, more=1))
+    assert too_many(more=101) and too_many(50, more=51) and too_many(1, 1, 1, 1, more=1)
+
+
+def test_large_pairs_are_scored_one_at_a_time(monkeypatch, score):
+    running, seen, finish = [], [], scoring.finish
+
+    def slow(*given):
+        running.append(given)
+        time.sleep(0.2)
+        seen.append(len(running))
+        running.pop()
+        return finish(*given)
+
+    monkeypatch.setattr(scoring, "finish", slow)
+    monkeypatch.setattr(scoring, "PENDING_PIXELS", 2 * 48 * 64)  # of the three pairs, the second is larger
+    result = score()
+    assert seen == [1, 1, 1]
+    assert list(result.pictures) == ["1", "2", "3"]
+
+
+def test_cores_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(scoring.os, "sched_getaffinity", lambda _: {2, 5, 7}, raising=False)
+    assert scoring.usable_cores() == 3
+    monkeypatch.delattr(scoring.os, "sched_getaffinity")  # as on macOS and Windows
+    monkeypatch.setattr(scoring.os, "cpu_count", lambda: 6)
+    assert scoring.usable_cores() == 6
