@@ -51,8 +51,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"interrupted; what was fused is in {args.out}, and --continue goes on from there", file=sys.stderr)
+        print(f"interrupted; {what_is_left(args)}", file=sys.stderr)
         return INTERRUPTED
+
+
+def what_is_left(args: argparse.Namespace) -> str:
+    """What an interrupted run leaves, and how to go on, in words."""
+    if args.video:
+        return f"frames that were fused are in {args.out}"
+    if args.fused:
+        return f"sets that were scored have their metrics.csv in {args.out}; the same command scores all anew"
+    return f"what was fused is in {args.out}, and --continue goes on from there"
 
 
 def carry_out(args: argparse.Namespace) -> int:

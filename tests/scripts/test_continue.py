@@ -122,3 +122,23 @@ def test_a_journal_that_is_none_is_refused_and_a_line_cut_off_is_left_out(folder
     found, fused = run(*COMMAND, "--continue")
     assert (found, fused) == (status, 1 if text is None else 0)
     assert ("leave out --continue to begin anew" in capsys.readouterr().err) == bool(status)
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (["--data", "set"], "what was fused is in out, and --continue goes on from there"),
+        (["--data", "set", "--fused", "set/vi"], "sets that were scored have their metrics.csv in out; the same"),
+        (["--video", "a.mp4", "b.mp4"], "frames that were fused are in out"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_an_interrupted_run_tells_of_continue_where_there_is_one(monkeypatch, capsys, job, words):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CMMDL_test, "run_set", interrupt)
+    monkeypatch.setattr(CMMDL_test, "fuse_video", interrupt)
+    assert CMMDL_test.main([*job, "--method", "average", "--out", "out"]) == 130
+    said = capsys.readouterr().err
+    assert f"interrupted; {words}" in said and ("--continue" in said) == ("--continue" in words)
