@@ -225,9 +225,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--no-metrics", action="store_true", help="fuse only")
     add("--continue", dest="go_on", action="store_true", help="go on with an interrupted run of the same command")
     args = parser.parse_args(argv)
-    args.method = list(dict.fromkeys(args.method or ["cmmdl"]))
-    if args.fused and (args.weights or args.no_metrics or args.go_on):
-        parser.error("--fused scores images as they are; it goes without --weights, --no-metrics and --continue")
+    chosen, args.method = args.method, list(dict.fromkeys(args.method or ["cmmdl"]))
+    if args.fused and (chosen or args.weights or args.no_metrics or args.go_on):
+        without = "--method, --weights, --no-metrics and --continue"
+        parser.error(f"--fused scores images as they are; it goes without {without}")
     if args.video and (args.data or args.pairs or args.pair or args.fused or args.go_on or len(args.method) > 1):
         parser.error("--video is one job by one method; without --data, --pairs, --pair, --fused and --continue")
     args.out = args.out or Path("result/fused.mp4" if args.video else "result")

@@ -68,3 +68,9 @@ def test_of_several_sets_each_needs_a_folder_of_its_own(pairs, score, tmp_path, 
     assert score(pairs, tmp_path / "mine") == 1
     assert f"refused: B: 1: mine: 1: no image in {tmp_path / 'mine' / 'B'}; expected" in capsys.readouterr().err
     assert (tmp_path / "A" / "metrics.csv").exists() and not (tmp_path / "B" / "metrics.csv").exists()
+
+
+def test_images_that_are_given_are_not_fused_by_a_method_too(pairs, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        CMMDL_test.main(["--data", str(pairs / "A"), "--fused", str(tmp_path), "--method", "max"])
+    assert "goes without --method" in capsys.readouterr().err
