@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--set", default="TNO", help="which of its sets")
     parser.add_argument("--out", type=Path, default=Path("docs/tradeoff.png"))
     add_settings(parser)
+    parser.set_defaults(batch=1)
     args = parser.parse_args()
     scores = read(args.results, args.set)
     args.method = list(scores)

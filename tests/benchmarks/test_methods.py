@@ -1,5 +1,6 @@
 """What `python -m benchmarks.methods` counts and prints."""
 
+import json
 import sys
 
 import pytest
@@ -43,3 +44,15 @@ def test_the_table_has_a_line_for_each_method_with_its_ratio_to_the_first(monkey
     assert settings.startswith("16x16, batch 1, float32, CPU") and "torch" in settings and "load average" in allocator
     assert first.split()[:2] == ["MLFuse", "109,497"] and first.count("1.000") == 2
     assert second.split()[:3] == ["average", "0", "0.0"]
+
+
+def test_the_time_is_that_of_one_image_of_a_batch(monkeypatch, capsys):
+    options = ["--worker", "average", "--height", "9", "--width", "8", "--batch", "4"]
+    monkeypatch.setattr(sys, "argv", ["methods", *options])
+    clock, shapes = iter(range(0, 100, 2)), []
+    monkeypatch.setattr(methods.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(methods, "keep_freed_memory", lambda **_: None)
+    average = net.METHODS["average"].network
+    monkeypatch.setattr(average, "forward", lambda _, vis, ir: shapes.extend([vis.shape, ir.shape]))
+    assert methods.main() == 0
+    assert json.loads(capsys.readouterr().out)[0] == 2 / 4 and set(shapes) == {(4, 1, 9, 8)}
