@@ -135,7 +135,9 @@ def _decode_natively(data: bytes) -> tuple[np.ndarray | None, list[str]]:
     with _native_stderr() as messages:
         try:
             return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), messages
-        except cv2.error:
+        except cv2.error as error:
+            if getattr(error, "code", 0) == cv2.Error.StsNoMem:  # nothing that the file is to blame for
+                raise MemoryError(str(error)) from None
             return None, messages
 
 

@@ -116,3 +116,17 @@ def test_damage_is_noticed_beside_a_progress_bar(tmp_path, capfdbinary, monkeypa
     with pytest.raises(ImageError, match="damaged"):
         read_beside(monkeypatch, path, bar)
     assert capfdbinary.readouterr().err == bar
+
+
+def test_a_lack_of_memory_is_no_damage(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    save(path, picture())
+
+    def imdecode(*_):
+        error = cv2.error("Failed to allocate 1 bytes")
+        error.code = cv2.Error.StsNoMem
+        raise error
+
+    monkeypatch.setattr(cv2, "imdecode", imdecode)
+    with pytest.raises(MemoryError, match="allocate"):
+        read_image(path)
