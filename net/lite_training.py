@@ -1,4 +1,4 @@
-"""How CMMDL-lite is trained, at first also after CMMDL's results, and the method as the scripts know it."""
+"""How CMMDL-lite is trained, also after CMMDL's results, and the method as the scripts know it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,11 +13,11 @@ from net.objective import Batch, Phase, Terms
 from net.recipe import Recipe, Stage
 from net.states import check_options, find_state
 
-TEACHER_WEIGHT = 4.0
+TEACHER_WEIGHT = 15.0
 
 
 def with_teacher(fused: Tensor, batch: Batch) -> Terms:
-    """`structure_loss` and four times the distance to the teacher.
+    """`structure_loss` and fifteen times the distance to the teacher.
 
     That term, `teacher`, is the mean of |fused - teacher's| over the pixels that the teacher saw, those above 0 of its
     image.
@@ -49,7 +49,7 @@ def network_for(checkpoint: Mapping[str, Any]) -> CMMDLLite:
 
 
 DISTILLED = Recipe(
-    phases=(Phase(with_teacher, until=0.3), Phase(with_structure)),
+    phases=(Phase(with_teacher),),
     epochs=144,
     batch_size=8,
     lr=3e-3,

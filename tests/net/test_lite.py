@@ -5,7 +5,7 @@ import torch
 
 import net
 from net.cmmdl_training import with_structure
-from net.lite_training import METHOD, with_teacher
+from net.lite_training import METHOD, TEACHER_WEIGHT, with_teacher
 from net.objective import Batch
 
 
@@ -67,6 +67,6 @@ def test_the_teacher_counts_only_where_it_looked():
     batch = Batch(vis, ir, torch.zeros_like(vis), taught)
     terms, alone = with_teacher(fused, batch), with_structure(fused, batch)
     assert terms["teacher"].item() == pytest.approx(0.25)
-    assert terms["total"].item() == pytest.approx(alone["total"].item() + 4 * 0.25)
+    assert terms["total"].item() == pytest.approx(alone["total"].item() + TEACHER_WEIGHT * 0.25)
     unseen = with_teacher(fused, batch._replace(image_map=torch.zeros_like(vis)))
     assert unseen["teacher"] == 0 and unseen["total"] == alone["total"]
