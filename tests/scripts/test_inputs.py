@@ -113,7 +113,8 @@ def test_nested_folders_keep_their_relative_path(tmp_path, scene):
     lines = list(csv.reader((tmp_path / "out" / "LLVIP" / "metrics.csv").open()))
     assert [line[0] for line in lines] == ["image", "test/1", "train/1", "mean"]
     assert 'data-file="LLVIP/train/1.png"' in (tmp_path / "out" / "index.html").read_text()
-    assert run("--data", tmp_path / "LLVIP", "--fused", tmp_path / "out", "--out", tmp_path / "again") == 0
+    given = ["--data", tmp_path / "LLVIP", "--fused", tmp_path / "out", "--out", tmp_path / "again"]
+    assert CMMDL_test.main([*map(str, given)]) == 0
 
 
 def test_a_list_file_is_a_set_and_its_bad_lines_are_named(tmp_path, scene, capsys):

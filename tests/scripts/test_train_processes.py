@@ -17,6 +17,7 @@ from trainings import SMALL, assert_one_sentence, assert_same_training, checkpoi
 import CMMDL_train as script
 from net.cmmdl_losses import structure_loss
 from net.cmmdl_training import BEST as BEST_RECIPE
+from net.recipe import batch_norms
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in Linux's /proc"),
@@ -40,15 +41,18 @@ def undisturbed_pair(patches, tmp_path_factory) -> Path:
 def test_two_processes_average_their_gradients_and_their_losses(patches, undisturbed_pair):
     recipe, source = BEST_RECIPE.override(3, 2, None, 16), script.sources.PatchSource(patches)
     script.seed_everything(42)
-    model = script.net.build("cmmdl", dim=16).train()
+    model = script.net.build("cmmdl", dim=16)
     optimizer = torch.optim.Adam(model.parameters())
     for epoch, line in enumerate(checkpoint(undisturbed_pair / "last.pth")["history"]):
         shares = [script.sources.shuffled_batches(16, 2, rank, 2, 42, epoch) for rank in range(2)]
         losses = []
+        recipe.set_mode(model, epoch)
         for step, batches in enumerate(zip(*shares, strict=True)):
             optimizer.param_groups[0]["lr"] = recipe.lr_at(epoch, step / 4)
             optimizer.zero_grad()
-            for batch in batches:
+            for rank, batch in enumerate(batches):
+                for layer in batch_norms(model):
+                    layer.momentum = 0.0 if rank else 0.1  # statistics are those of the first process
                 vis, ir, mask = map(torch.stack, zip(*(source.dataset[i] for i in batch), strict=True))
                 losses.append(structure_loss(vis, ir, model(vis, ir), mask).total)
                 (losses[-1] / 2).backward()
