@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from utils.metrics import METRICS
-from utils.tables import PRINTED, Row, cell, is_best
+from utils.tables import PRINTED, Row, cell, is_best, named
 
 TEMPLATE = Path(__file__).with_name("report.html")
 THUMBNAIL = 360  # pixels wide at most
@@ -101,7 +101,7 @@ def means(rows: Sequence[Row]) -> str:
             cells = "".join(f"<td{best[metric]}>{cell(row, metric)}</td>" for metric in METRICS)
             kind = ' class="floor"' if row.is_floor else ""
             source = f' title="{html.escape(row.source, quote=True)}"' if row.source else ""
-            lines.append(f"<tr{kind}{source}><th>{html.escape(row.label)}</th>{cells}</tr>")
+            lines.append(f"<tr{kind}{source}><th>{html.escape(named(row, rows))}</th>{cells}</tr>")
     head = "".join(f"<th>{metric}</th>" for metric in METRICS)
     body = f"<thead><tr><th>mean</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
     return f'<div class="wide"><table class="means">{body}</table></div>' if lines else ""

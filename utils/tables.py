@@ -47,11 +47,17 @@ def label(name: str) -> str:
 def text(name: str, rows: Sequence[Row]) -> str:
     """The block that is printed for one set."""
     rows = [row for row in rows if row.mean()]
-    width = max([11, *(len(row.label) + 1 for row in rows)])
+    width = max([11, *(len(named(row, rows)) + 1 for row in rows)])
     lines = [RULE, f"The test result of {name} :", " " * width + "".join(f"{metric:>8}" for metric in PRINTED)]
     for row in rows:
-        lines.append(f"{row.label:<{width}}" + "".join(f"{cell(row, metric):>8}" for metric in PRINTED))
+        lines.append(f"{named(row, rows):<{width}}" + "".join(f"{cell(row, metric):>8}" for metric in PRINTED))
     return "\n".join([*lines, RULE])
+
+
+def named(row: Row, rows: Sequence[Row]) -> str:
+    """A row's label; where pairs were refused it, with how many of the images its means are over."""
+    fewer = 0 < len(row.images) < count(rows)
+    return f"{row.label} ({len(row.images)} of {count(rows)})" if fewer else row.label
 
 
 def cell(row: Row, metric: str) -> str:
@@ -69,7 +75,7 @@ def markdown(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
         for row in rows:
             if row.mean():
                 cells = (bold(cell(row, m), "**{}**", is_best(row, rows, m)) for m in METRICS)
-                parts.append(f"| {row.label} | " + " | ".join(cells) + " |")
+                parts.append(f"| {named(row, rows)} | " + " | ".join(cells) + " |")
         sources = [f"- {row.label}: {row.source}" for row in rows if row.source]
         parts += ["", *sources, ""] if sources else [""]
     return "\n".join(parts)
@@ -84,7 +90,7 @@ def latex(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
         for row in rows:
             if row.mean():
                 cells = (bold(cell(row, m), r"\textbf{{{}}}", is_best(row, rows, m)) for m in PRINTED)
-                parts.append(f"{escaped(row.label)} & " + " & ".join(cells) + r" \\")
+                parts.append(f"{escaped(named(row, rows))} & " + " & ".join(cells) + r" \\")
         parts += [r"\bottomrule", r"\end{tabular}", ""]
     return "\n".join(parts)
 

@@ -34,6 +34,14 @@ def test_a_method_without_scored_images_has_no_line():
     assert "CMMDL" not in tables.markdown({"A": [Row("cmmdl"), row("average", 1.0, floor=True)]}, "cmmdl")
 
 
+def test_a_row_whose_pairs_were_refused_says_over_how_many_its_means_are():
+    rows = [row("cmmdl", 1.0, 2.0), row("mlfuse", 1.0), row("max", 2.0, 3.0, floor=True)]
+    sets = {"A": rows}
+    for table in (tables.text("A", rows), tables.markdown(sets, "cmmdl"), tables.latex(sets, "cmmdl")):
+        assert "MLFuse (1 of 2) " in table and table.count(" of 2)") == 1
+    assert {len(line) for line in tables.text("A", rows).splitlines()[2:-1]} == {16 + 64}
+
+
 def test_the_best_method_is_bold_and_the_floor_never_is():
     rows = [row("cmmdl", 2.0), row("mlfuse", 1.0), row("max", 5.0, floor=True)]
     text = tables.markdown({"A": rows}, "cddfuse")
