@@ -183,7 +183,7 @@ def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sourc
     """The training patches that the arguments name; what was refused among them is named in the log."""
     whole_images = args.demo or args.data  # patches of a file are shown to a teacher by the loader, which has no GPU
     teacher = open_teacher(args, recipe, world.device.type if whole_images else "cpu")
-    how = {"crops": recipe.crops, "image_map": recipe.image_map or teacher}
+    how = {"crops": recipe.crops, "image_maps": [made for made in (recipe.image_map, teacher) if made]}
     if args.demo:
         return sources.rendered(args.seed, **how)
     if args.data:
@@ -193,7 +193,7 @@ def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sourc
         return source
     if not args.h5.exists():
         raise FileNotFoundError(f"{args.h5}: no such file; see python -m data.patches, or use --data or --demo")
-    return sources.PatchSource(args.h5, how["image_map"])
+    return sources.PatchSource(args.h5, how["image_maps"])
 
 
 def open_teacher(args: argparse.Namespace, recipe: Recipe, device: str) -> Teacher | None:

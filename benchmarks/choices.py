@@ -1,10 +1,10 @@
 """What each choice in the recipe `best` and each of CMMDL's parts is worth: `python -m benchmarks.choices --data DIR`.
 
 Small networks are trained from the same seed on the same crops for as many steps, each with one thing changed: the
-loss, BatchNorm's statistics, the moving average, the schedule, the limit of the gradients, or one of the paper's four
-parts left out. The table has the scores on images that no training saw, protocol cddfuse, means over the centres of
-those that a training on these folders holds out. One training of each says little about small differences: `--seed`
-repeats it with another.
+loss, black parts of crops, BatchNorm's statistics, the moving average, the schedule, the limit of the gradients, or
+one of the paper's four parts left out. The table has the scores on images that no training saw, protocol cddfuse,
+means over the centres of those that a training on these folders holds out. One training of each says little about
+small differences: `--seed` repeats it with another.
 
 Each training is a run of CMMDL_train.py in a folder of its own below `--out`; the same command given again goes on, and
 trains anew where the data, the losses or the recipe are other ones.
@@ -29,7 +29,7 @@ from net.ablation import PARTS
 from net.cmmdl_training import BEST
 from net.fuser import to_uint8
 from net.objective import Phase
-from net.recipe import Recipe, constant
+from net.recipe import Crops, Recipe, constant
 from utils.failures import command
 from utils.metrics import evaluate
 from utils.options import not_negative, positive, whole
@@ -38,13 +38,14 @@ from utils.tables import Row, text
 
 def with_loss(loss: Loss) -> Recipe:
     """`BEST` with another loss."""
-    return replace(BEST, phases=(Phase(lambda fused, b: {"total": loss(b.vis, b.ir, fused, b.mask)}),))
+    return replace(BEST, phases=(Phase(lambda fused, b: {"total": loss(b.vis, b.ir, fused, b.mask, b.image_map)}),))
 
 
-LOSS_NAMES = "paper", "lighter-edges", "few-differences", "without-differences", "without-gain"
+LOSS_NAMES = "paper", "lighter-edges", "few-differences", "more-differences", "without-stretch"
 RECIPES = {
     "best": BEST,
     **{f"loss-{name}": with_loss(LOSSES[name]) for name in LOSS_NAMES},
+    "no-black": replace(BEST, crops=Crops()),
     "batch-norms": replace(BEST, norms_until=1.0),
     "no-average": replace(BEST, ema_decay=None),
     "constant-rate": replace(BEST, schedule=constant),
@@ -103,7 +104,7 @@ def digest(data: list[Path]) -> str:
 def score(name: str, model: torch.nn.Module, folder: Path, limit: int) -> Row:
     """The scores of a network on held-out images of a folder."""
     row = Row(name)
-    for number, (vis, ir, _) in enumerate(centres(folder, limit)):
+    for number, (vis, ir, *_) in enumerate(centres(folder, limit)):
         fused = model(*(torch.from_numpy(image)[None, None] / 255 for image in (vis, ir)))
         row.images[str(number)] = evaluate(to_uint8(fused, stretch=True), ir, vis, protocol="cddfuse")
     return row

@@ -4,6 +4,7 @@ import math
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,11 +17,19 @@ from data.pairs import Pair, PairError, Refusal, find_sets, read_pair
 from data.patches import CLASSES, Masks, find_masks, grey
 from net.recipe import Crops
 
-Triple = tuple[np.ndarray, ...]  # (vis, ir, mask) of one image, uint8 (H, W), perhaps with a map 0..255 after them
+Triple = tuple[np.ndarray, ...]  # (vis, ir, mask) of one image, uint8 (H, W), perhaps with maps 0..255 after them
 
 CROPS = Crops()  # as most recipes have them
 HELD_OUT = 10  # one image in so many is kept from training
 TARGETS = tuple(CLASSES.index(name) for name in ("car", "person", "bike"))
+
+
+class Line(NamedTuple):
+    """A straight line through the point (row, column), in sides of the crop, and its direction in turns: all 0 to 1."""
+
+    row: float
+    column: float
+    turn: float
 
 
 class CropDataset(Dataset):
@@ -31,7 +40,7 @@ class CropDataset(Dataset):
     undisturbed one sees, with any number of workers.
 
     Args:
-        images: triples (vis, ir, mask) of uint8 (H, W); a map after them comes as a fourth tensor, in [0, 1].
+        images: triples (vis, ir, mask) of uint8 (H, W); maps after them come as a fourth tensor (C, S, S), in [0, 1].
         names: of the images, for `origin`; by default their numbers.
         size: side of a crop in pixels; smaller images are left out.
         seed, epoch: choose places and orientations.
@@ -57,7 +66,7 @@ class CropDataset(Dataset):
             raise ValueError(f"crops of {size}x{size} pixels; expected at most {largest}, the largest image's side")
         self.images = [images[i] for i in large]
         self.names = [names[i] if names else f"image {i}" for i in large]
-        self.size, self.seed, self.epoch, self.orientations = size, seed, epoch, crops.orientations
+        self.size, self.seed, self.epoch, self.crops = size, seed, epoch, crops
         counts = [min(crops.most, crops_of(vis.shape, size)) for vis, *_ in self.images]
         self.source = [i for i, count in enumerate(counts) for _ in range(count)]
 
@@ -65,25 +74,37 @@ class CropDataset(Dataset):
         return len(self.source)
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        top, left, way = self._place(index)
+        top, left, way, line = self._place(index)
         image = self.images[self.source[index]]
-        crop = np.stack([part[top : top + self.size, left : left + self.size] for part in image])  # (3 or 4, S, S)
+        crop = np.stack([part[top : top + self.size, left : left + self.size] for part in image])  # (3 or more, S, S)
         crop = np.ascontiguousarray(oriented(crop, way))
+        if line:
+            crop[:, beyond(line, self.size)] = 0
         vis, ir, mask, *maps = torch.from_numpy(crop).float()[:, None]  # each (1, S, S)
-        return vis / 255, ir / 255, mask, *(x / 255 for x in maps)
+        return vis / 255, ir / 255, mask, *([torch.cat(maps) / 255] if maps else [])
 
     def origin(self, index: int) -> str:
         """Which image a crop is of, where it lies there, in pixels, and how it is turned (see `oriented`)."""
-        top, left, way = self._place(index)
+        top, left, way, line = self._place(index)
         corner = f"{self.size}x{self.size} pixels from row {top}, column {left}"
-        return f"{self.names[self.source[index]]}: {corner}, orientation {way}"
+        black = ", black beyond a line" if line else ""
+        return f"{self.names[self.source[index]]}: {corner}, orientation {way}{black}"
 
-    def _place(self, index: int) -> tuple[int, int, int]:
-        """A crop's first row and column, and its orientation."""
+    def _place(self, index: int) -> tuple[int, int, int, Line | None]:
+        """A crop's first row and column, its orientation, and the line beyond which it is black, if any."""
         random = np.random.default_rng((self.seed, self.epoch, index))
         height, width = self.images[self.source[index]][0].shape
         top, left = (int(random.integers(0, length - self.size + 1)) for length in (height, width))
-        return top, left, self.orientations - 1 - int(random.random() * self.orientations)
+        way = self.crops.orientations - 1 - int(random.random() * self.crops.orientations)
+        line = Line(*random.random(3)) if random.random() < self.crops.black else None
+        return top, left, way, line
+
+
+def beyond(line: Line, size: int) -> np.ndarray:
+    """The pixels of a square on one side of a line, (size, size) bool."""
+    rows, columns = np.mgrid[:size, :size] + 0.5
+    angle = 2 * math.pi * line.turn
+    return (rows - line.row * size) * math.cos(angle) > (columns - line.column * size) * math.sin(angle)
 
 
 def oriented(crop: np.ndarray, way: int) -> np.ndarray:

@@ -26,19 +26,19 @@ class PatchSource:
 
     Args:
         path: the file.
-        image_map: gives a fourth tensor, made of each pair of patches, because the file has no whole image.
+        image_maps: give a fourth tensor, made of each pair of patches, because the file has no whole image.
     """
 
     held_out: Sequence[Triple] = ()
     refused: Sequence[Refusal] = ()
 
-    def __init__(self, path: Path, image_map: ImageMap | None = None) -> None:
+    def __init__(self, path: Path, image_maps: Sequence[ImageMap] = ()) -> None:
         patches = PatchDataset(path)
-        self.path, self.size, self.image_map = path, patches.patch_size, image_map
-        self.dataset = PatchesWithMap(patches, image_map) if image_map else patches
+        self.path, self.size, self.image_maps = path, patches.patch_size, image_maps
+        self.dataset = PatchesWithMaps(patches, image_maps) if image_maps else patches
 
     def __str__(self) -> str:
-        of_patch = f", {called(self.image_map)} of each patch, not of its whole image" if self.image_map else ""
+        of_patch = f", {called(self.image_maps)} of each patch, not of its whole image" if self.image_maps else ""
         return f"{len(self.dataset)} patches of {self.path}{of_patch}"
 
     def epoch(self, epoch: int, size: int) -> Dataset:  # noqa: ARG002 - ready-made patches know neither
@@ -46,18 +46,18 @@ class PatchSource:
         return self.dataset
 
 
-class PatchesWithMap(Dataset):
-    """Patches (vis, ir, mask) with a map made of the first two."""
+class PatchesWithMaps(Dataset):
+    """Patches (vis, ir, mask) with maps made of the first two, (C, S, S)."""
 
-    def __init__(self, patches: Dataset, image_map: ImageMap) -> None:
-        self.patches, self.image_map = patches, image_map
+    def __init__(self, patches: Dataset, image_maps: Sequence[ImageMap]) -> None:
+        self.patches, self.image_maps = patches, image_maps
 
     def __len__(self) -> int:
         return len(self.patches)
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         vis, ir, mask = self.patches[index]
-        return vis, ir, mask, self.image_map(vis[None], ir[None])[0]
+        return vis, ir, mask, torch.cat([made(vis[None], ir[None])[0] for made in self.image_maps])
 
     def origin(self, index: int) -> str:
         """Which patch of which file it is."""
@@ -73,7 +73,7 @@ class CropSource:
         seed: chooses the crops.
         name: where the images come from.
         crops: how many there are of an image, in how many orientations.
-        image_map: gives a fourth tensor, made of each whole pair and cropped with it.
+        image_maps: give a fourth tensor, made of each whole pair and cropped with it.
         names: of the images to train on, by default their numbers.
         progress: show how far it is with the maps.
     """
@@ -89,18 +89,18 @@ class CropSource:
         seed: int,
         name: str,
         crops: Crops = CROPS,
-        image_map: ImageMap | None = None,
+        image_maps: Sequence[ImageMap] = (),
         names: Sequence[str] = (),
         progress: bool = True,
     ) -> None:
         self.held_out, self.refused, self.seed, self.name = held_out, refused, seed, name
-        self.crops, self.image_map = crops, image_map
+        self.crops, self.image_maps = crops, image_maps
         self.names = names or [f"image {i}" for i in range(len(images))]
-        self.images = with_maps(images, image_map, progress=progress) if image_map else images
+        self.images = with_maps(images, image_maps, progress=progress) if image_maps else images
 
     def __str__(self) -> str:
         refused = f", {len(self.refused)} refused" if self.refused else ""
-        of_image = f", with {called(self.image_map)} of each whole pair" if self.image_map else ""
+        of_image = f", with {called(self.image_maps)} of each whole pair" if self.image_maps else ""
         found = f"crops of {len(self.images)} images of {self.name}"
         return f"{found}, {len(self.held_out)} more held out{refused}{of_image}"
 
@@ -112,22 +112,22 @@ class CropSource:
 Source = PatchSource | CropSource
 
 
-def with_maps(images: Sequence[Triple], image_map: ImageMap, *, progress: bool) -> list[Triple]:
-    """The images (vis, ir, mask), each with the map of its pair after them, uint8 (H, W) all, 0..255 for [0, 1]."""
+def with_maps(images: Sequence[Triple], image_maps: Sequence[ImageMap], *, progress: bool) -> list[Triple]:
+    """The images (vis, ir, mask), each with the maps of its pair after them, uint8 (H, W) all, 0..255 for [0, 1]."""
     result = []
-    for image in tqdm(images, unit="image", desc=called(image_map), disable=None if progress else True):
-        made = image_map(*(torch.from_numpy(source)[None, None] / 255 for source in image[:2]))
-        result.append((*image, (made * 255).round().byte()[0, 0].numpy()))
+    for image in tqdm(images, unit="image", desc=called(image_maps), disable=None if progress else True):
+        pair = [torch.from_numpy(source)[None, None] / 255 for source in image[:2]]
+        result.append((*image, *((made(*pair) * 255).round().byte()[0, 0].numpy() for made in image_maps)))
     return result
 
 
-def called(function: Callable) -> str:
-    """What a function computes, as the log says it."""
-    return function.__name__.replace("_", " ")
+def called(functions: Sequence[Callable]) -> str:
+    """What functions compute, as the log says it."""
+    return " and ".join(function.__name__.replace("_", " ") for function in functions)
 
 
 def probe(dataset: Dataset) -> list[Tensor]:
-    """`PROBES` patches spread over a data set as one batch (vis, ir, mask, perhaps a map), each (N, 1, S, S)."""
+    """`PROBES` patches spread over a data set as one batch (vis, ir, mask, perhaps maps), each (N, 1 or more, S, S)."""
     chosen = np.linspace(0, len(dataset) - 1, min(PROBES, len(dataset))).astype(int)
     return [torch.stack(parts) for parts in zip(*(dataset[int(i)] for i in chosen), strict=True)]
 
@@ -154,24 +154,24 @@ def from_folders(
     seed: int,
     *,
     crops: Crops = CROPS,
-    image_map: ImageMap | None = None,
+    image_maps: Sequence[ImageMap] = (),
     progress: bool = True,
 ) -> CropSource:
     """Crops of every pair below the given folders. Raises PairError as `data.crops.read_images` does."""
     roots = list(roots)
     train, held_out, refused, names = read_images(roots, progress=progress)
     name = ", ".join(map(str, roots))
-    how = {"crops": crops, "image_map": image_map, "names": names, "progress": progress}
+    how = {"crops": crops, "image_maps": image_maps, "names": names, "progress": progress}
     return CropSource(train, held_out, refused, seed=seed, name=name, **how)
 
 
 def rendered(
-    seed: int, count: int = 24, size: int = 160, *, crops: Crops = CROPS, image_map: ImageMap | None = None
+    seed: int, count: int = 24, size: int = 160, *, crops: Crops = CROPS, image_maps: Sequence[ImageMap] = ()
 ) -> CropSource:
     """Crops of rendered scenes, of which every tenth is held out."""
     scenes = rendered_pairs(count, seed=seed, height=size, width=size)
     images = [(np.rint(grey(scene.vis) * 255).astype(np.uint8), scene.ir, scene.mask) for scene in scenes]
     held_out = max(1, count // 10)
     train, name, names = images[held_out:], "rendered scenes", [f"scene {i}" for i in range(held_out, count)]
-    how = {"crops": crops, "image_map": image_map, "names": names}
+    how = {"crops": crops, "image_maps": image_maps, "names": names}
     return CropSource(train, images[:held_out], (), seed=seed, name=name, **how)

@@ -11,7 +11,10 @@ from net.baselines.ssim import ssim
 WINDOW = 9  # pixels, both windows
 SIGMA = 1.5  # pixels, the Gaussian one
 GRADIENT_WEIGHT = 5.0
-GAIN = 1.1  # of contrast and edges over the sources'; a network's own come out weaker than the loss asks for
+GAIN = 1.1  # of contrast over the sources'; a network's own comes out weaker than the loss asks for
+STRETCH = 1.6  # the most that contrast may grow by stretching
+STRETCH_SHARE = 0.6  # of it that is asked for: the rest would darken too much
+EDGE_SHARE = 0.8  # of the gain in contrast that edges are asked for
 
 
 class FusionLoss(NamedTuple):
@@ -81,7 +84,7 @@ def local_variance(x: Tensor) -> Tensor:
 
 
 class StructureLoss(NamedTuple):
-    """Scalars: `total = 10 * intensity + 10 * edges + 0.8 * structure + differences`."""
+    """Scalars: `total = 12 * intensity + 12 * edges + 0.8 * structure + 3 * differences`."""
 
     total: Tensor
     intensity: Tensor
@@ -90,27 +93,62 @@ class StructureLoss(NamedTuple):
     differences: Tensor
 
 
-def structure_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor, gain: float = GAIN) -> StructureLoss:
-    """The loss of the recipe `best`: the brighter source, the stronger edge and its direction, both sources' structure.
+def structure_loss(
+    vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor, stretched: Tensor, edge_share: float = EDGE_SHARE
+) -> StructureLoss:
+    """The loss of the recipe `best`: the brighter source in more of the range, the stronger edge and its direction,
+    both sources' structure.
 
-        intensity   mean |fused - b'|, b the brighter source, infrared where the mask is set, b' with `gain` times its
-                    contrast (`with_contrast`)
-        edges       `edge_loss` with that gain
+        intensity   mean |fused - b'|, b' what is asked for (`asked_for`) of the brighter source b
+        edges       `edge_loss` with a gain of 1 + `edge_share` (k - 1), k the contrast that b' gained (`contrast_gain`)
         structure   [1 - (SSIM(vis, fused) + SSIM(ir, fused)) / 2] + [1 - SSIM(b, fused)] / 2
-        differences `unlike_differences`
+        differences mean of (k - 1) `unlike_differences`: the less of the range the brighter source uses, the more it
+                    hides of the other one
 
     Args:
         vis, ir, fused: (B, 1, H, W) in [0, 1], at least 11 pixels on a side.
-        mask: (B, 1, H, W), above 0 on salient pixels.
-        gain: how much stronger contrast and edges should be than the sources'; 1 asks for theirs.
+        mask: (B, 1, H, W), above 0 on salient pixels, where infrared is the brighter source.
+        stretched: (B, 1, H, W), `stretched_maximum` of the whole images that these are of.
+        edge_share: how much of the gain in contrast is asked of edges.
     """
     brighter = torch.where(mask > 0, ir, torch.maximum(vis, ir))
-    intensity = (fused - with_contrast(brighter, gain)).abs().mean()
-    edges = edge_loss(vis, ir, fused, gain)
+    asked = asked_for(brighter, stretched - torch.maximum(vis, ir))
+    more = contrast_gain(asked, brighter) - 1  # (B, 1, 1, 1)
+    intensity = (fused - asked).abs().mean()
+    edges = edge_loss(vis, ir, fused, 1 + edge_share * more)
     structure = 1.5 - (ssim(vis, fused) + ssim(ir, fused) + ssim(brighter, fused)) / 2
-    differences = unlike_differences(vis, ir, fused)
-    total = 10 * intensity + 10 * edges + 0.8 * structure + differences
+    differences = (more.flatten() * unlike_differences(vis, ir, fused)).mean()
+    total = 12 * intensity + 12 * edges + 0.8 * structure + 3 * differences
     return StructureLoss(total, intensity, edges, structure, differences)
+
+
+def stretched_maximum(vis: Tensor, ir: Tensor) -> Tensor:
+    """The per-pixel maximum of a whole pair, stretched towards [0, 1].
+
+    Protocols stretch every result from its darkest to its brightest pixel, and the maximum, which has no dark ones
+    where one source is bright throughout, gains contrast by that. A network cannot: one black pixel keeps it from it.
+    Contrast grows by at most `STRETCH`, about the grey value that the full stretch leaves as it is.
+
+    Args:
+        vis, ir: (1, 1, H, W) in [0, 1].
+    """
+    maximum = torch.maximum(vis, ir)
+    low, high = maximum.min(), maximum.max()
+    gain = (1 / (high - low).clamp_min(1e-6)).clamp(1, STRETCH)
+    still = low / (low + 1 - high).clamp_min(1e-6)
+    return (still + gain * (maximum - still)).clamp(0, 1)
+
+
+def asked_for(brighter: Tensor, shift: Tensor) -> Tensor:
+    """The brighter source, moved by `STRETCH_SHARE` of the shift of stretching, with `GAIN` times the contrast."""
+    return with_contrast(brighter + STRETCH_SHARE * shift, GAIN)
+
+
+def contrast_gain(image: Tensor, before: Tensor) -> Tensor:
+    """How many times the standard deviation of each image (B, 1, H, W) is what it was before, (B, 1, 1, 1), 1 to 1.8;
+    about 1 where there was none."""
+    now, then = (x.flatten(1).std(1) + 1e-3 for x in (image, before))
+    return (now / then).clamp(1, 1.8).view(-1, 1, 1, 1)
 
 
 def with_contrast(image: Tensor, gain: float) -> Tensor:
@@ -119,7 +157,7 @@ def with_contrast(image: Tensor, gain: float) -> Tensor:
     return (mean + gain * (image - mean)).clamp(0, 1)
 
 
-def edge_loss(vis: Tensor, ir: Tensor, fused: Tensor, gain: float = 1.0) -> Tensor:
+def edge_loss(vis: Tensor, ir: Tensor, fused: Tensor, gain: Tensor | float = 1.0) -> Tensor:
     """`mean |d(fused) - gain d(stronger)|` with `d` the two Sobel responses and `stronger`, pixel by pixel, the source
     where they are larger; repeated pixels beyond the border.
 
@@ -131,12 +169,12 @@ def edge_loss(vis: Tensor, ir: Tensor, fused: Tensor, gain: float = 1.0) -> Tens
 
 
 def unlike_differences(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:
-    """`1 - [r(fused - vis, ir) + r(fused - ir, vis)] / 2` with r the correlation within each image, mean of the batch.
+    """`1 - [r(fused - vis, ir) + r(fused - ir, vis)] / 2` for each image (B, 1, H, W), r its correlation; (B,).
 
     What the fused image has beyond one source should be the other one. Source: Aslantas and Bendes, "A new image
     quality metric for image fusion: the sum of the correlations of differences", 2015.
     """
-    return 1 - (correlation(fused - vis, ir) + correlation(fused - ir, vis)).mean() / 2
+    return 1 - (correlation(fused - vis, ir) + correlation(fused - ir, vis)) / 2
 
 
 def correlation(a: Tensor, b: Tensor) -> Tensor:

@@ -5,10 +5,10 @@ import math
 from torch import Tensor
 
 from net.cmmdl import CMMDL
-from net.cmmdl_losses import fusion_loss, structure_loss
+from net.cmmdl_losses import EDGE_SHARE, fusion_loss, stretched_maximum, structure_loss
 from net.method import Method, Release
 from net.objective import Batch, Phase, Terms
-from net.recipe import Recipe, Stage
+from net.recipe import Crops, Recipe, Stage
 from net.released import from_release, network_for, recognises
 
 HALVING_EPOCHS = 20
@@ -33,8 +33,8 @@ def of_release(fused: Tensor, batch: Batch) -> Terms:
     return fusion_loss(batch.vis, batch.ir, fused, batch.mask)._asdict()
 
 
-def with_structure(fused: Tensor, batch: Batch) -> Terms:
-    return structure_loss(batch.vis, batch.ir, fused, batch.mask)._asdict()
+def with_structure(fused: Tensor, batch: Batch, edge_share: float = EDGE_SHARE) -> Terms:
+    return structure_loss(batch.vis, batch.ir, fused, batch.mask, batch.image_map[:, :1], edge_share)._asdict()
 
 
 PAPER = Recipe(phases=(Phase(of_release),), epochs=100, batch_size=4, lr=1e-4, schedule=halving)
@@ -48,6 +48,8 @@ BEST = Recipe(
     norms_until=0.7,
     ema_decay=0.999,
     stages=(Stage(0.7, 64, 1), Stage(1, 128, 0.5)),
+    crops=Crops(black=1 / 12),
+    image_map=stretched_maximum,
 )
 METHOD = Method(
     name="cmmdl",

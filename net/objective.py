@@ -10,12 +10,13 @@ Terms = dict[str, Tensor]  # scalars by name; `total`, the first, is what is min
 
 
 class Batch(NamedTuple):
-    """Training patches, each (B, 1, S, S).
+    """Training patches, (B, 1, S, S) but for the maps.
 
     Attributes:
         vis, ir: luminance in [0, 1].
         mask: 1 on salient (thermal target) pixels, else 0.
-        image_map: what `Recipe.image_map` or its teacher makes of the whole pair, the same crop; None without one.
+        image_map: (B, C, S, S), what `Recipe.image_map` makes of the whole pair, then what its teacher does, the same
+            crop of each; None without either.
     """
 
     vis: Tensor

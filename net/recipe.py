@@ -25,10 +25,13 @@ class Crops(NamedTuple):
     Attributes:
         orientations: how many ways a crop may come: 1 as it is, 2 mirrored sideways too, 8 turned by quarters too.
         most: crops of one image in an epoch; small images give fewer.
+        black: the share of crops that are black, all parts of them, beyond a random straight line, as the edges of
+            registered, rectified and medical images are.
     """
 
     orientations: int = 2
     most: int = 8
+    black: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,7 @@ class Recipe:
         stages: sizes of random crops over the training, where patches do not come ready from a file.
         crops: how these are drawn.
         image_map: a map that the loss needs of every whole pair: luminance (1, 1, H, W) in [0, 1], twice, to the same.
-        teacher: name of the method whose fused images are that map, by weights that ship or are given.
+        teacher: name of the method whose fused images are one more such map, by weights that ship or are given.
         smallest: side of the smallest patches that the loss can take, in pixels.
     """
 

@@ -4,13 +4,15 @@ import torch
 
 from benchmarks.losses import LOSSES, minimised
 from data.scenes import render
+from net.cmmdl_losses import stretched_maximum
 
 
 def test_every_loss_falls_below_its_start():
     scene = render(0, 48, 48)
     vis, ir = (torch.from_numpy(image).float()[None, None] / 255 for image in (scene.vis[..., 1], scene.ir))
     mask, start = torch.zeros_like(vis), (torch.maximum(vis, ir) + (vis + ir) / 2) / 2
+    stretched = stretched_maximum(vis, ir)
     for name, loss in LOSSES.items():
-        fused = minimised(loss, vis, ir, mask, steps=20)
+        fused = minimised(loss, vis, ir, mask, stretched, steps=20)
         assert fused.shape == vis.shape and fused.min() >= 0 and fused.max() <= 1
-        assert loss(vis, ir, fused, mask) < loss(vis, ir, start, mask), name
+        assert loss(vis, ir, fused, mask, stretched) < loss(vis, ir, start, mask, stretched), name

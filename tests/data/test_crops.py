@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from data.crops import CROPS, HELD_OUT, CropDataset, crops_of, oriented, read_images
+from data.crops import CROPS, HELD_OUT, CropDataset, Line, beyond, crops_of, oriented, read_images
 from data.pairs import PairError
 from net.recipe import Crops
 
@@ -52,6 +52,26 @@ def test_seed_epoch_and_index_decide_where_a_crop_lies(dataset):
     for other in (CropDataset(images, size=16, seed=7, epoch=3), CropDataset(images, size=16, seed=8, epoch=2)):
         assert not all(torch.equal(a, b[0]) for a, b in zip(first, other, strict=True))
     assert len({tuple(crop[1].flatten().tolist()) for crop in dataset}) > 1
+
+
+def test_some_crops_are_black_beyond_a_line_all_parts_of_them_and_otherwise_the_same():
+    images = [(*np.full((3, 40, 60), 200, np.uint8), np.full((40, 60), 90, np.uint8))] * 300
+    plain, some = (CropDataset(images, size=16, seed=3, crops=Crops(most=1, black=share)) for share in (0, 0.25))
+    cut = [index for index, (crop, *_) in enumerate(some) if (crop == 0).any()]
+    assert 50 < len(cut) < 100
+    for index in range(len(plain)):
+        parts, whole = (torch.cat(dataset[index]) for dataset in (some, plain))  # (4, 16, 16)
+        black = parts[0] == 0
+        assert torch.equal(parts, whole * ~black) and ("black beyond a line" in some.origin(index)) == (index in cut)
+        assert black.any() == (index in cut) and not whole.eq(0).any()
+    assert 0.4 < np.mean([(some[index][0] == 0).float().mean() for index in cut]) < 0.6
+
+
+def test_beyond_a_line_is_one_side_of_it():
+    assert np.array_equal(beyond(Line(0.5, 0.5, 0), 4), np.repeat([[False], [False], [True], [True]], 4, axis=1))
+    right = beyond(Line(0.5, 0.25, 0.75), 4)
+    assert np.array_equal(right, np.repeat([[False, True, True, True]], 4, axis=0))
+    assert np.array_equal(right, ~beyond(Line(0.5, 0.25, 0.25), 4))
 
 
 def test_loader_processes_change_nothing(dataset):

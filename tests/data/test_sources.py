@@ -9,6 +9,8 @@ from data.patchfile import PatchFileError, PatchWriter
 from data.sources import CropSource, PatchSource, probe, rendered, shuffled_batches
 from net.baselines.mlfuse_training import infrared_saliency, visual_saliency
 
+MAPS = [torch.maximum, torch.minimum]
+
 
 @pytest.fixture
 def h5(tmp_path):
@@ -110,7 +112,7 @@ def test_too_few_patches_for_a_batch_each_are_refused():
 
 
 def test_a_map_is_made_of_whole_pairs_and_cropped_with_them():
-    scenes = rendered(seed=1, count=5, size=48, image_map=infrared_saliency)
+    scenes = rendered(seed=1, count=5, size=48, image_maps=[infrared_saliency])
     ir, saliency = scenes.images[0][1], scenes.images[0][3]
     whole = visual_saliency(torch.from_numpy(ir)[None, None] / 255)[0, 0]
     assert (torch.from_numpy(saliency) / 255 - whole).abs().max() <= 0.5 / 255 + 1e-6
@@ -120,7 +122,16 @@ def test_a_map_is_made_of_whole_pairs_and_cropped_with_them():
 
 
 def test_of_a_patch_file_the_map_is_made_of_each_patch_and_the_description_says_so(h5):
-    source = PatchSource(h5, infrared_saliency)
+    source = PatchSource(h5, [infrared_saliency])
     _, ir, _, saliency = source.epoch(0, 0)[1]
     assert torch.equal(saliency, visual_saliency(ir[None])[0])
     assert "infrared saliency of each patch, not of its whole image" in str(source)
+
+
+def test_several_maps_are_planes_of_one_tensor_in_their_order(h5):
+    for source, size in ((PatchSource(h5, MAPS), 0), (rendered(seed=1, count=5, size=48, image_maps=MAPS), 32)):
+        vis, ir, mask, planes = source.epoch(0, size)[0]
+        assert vis.shape == mask.shape == (1, *planes.shape[1:]) and len(planes) == 2
+        assert torch.allclose(planes[0], torch.maximum(vis, ir)[0], atol=1 / 255)
+        assert torch.allclose(planes[1], torch.minimum(vis, ir)[0], atol=1 / 255)
+        assert "maximum and minimum of each" in str(source)

@@ -6,12 +6,17 @@ import torch
 import torch.nn.functional as F
 
 from net.cmmdl_losses import (
+    EDGE_SHARE,
     GAIN,
+    STRETCH,
+    STRETCH_SHARE,
+    contrast_gain,
     edge_loss,
     fusion_loss,
     gradient_loss,
     intensity_loss,
     local_variance,
+    stretched_maximum,
     structure_loss,
     unlike_differences,
     with_contrast,
@@ -90,14 +95,22 @@ def test_the_gradient_loss_is_zero_for_the_input_with_the_stronger_edges(batch):
 def test_identical_inputs_fused_into_themselves_lose_nothing(batch):
     vis, *_, mask = batch
     assert all(abs(term) < 1e-12 for term in fusion_loss(vis, vis, vis, mask))
-    *_, intensity, edges, structure, differences = structure_loss(vis, vis, vis, mask, gain=1)
-    assert all(abs(term) < 1e-12 for term in (intensity, edges, structure))
-    assert differences == 1, "there is no difference that could be like the other source"
+    assert abs(structure_loss(vis, vis, vis, mask, vis).structure) < 1e-12
+    assert edge_loss(vis, vis, vis) == 0
+    assert (unlike_differences(vis, vis, vis) == 1).all(), "there is no difference that could be like the other source"
 
 
-@pytest.mark.parametrize("loss", [fusion_loss, structure_loss])
+def stretched_loss(vis, ir, fused, mask):
+    return structure_loss(vis, ir, fused, mask, torch.cat([stretched_maximum(*pair) for pair in each(vis, ir)]))
+
+
+def each(*images):
+    """The images of batches one by one, (1, 1, H, W)."""
+    return zip(*(image.split(1) for image in images), strict=True)
+
+
+@pytest.mark.parametrize("loss", [fusion_loss, stretched_loss])
 def test_the_total_comes_first_and_has_a_finite_gradient_even_on_constant_images(loss, batch):
-    vis, ir, fused, mask = batch
     for inputs in (batch, [torch.zeros_like(x) for x in batch], [torch.ones_like(x) for x in batch]):
         vis, ir, fused, mask = inputs
         fused = fused.clone().requires_grad_()
@@ -109,22 +122,46 @@ def test_the_total_comes_first_and_has_a_finite_gradient_even_on_constant_images
 
 def test_the_structure_loss_is_the_weighted_sum_of_its_terms(batch):
     vis, ir, fused, mask = batch
-    loss = structure_loss(*batch)
-    brighter = torch.where(mask > 0, ir, torch.maximum(vis, ir))
-    mean = brighter.mean((2, 3), keepdim=True)
-    asked = (mean + GAIN * (brighter - mean)).clamp(0, 1)
+    maximum = torch.maximum(vis, ir)
+    stretched = (1.3 * maximum - 0.2).clamp(0, 1)
+    loss = structure_loss(*batch, stretched)
+    brighter = torch.where(mask > 0, ir, maximum)
+    moved = brighter + STRETCH_SHARE * (stretched - maximum)
+    mean = moved.mean((2, 3), keepdim=True)
+    asked = (mean + GAIN * (moved - mean)).clamp(0, 1)
+    gain = contrast_gain(asked, brighter)
+    assert (gain > GAIN).all()
     torch.testing.assert_close(loss.intensity, (fused - asked).abs().mean())
-    torch.testing.assert_close(loss.edges, edge_loss(vis, ir, fused, GAIN))
-    torch.testing.assert_close(loss.differences, unlike_differences(vis, ir, fused))
-    weighted = 10 * loss.intensity + 10 * loss.edges + 0.8 * loss.structure + loss.differences
+    torch.testing.assert_close(loss.edges, edge_loss(vis, ir, fused, 1 + EDGE_SHARE * (gain - 1)))
+    torch.testing.assert_close(loss.differences, ((gain.flatten() - 1) * unlike_differences(vis, ir, fused)).mean())
+    weighted = 12 * loss.intensity + 12 * loss.edges + 0.8 * loss.structure + 3 * loss.differences
     torch.testing.assert_close(loss.total, weighted)
+
+
+def test_the_maximum_is_stretched_over_the_whole_range_unless_that_is_too_much():
+    dark, bright = torch.tensor([0.1, 0.2, 0.3]).view(1, 1, 1, 3), torch.tensor([0.2, 0.6, 0.9]).view(1, 1, 1, 3)
+    torch.testing.assert_close(stretched_maximum(dark, bright).flatten(), torch.tensor([0, 4 / 7, 1]))
+    whole = torch.tensor([0.0, 0.3, 1.0]).view(1, 1, 1, 3)
+    assert torch.equal(stretched_maximum(whole, dark)[..., [0, 2]], whole[..., [0, 2]])
+    narrow = stretched_maximum(0.5 * dark, 0.3 + dark).flatten()  # 0.4 to 0.6
+    assert narrow[2] - narrow[0] == pytest.approx(STRETCH * 0.2) and narrow[1] == pytest.approx(0.5)
+    assert torch.equal(stretched_maximum(torch.full_like(dark, 0.7), dark), torch.full_like(dark, 0.7))
+
+
+def test_the_gain_of_contrast_is_that_of_each_image_and_limited():
+    before = torch.linspace(0, 0.5, 64).view(1, 1, 8, 8).repeat(4, 1, 1, 1)
+    factors = torch.tensor([0.5, 1.0, 1.4, 2.0]).view(4, 1, 1, 1)
+    torch.testing.assert_close(
+        contrast_gain(before * factors, before).flatten(), torch.tensor([1, 1, 1.4, 1.8]), rtol=0.01, atol=0
+    )
+    assert contrast_gain(torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)) == 1
 
 
 def test_the_structure_term_falls_to_zero_as_the_structures_agree(batch):
     vis, ir, fused, mask = batch
-    agreeing, blurred = structure_loss(vis, vis, vis, mask), structure_loss(vis, vis, 0.9 * vis, mask)
+    agreeing, blurred = structure_loss(vis, vis, vis, mask, vis), structure_loss(vis, vis, 0.9 * vis, mask, vis)
     assert abs(agreeing.structure) < 1e-12
-    assert 0 < blurred.structure < structure_loss(vis, ir, fused, mask).structure < 1.8
+    assert 0 < blurred.structure < structure_loss(vis, ir, fused, mask, vis).structure < 1.8
 
 
 def test_the_edge_loss_knows_the_direction_of_an_edge():
@@ -153,8 +190,8 @@ def test_edges_at_the_border_are_those_of_the_images(batch):
 
 def test_what_the_fused_image_adds_to_one_source_should_be_the_other():
     vis, ir = torch.rand(2, 2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
-    assert unlike_differences(vis, ir, vis + ir).item() == pytest.approx(0, abs=1e-4)
+    assert unlike_differences(vis, ir, vis + ir).tolist() == pytest.approx([0, 0], abs=1e-4)
     added = [np.corrcoef((v - i).flatten(), v.flatten())[0, 1] for v, i in zip(vis, ir, strict=True)]
-    assert unlike_differences(vis, ir, vis).item() == pytest.approx(1 - np.mean(added) / 2, abs=1e-4)
+    assert unlike_differences(vis, ir, vis).tolist() == pytest.approx([1 - one / 2 for one in added], abs=1e-4)
     flat = torch.full_like(vis, 0.5)
-    assert unlike_differences(flat, flat, flat) == 1
+    assert unlike_differences(flat, flat, flat).tolist() == [1, 1]

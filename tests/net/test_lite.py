@@ -4,8 +4,7 @@ import pytest
 import torch
 
 import net
-from net.cmmdl_training import with_structure
-from net.lite_training import METHOD, TEACHER_WEIGHT, with_teacher
+from net.lite_training import METHOD, TEACHER_WEIGHT, with_sharper_edges, with_teacher
 from net.objective import Batch
 
 
@@ -64,9 +63,9 @@ def test_the_teacher_counts_only_where_it_looked():
     vis, ir, fused = torch.rand(3, 2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
     taught = torch.zeros_like(vis)
     taught[..., 4:12, 4:12] = fused[..., 4:12, 4:12] + 0.25
-    batch = Batch(vis, ir, torch.zeros_like(vis), taught)
-    terms, alone = with_teacher(fused, batch), with_structure(fused, batch)
+    batch = Batch(vis, ir, torch.zeros_like(vis), torch.cat([torch.maximum(vis, ir), taught], dim=1))
+    terms, alone = with_teacher(fused, batch), with_sharper_edges(fused, batch)
     assert terms["teacher"].item() == pytest.approx(0.25)
     assert terms["total"].item() == pytest.approx(alone["total"].item() + TEACHER_WEIGHT * 0.25)
-    unseen = with_teacher(fused, batch._replace(image_map=torch.zeros_like(vis)))
+    unseen = with_teacher(fused, batch._replace(image_map=batch.image_map * torch.tensor([1, 0]).view(2, 1, 1)))
     assert unseen["teacher"] == 0 and unseen["total"] == alone["total"]

@@ -28,8 +28,9 @@ def smooth_batch(recipe: Recipe) -> Batch:
     rows, columns = torch.meshgrid(torch.linspace(0, 1, 16), torch.linspace(0, 1, 16), indexing="ij")
     vis = torch.stack([0.5 + 0.4 * torch.sin(9 * rows), 0.2 + 0.6 * columns])[:, None]
     ir = torch.stack([(-((rows - 0.5) ** 2 + (columns - c) ** 2) / 0.02).exp() for c in (0.3, 0.7)])[:, None]
-    image_map = recipe.image_map or (torch.maximum if recipe.teacher else lambda *_: None)
-    return Batch(vis, ir, (ir > 0.5).float(), image_map(vis, ir))
+    made = [image_map for image_map in (recipe.image_map, torch.maximum if recipe.teacher else None) if image_map]
+    planes = [torch.cat([image_map(vis[i : i + 1], ir[i : i + 1]) for i in range(2)]) for image_map in made]
+    return Batch(vis, ir, (ir > 0.5).float(), torch.cat(planes, dim=1) if made else None)
 
 
 @pytest.mark.parametrize("name, recipe, number", PHASES)

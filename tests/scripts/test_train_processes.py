@@ -15,7 +15,7 @@ from launches import ONE_NODE, Launch, finish
 from trainings import SMALL, assert_one_sentence, assert_same_training, checkpoint, write_patches
 
 import CMMDL_train as script
-from net.cmmdl_losses import structure_loss
+from net.cmmdl_losses import stretched_maximum, structure_loss
 from net.cmmdl_training import BEST as BEST_RECIPE
 from net.recipe import batch_norms
 
@@ -39,7 +39,7 @@ def undisturbed_pair(patches, tmp_path_factory) -> Path:
 
 
 def test_two_processes_average_their_gradients_and_their_losses(patches, undisturbed_pair):
-    recipe, source = BEST_RECIPE.override(3, 2, None, 16), script.sources.PatchSource(patches)
+    recipe, source = BEST_RECIPE.override(3, 2, None, 16), script.sources.PatchSource(patches, [stretched_maximum])
     script.seed_everything(42)
     model = script.net.build("cmmdl", dim=16)
     optimizer = torch.optim.Adam(model.parameters())
@@ -53,8 +53,8 @@ def test_two_processes_average_their_gradients_and_their_losses(patches, undistu
             for rank, batch in enumerate(batches):
                 for layer in batch_norms(model):
                     layer.momentum = 0.0 if rank else 0.1  # statistics are those of the first process
-                vis, ir, mask = map(torch.stack, zip(*(source.dataset[i] for i in batch), strict=True))
-                losses.append(structure_loss(vis, ir, model(vis, ir), mask).total)
+                vis, ir, mask, stretched = map(torch.stack, zip(*(source.dataset[i] for i in batch), strict=True))
+                losses.append(structure_loss(vis, ir, model(vis, ir), mask, stretched).total)
                 (losses[-1] / 2).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             optimizer.step()

@@ -40,7 +40,7 @@ def test_images_are_known_by_names_sizes_and_pixels():
 
 
 def test_a_map_that_follows_from_the_images_does_not_count():
-    plain, mapped = (rendered(seed=1, count=3, size=32, image_map=made) for made in (None, infrared_saliency))
+    plain, mapped = (rendered(seed=1, count=3, size=32, image_maps=made) for made in ((), [infrared_saliency]))
     assert digests(plain) == digests(mapped)
     assert digests(plain)["images"] == 2 and digests(plain) != digests(rendered(seed=2, count=3, size=32))
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from net.baselines.mlfuse import MLFuse, MLFuseTraining, from_release
 from net.baselines.mlfuse_training import RECIPE, MLFuseLoss, infrared_saliency, visual_saliency
+from net.recipe import Crops
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ def test_learning_rate_falls_from_the_recipe_to_zero():
 
 def test_the_recipe_has_the_releases_numbers():
     assert (RECIPE.epochs, RECIPE.batch_size, RECIPE.weight_decay) == (501, 16, 5e-5)
-    assert RECIPE.crops == (1, 1) and RECIPE.stages == ((1, 128, 1),)
+    assert RECIPE.crops == Crops(orientations=1, most=1) and RECIPE.stages == ((1, 128, 1),)
     assert RECIPE.image_map is infrared_saliency and RECIPE.ema_decay is None
 
 
