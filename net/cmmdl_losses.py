@@ -15,6 +15,7 @@ GAIN = 1.1  # of contrast over the sources'; a network's own comes out weaker th
 STRETCH = 1.6  # the most that contrast may grow by stretching
 STRETCH_SHARE = 0.6  # of it that is asked for: the rest would darken too much
 EDGE_SHARE = 0.8  # of the gain in contrast that edges are asked for
+DIFFERENCES_SHARE = 3.0  # weight of the correlations of differences over the gain in contrast
 
 
 class FusionLoss(NamedTuple):
@@ -84,7 +85,7 @@ def local_variance(x: Tensor) -> Tensor:
 
 
 class StructureLoss(NamedTuple):
-    """Scalars: `total = 12 * intensity + 12 * edges + 0.8 * structure + 3 * differences`."""
+    """Scalars: `total = 12 * intensity + 12 * edges + 0.8 * structure + differences`."""
 
     total: Tensor
     intensity: Tensor
@@ -94,7 +95,13 @@ class StructureLoss(NamedTuple):
 
 
 def structure_loss(
-    vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor, stretched: Tensor, edge_share: float = EDGE_SHARE
+    vis: Tensor,
+    ir: Tensor,
+    fused: Tensor,
+    mask: Tensor,
+    stretched: Tensor,
+    edge_share: float = EDGE_SHARE,
+    differences_share: float = DIFFERENCES_SHARE,
 ) -> StructureLoss:
     """The loss of the recipe `best`: the brighter source in more of the range, the stronger edge and its direction,
     both sources' structure.
@@ -102,14 +109,14 @@ def structure_loss(
         intensity   mean |fused - b'|, b' what is asked for (`asked_for`) of the brighter source b
         edges       `edge_loss` with a gain of 1 + `edge_share` (k - 1), k the contrast that b' gained (`contrast_gain`)
         structure   [1 - (SSIM(vis, fused) + SSIM(ir, fused)) / 2] + [1 - SSIM(b, fused)] / 2
-        differences mean of (k - 1) `unlike_differences`: the less of the range the brighter source uses, the more it
-                    hides of the other one
+        differences mean of `differences_share` (k - 1) `unlike_differences`: the less of the range the brighter source
+                    uses, the more it hides of the other one
 
     Args:
         vis, ir, fused: (B, 1, H, W) in [0, 1], at least 11 pixels on a side.
         mask: (B, 1, H, W), above 0 on salient pixels, where infrared is the brighter source.
         stretched: (B, 1, H, W), `stretched_maximum` of the whole images that these are of.
-        edge_share: how much of the gain in contrast is asked of edges.
+        edge_share, differences_share: how much the gain in contrast counts for edges and differences.
     """
     brighter = torch.where(mask > 0, ir, torch.maximum(vis, ir))
     asked = asked_for(brighter, stretched - torch.maximum(vis, ir))
@@ -117,8 +124,8 @@ def structure_loss(
     intensity = (fused - asked).abs().mean()
     edges = edge_loss(vis, ir, fused, 1 + edge_share * more)
     structure = 1.5 - (ssim(vis, fused) + ssim(ir, fused) + ssim(brighter, fused)) / 2
-    differences = (more.flatten() * unlike_differences(vis, ir, fused)).mean()
-    total = 12 * intensity + 12 * edges + 0.8 * structure + 3 * differences
+    differences = differences_share * (more.flatten() * unlike_differences(vis, ir, fused)).mean()
+    total = 12 * intensity + 12 * edges + 0.8 * structure + differences
     return StructureLoss(total, intensity, edges, structure, differences)
 
 

@@ -5,7 +5,7 @@ import math
 from torch import Tensor
 
 from net.cmmdl import CMMDL
-from net.cmmdl_losses import EDGE_SHARE, fusion_loss, stretched_maximum, structure_loss
+from net.cmmdl_losses import fusion_loss, stretched_maximum, structure_loss
 from net.method import Method, Release
 from net.objective import Batch, Phase, Terms
 from net.recipe import Crops, Recipe, Stage
@@ -33,8 +33,8 @@ def of_release(fused: Tensor, batch: Batch) -> Terms:
     return fusion_loss(batch.vis, batch.ir, fused, batch.mask)._asdict()
 
 
-def with_structure(fused: Tensor, batch: Batch, edge_share: float = EDGE_SHARE) -> Terms:
-    return structure_loss(batch.vis, batch.ir, fused, batch.mask, batch.image_map[:, :1], edge_share)._asdict()
+def with_structure(fused: Tensor, batch: Batch, **shares: float) -> Terms:
+    return structure_loss(batch.vis, batch.ir, fused, batch.mask, batch.image_map[:, :1], **shares)._asdict()
 
 
 PAPER = Recipe(phases=(Phase(of_release),), epochs=100, batch_size=4, lr=1e-4, schedule=halving)

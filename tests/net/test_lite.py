@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import net
-from net.lite_training import METHOD, TEACHER_WEIGHT, with_sharper_edges, with_teacher
+from net.lite_training import METHOD, TEACHER_WEIGHT, with_larger_shares, with_teacher
 from net.objective import Batch
 
 
@@ -64,7 +64,7 @@ def test_the_teacher_counts_only_where_it_looked():
     taught = torch.zeros_like(vis)
     taught[..., 4:12, 4:12] = fused[..., 4:12, 4:12] + 0.25
     batch = Batch(vis, ir, torch.zeros_like(vis), torch.cat([torch.maximum(vis, ir), taught], dim=1))
-    terms, alone = with_teacher(fused, batch), with_sharper_edges(fused, batch)
+    terms, alone = with_teacher(fused, batch), with_larger_shares(fused, batch)
     assert terms["teacher"].item() == pytest.approx(0.25)
     assert terms["total"].item() == pytest.approx(alone["total"].item() + TEACHER_WEIGHT * 0.25)
     unseen = with_teacher(fused, batch._replace(image_map=batch.image_map * torch.tensor([1, 0]).view(2, 1, 1)))
