@@ -26,6 +26,7 @@ from net.cmmdl_losses import (
     stretched_maximum,
     structure_loss,
     unlike_differences,
+    unlike_structure,
     with_contrast,
 )
 from net.fuser import to_uint8
@@ -45,12 +46,11 @@ def earlier(intensity: float, edges: float, structure: float, differences: float
     """What `best` was before it knew of an image's range: the weights of its terms, the gain in contrast and edges."""
 
     def loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor, _: Tensor) -> Tensor:
-        maximum = torch.maximum(vis, ir)
-        asked = with_contrast(torch.where(mask > 0, ir, maximum), gain)
+        brighter = torch.where(mask > 0, ir, torch.maximum(vis, ir))
         return (
-            intensity * (fused - asked).abs().mean()
+            intensity * (fused - with_contrast(brighter, gain)).abs().mean()
             + edges * edge_loss(vis, ir, fused, gain)
-            + structure * structure_loss(vis, ir, fused, mask, maximum).structure
+            + structure * unlike_structure(vis, ir, brighter, fused)
             + differences * unlike_differences(vis, ir, fused).mean()
         )
 

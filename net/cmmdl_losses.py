@@ -106,9 +106,10 @@ def structure_loss(
     """The loss of the recipe `best`: the brighter source in more of the range, the stronger edge and its direction,
     both sources' structure.
 
-        intensity   mean |fused - b'|, b' what is asked for (`asked_for`) of the brighter source b
+        intensity   mean |fused - b'|, b' the brighter source b moved by `STRETCH_SHARE` of what stretching moves it,
+                    with `GAIN` times the contrast (`with_contrast`)
         edges       `edge_loss` with a gain of 1 + `edge_share` (k - 1), k the contrast that b' gained (`contrast_gain`)
-        structure   [1 - (SSIM(vis, fused) + SSIM(ir, fused)) / 2] + [1 - SSIM(b, fused)] / 2
+        structure   `unlike_structure`
         differences mean of `differences_share` (k - 1) `unlike_differences`: the less of the range the brighter source
                     uses, the more it hides of the other one
 
@@ -118,12 +119,13 @@ def structure_loss(
         stretched: (B, 1, H, W), `stretched_maximum` of the whole images that these are of.
         edge_share, differences_share: how much the gain in contrast counts for edges and differences.
     """
-    brighter = torch.where(mask > 0, ir, torch.maximum(vis, ir))
-    asked = asked_for(brighter, stretched - torch.maximum(vis, ir))
+    maximum = torch.maximum(vis, ir)
+    brighter = torch.where(mask > 0, ir, maximum)
+    asked = with_contrast(brighter + STRETCH_SHARE * (stretched - maximum), GAIN)
     more = contrast_gain(asked, brighter) - 1  # (B, 1, 1, 1)
     intensity = (fused - asked).abs().mean()
     edges = edge_loss(vis, ir, fused, 1 + edge_share * more)
-    structure = 1.5 - (ssim(vis, fused) + ssim(ir, fused) + ssim(brighter, fused)) / 2
+    structure = unlike_structure(vis, ir, brighter, fused)
     differences = differences_share * (more.flatten() * unlike_differences(vis, ir, fused)).mean()
     total = 12 * intensity + 12 * edges + 0.8 * structure + differences
     return StructureLoss(total, intensity, edges, structure, differences)
@@ -146,9 +148,9 @@ def stretched_maximum(vis: Tensor, ir: Tensor) -> Tensor:
     return (still + gain * (maximum - still)).clamp(0, 1)
 
 
-def asked_for(brighter: Tensor, shift: Tensor) -> Tensor:
-    """The brighter source, moved by `STRETCH_SHARE` of the shift of stretching, with `GAIN` times the contrast."""
-    return with_contrast(brighter + STRETCH_SHARE * shift, GAIN)
+def unlike_structure(vis: Tensor, ir: Tensor, brighter: Tensor, fused: Tensor) -> Tensor:
+    """`[1 - (SSIM(vis, fused) + SSIM(ir, fused)) / 2] + [1 - SSIM(brighter, fused)] / 2` of (B, 1, H, W) in [0, 1]."""
+    return 1.5 - (ssim(vis, fused) + ssim(ir, fused) + ssim(brighter, fused)) / 2
 
 
 def contrast_gain(image: Tensor, before: Tensor) -> Tensor:
