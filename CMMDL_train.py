@@ -21,6 +21,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -74,6 +75,8 @@ def train(args: argparse.Namespace, world: World) -> bool:
     """Train to the end. False if it was asked to stop before."""
     method = net.METHODS[args.method]
     recipe = method.recipes[args.recipe]
+    if args.passes:
+        recipe = replace(recipe, crops=recipe.crops._replace(passes=args.passes))
     source = open_source(args, recipe, world)
     norms_until = 0.0 if args.keep_norms else None
     recipe = recipe.override(args.epochs, args.batch_size, args.lr, args.size or source.size, norms_until)

@@ -1,19 +1,23 @@
-"""Time and memory of CMMDL on the CPU against its literal implementation.
+"""Time and memory of CMMDL against its literal implementation.
 
     python -m benchmarks.speed                      # inference, 640x480
     python -m benchmarks.speed --train              # one training step, batch 4 at 128x128
+    python -m benchmarks.speed --device cuda --precision bf16 --train --batch 32
 
-Both sides have the same weights and images. `--allocator` says what each side runs with:
+Both sides have the same weights and images. On the CPU, `--allocator` says what each side runs with:
 
     as-started  literal with the C library's defaults, ours after `utils.memory.keep_freed_memory`, as the scripts
                 start it; allocators belong to a process, so the two sides' processes take turns
     tuned       both after `keep_freed_memory(every_size=True)`, forward passes in turn in one process
     default     both with the C library's defaults, likewise
 
-Peak memory is of a process that runs nothing but one side. Printed are the settings, the medians, the ratios of time
-and memory (literal over ours), for inference the time of the arithmetic alone, and how far the results are apart: the
-largest difference of the outputs, or in training the norm of the difference of all gradients over their norm.
-Exit status 1 if that exceeds 1e-4 (training 1e-2).
+On a GPU both sides take turns in one process, the literal one in float32, ours in `--precision`, compiled if asked for.
+
+Peak memory is of a process that runs nothing but one side, on a GPU what one side's passes had allocated. Printed are
+the settings, the medians, the ratios of time and memory (literal over ours), for inference on a CPU the time of the
+arithmetic alone, and how far the results are apart: the largest difference of the outputs, or in training the norm of
+the difference of all gradients over their norm. Exit status 1 if that exceeds 1e-4 (training 1e-2), unless ours is in
+bf16.
 """
 
 import argparse
@@ -25,14 +29,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 import net
 from benchmarks.literal import LiteralCMMDL
 from benchmarks.methods import gmac
 from net.cmmdl_losses import fusion_loss
+from net.fuser import PRECISIONS, exact_convolutions
 from utils.failures import command
 from utils.memory import keep_freed_memory
 
@@ -48,39 +56,43 @@ def main() -> int:
         return work(args)
     load = os.getloadavg()[0]
     work_done = "training step" if args.train else "inference"
-    print(f"{work_done}, {args.width}x{args.height}, batch {args.batch}, float32, CPU, {args.threads} threads, "
-          f"torch {torch.__version__}")  # fmt: skip
-    print(f"allocator {args.allocator}, weights {args.weights or 'fresh, seed 0'}, load average before {load:.1f}"
-          + ", literal side compiled" * args.compile_literal)  # fmt: skip
+    on_gpu = args.device == "cuda"
+    device = torch.cuda.get_device_name() if on_gpu else f"CPU, {args.threads} threads, allocator {args.allocator}"
+    print(f"{work_done}, {args.width}x{args.height}, batch {args.batch}, {device}, torch {torch.__version__}")
+    print(f"ours in {args.precision}" + ", compiled" * args.compile + ", literal side compiled" * args.compile_literal
+          + f", weights {args.weights or 'fresh, seed 0'}, load average before {load:.1f}")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        if args.allocator == "as-started":
+        if on_gpu:
+            both = child(args, SIDES, False, args.repeats, folder)
+            times, peaks = both["times"], both["peaks"]
+        elif args.allocator == "as-started":
             tuned = {"literal": False, "ours": not args.checkpoint_activations}  # as CMMDL_train.py does
             rounds = [
                 {side: child(args, [side], tuned[side], 1, folder) for side in SIDES} for _ in range(args.repeats)
             ]
             times = {side: [t for one in rounds for t in one[side]["times"][side]] for side in SIDES}
-            peaks = {side: max(one[side]["peak"] for one in rounds) for side in SIDES}
+            peaks = {side: max(one[side]["peaks"][side] for one in rounds) for side in SIDES}
         else:
             tuned = args.allocator == "tuned"
             times = child(args, SIDES, tuned, args.repeats, folder)["times"]
-            peaks = {side: child(args, [side], tuned, 1, folder)["peak"] for side in SIDES}
-        outputs = [torch.load(Path(folder) / f"{side}.pt") for side in SIDES]
+            peaks = {side: child(args, [side], tuned, 1, folder)["peaks"][side] for side in SIDES}
+        outputs = [torch.load(Path(folder) / f"{side}.pt", map_location="cpu").float() for side in SIDES]
     medians = {side: statistics.median(times[side]) for side in SIDES}
     for side in SIDES:
-        each = " ".join(f"{t:.2f}" for t in times[side])
-        print(f"{side:<8} median {medians[side]:7.2f} s   peak {peaks[side]:6.0f} MB   ({each})")
+        each = " ".join(f"{t:.3g}" for t in times[side])
+        print(f"{side:<8} median {medians[side]:7.3g} s   peak {peaks[side]:6.0f} MB   ({each})")
     print(f"time ratio {medians['literal'] / medians['ours']:.2f}")
     print(f"memory ratio {peaks['literal'] / peaks['ours']:.2f}")
-    if not args.train:
+    if not (args.train or on_gpu):
         gflop = 2 * args.batch * gmac("cmmdl", args.height, args.width)
         print(f"floor {floor(gflop, args.threads):.2f} s: {gflop:.0f} GFLOP as fast as a product of large matrices")
     if args.train:
         difference = ((outputs[1] - outputs[0]).norm() / outputs[0].norm()).item()
         print(f"gradients differ by {difference:.1e} of their norm")
-        return int(difference > GRADIENT_TOLERANCE)
-    difference = (outputs[0] - outputs[1]).abs().max().item()
-    print(f"largest difference {difference:.1e} of outputs with standard deviation {outputs[0].std():.3f}")
-    return int(difference > TOLERANCE)
+    else:
+        difference = (outputs[0] - outputs[1]).abs().max().item()
+        print(f"largest difference {difference:.1e} of outputs with standard deviation {outputs[0].std():.3f}")
+    return int(args.precision == "fp32" and difference > (GRADIENT_TOLERANCE if args.train else TOLERANCE))
 
 
 def arguments() -> argparse.Namespace:
@@ -90,6 +102,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--height", type=int, help="default: 480, in training 128")
     parser.add_argument("--width", type=int, help="default: 640, in training 128")
     parser.add_argument("--batch", type=int, help="default: 1, in training 4")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of our side; bf16 is for GPUs")
+    parser.add_argument("--compile", action="store_true", help="our side after torch.compile, for GPUs")
     parser.add_argument("--repeats", type=int, default=3, help="rounds; each side runs two forward passes in a round")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--allocator", choices=("as-started", "tuned", "default"), default="as-started")
@@ -102,17 +117,22 @@ def arguments() -> argparse.Namespace:
     height, width, batch = (128, 128, 4) if args.train else (480, 640, 1)
     if args.train and args.compile_literal:
         parser.error("--compile-literal is for inference")
+    if args.device == "cpu" and (args.compile or args.precision != "fp32"):
+        parser.error("--compile and --precision bf16 are for --device cuda")
+    if args.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch sees no CUDA device here")
     args.height, args.width, args.batch = args.height or height, args.width or width, args.batch or batch
     return args
 
 
 def child(args: argparse.Namespace, sides: list[str], tuned: bool, repeats: int, folder: str) -> dict:
-    """A fresh process that runs these sides in turn: {"times": {side: seconds of each pass}, "peak": MB}."""
+    """A fresh process that runs these sides in turn: {"times": {side: seconds of each pass}, "peaks": {side: MB}}."""
     command = [sys.executable, "-m", "benchmarks.speed", "--worker", *sides, "--folder", folder]
     command += [f"--height={args.height}", f"--width={args.width}", f"--threads={args.threads}", f"--repeats={repeats}"]
     command += [f"--batch={args.batch}", f"--allocator={args.allocator}", *["--train"] * args.train]
     command += ["--checkpoint-activations"] * args.checkpoint_activations
-    command += ["--compile-literal"] * args.compile_literal
+    command += ["--compile-literal"] * args.compile_literal + ["--compile"] * args.compile
+    command += [f"--device={args.device}", f"--precision={args.precision}"]
     command += ["--keep-freed-memory"] * tuned + [f"--weights={args.weights}"] * bool(args.weights)
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
@@ -122,26 +142,45 @@ def work(args: argparse.Namespace) -> int:
     if args.keep_freed_memory:
         keep_freed_memory(every_size=args.train or args.allocator == "tuned")
     torch.set_num_threads(args.threads)
-    models = {side: build(side, args.weights) for side in args.worker}
+    device = torch.device(args.device)
+    models = {side: build(side, args.weights).to(device) for side in args.worker}
     if args.checkpoint_activations and "ours" in models:
         models["ours"].checkpoint_activations()
     if args.compile_literal and "literal" in models:
         models["literal"].compile()
+    if args.compile:
+        models["ours"].compile(dynamic=False)
     generator = torch.Generator().manual_seed(1)
-    pair = [torch.rand(args.batch, 1, args.height, args.width, generator=generator) for _ in range(2)]
-    if args.compile_literal:
-        for model in models.values():
-            infer(model, pair)  # compiling is not timed
-    times = {side: [] for side in models}
+    pair = [torch.rand(args.batch, 1, args.height, args.width, generator=generator).to(device) for _ in range(2)]
+    precision = {"literal": "fp32", "ours": args.precision}
+    work = step if args.train else infer
+    run = {side: partial(work, model, pair, precision[side]) for side, model in models.items()}
+    if args.compile_literal or device.type == "cuda":
+        for side in run:
+            timed(run[side], device)  # compiling, and choosing kernels, is not timed
+    times, peaks = {side: [] for side in run}, {}
     for _ in range(2 * args.repeats):
-        for side, model in models.items():
-            start = time.perf_counter()
-            output = step(model, pair) if args.train else infer(model, pair)
-            times[side].append(time.perf_counter() - start)
+        for side in run:
+            output, seconds, peaks[side] = timed(run[side], device)
+            times[side].append(seconds)
             torch.save(output, args.folder / f"{side}.pt")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kB on Linux
-    print(json.dumps({"times": times, "peak": peak}))
+    print(json.dumps({"times": times, "peaks": peaks}))
     return 0
+
+
+def timed(run: Callable[[], Tensor], device: torch.device) -> tuple[Tensor, float, float]:
+    """A pass's result, its seconds, and the peak of memory in MB: of this process, on a GPU of the pass alone."""
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    output = run()
+    if on_gpu:
+        torch.cuda.synchronize()
+    seconds = time.perf_counter() - start
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # on Linux
+    return output, seconds, torch.cuda.max_memory_allocated() / 2**20 if on_gpu else kilobytes / 1024
 
 
 def floor(gflop: float, threads: int, side: int = 2048) -> float:
@@ -155,16 +194,23 @@ def floor(gflop: float, threads: int, side: int = 2048) -> float:
     return gflop * statistics.median(times[1:]) / (2e-9 * side**3)
 
 
+def forward(model: torch.nn.Module, pair: list[Tensor], precision: str) -> Tensor:
+    """The fused images, in float32 whatever the network worked in."""
+    with torch.autocast(pair[0].device.type, torch.bfloat16, enabled=precision == "bf16"):
+        return model(*pair).float()
+
+
 @torch.inference_mode()
-def infer(model: torch.nn.Module, pair: list[torch.Tensor]) -> torch.Tensor:
-    """The fused images."""
-    return model(*pair)
+def infer(model: torch.nn.Module, pair: list[Tensor], precision: str) -> Tensor:
+    """`forward` as `net.Fuser` runs it."""
+    with exact_convolutions():
+        return forward(model, pair, precision)
 
 
-def step(model: torch.nn.Module, pair: list[torch.Tensor]) -> torch.Tensor:
+def step(model: torch.nn.Module, pair: list[Tensor], precision: str) -> Tensor:
     """A training step but for the optimiser, which is the same on both sides: all gradients, one after the other."""
     model.train().zero_grad()
-    fusion_loss(*pair, model(*pair), torch.zeros_like(pair[0])).total.backward()
+    fusion_loss(*pair, forward(model, pair, precision), torch.zeros_like(pair[0])).total.backward()
     return torch.cat([parameter.grad.flatten() for _, parameter in sorted(model.named_parameters())])
 
 

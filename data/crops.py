@@ -68,7 +68,7 @@ class CropDataset(Dataset):
         self.names = [names[i] if names else f"image {i}" for i in large]
         self.size, self.seed, self.epoch, self.crops = size, seed, epoch, crops
         counts = [min(crops.most, crops_of(vis.shape, size)) for vis, *_ in self.images]
-        self.source = [i for i, count in enumerate(counts) for _ in range(count)]
+        self.source = [i for i, count in enumerate(counts) for _ in range(count)] * crops.passes
 
     def __len__(self) -> int:
         return len(self.source)

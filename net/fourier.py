@@ -34,19 +34,46 @@ class CircularConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        a_, b_ = rfft2(a), rfft2(b)
+        result, a_, b_ = convolved(a, b)
         ctx.save_for_backward(a_, b_)
         ctx.forms = [(x.dtype, torch.channels_last if x.stride(1) == 1 else torch.contiguous_format) for x in (a, b)]
-        ctx.size = a.shape[-2:]
-        return irfft2(a_ * b_, ctx.size)
+        return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        a_, b_ = ctx.saved_tensors
-        gradient_ = rfft2(gradient)
-        for_a, for_b = (irfft2(gradient_ * other.conj(), ctx.size) for other in (b_, a_))
+        for_a, for_b = correlated(gradient, *ctx.saved_tensors)
         (dtype_a, format_a), (dtype_b, format_b) = ctx.forms
         return for_a.to(dtype_a, memory_format=format_a), for_b.to(dtype_b, memory_format=format_b)
+
+
+# The compiler has no code for complex numbers. It takes these two as they are, and sees real tensors only.
+@torch.library.custom_op("cmmdl::convolved", mutates_args=())
+def convolved(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`irfft2(rfft2(a) * rfft2(b))` of (B, C, H, W), and both spectra as real numbers, (B, C, H, W // 2 + 1, 2)."""
+    a_, b_ = rfft2(a), rfft2(b)
+    result = irfft2(a_ * b_, a.shape[-2:])
+    return result.contiguous(), torch.view_as_real(a_).contiguous(), torch.view_as_real(b_).contiguous()
+
+
+@convolved.register_fake
+def _(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001 - a form of `convolved`
+    *batch, width = a.shape
+    dtype = at_least_float32(a).dtype
+    spectra = (a.new_empty(*batch, width // 2 + 1, 2, dtype=dtype) for _ in range(2))
+    return a.new_empty(a.shape, dtype=dtype), *spectra
+
+
+@torch.library.custom_op("cmmdl::correlated", mutates_args=())
+def correlated(gradient: Tensor, a_: Tensor, b_: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of `convolved` for a and for b, from that of its first result and its spectra."""
+    gradient_, a_, b_ = rfft2(gradient), torch.view_as_complex(a_), torch.view_as_complex(b_)
+    for_a, for_b = (irfft2(gradient_ * other.conj(), gradient.shape[-2:]).contiguous() for other in (b_, a_))
+    return for_a, for_b
+
+
+@correlated.register_fake
+def _(gradient: Tensor, a_: Tensor, b_: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001 - a form of `correlated`
+    return gradient.new_empty(gradient.shape), gradient.new_empty(gradient.shape)
 
 
 def convolve_in_place(a: Tensor, b: Tensor, planes: int = 4) -> None:

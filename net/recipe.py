@@ -25,12 +25,14 @@ class Crops(NamedTuple):
     Attributes:
         orientations: how many ways a crop may come: 1 as it is, 2 mirrored sideways too, 8 turned by quarters too.
         most: crops of one image in an epoch; small images give fewer.
+        passes: how often an epoch goes through all images; other crops each time.
         black: the share of crops that are black, all parts of them, beyond a random straight line, as the edges of
             registered, rectified and medical images are.
     """
 
     orientations: int = 2
     most: int = 8
+    passes: int = 1
     black: float = 0.0
 
 

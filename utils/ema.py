@@ -21,8 +21,9 @@ class MovingAverage:
         """Take in the model after its `steps`-th step."""
         weight = 1 - min(self.decay, (1 + steps) / (10 + steps))
         current = model.state_dict()
-        for name, average in self.model.state_dict().items():
-            if average.is_floating_point():
-                average.lerp_(current[name], weight)
-            else:
-                average.copy_(current[name])
+        averages = self.model.state_dict()
+        floating = [name for name, average in averages.items() if average.is_floating_point()]
+        # all in one go: one by one they would keep a GPU waiting
+        torch._foreach_lerp_([averages[name] for name in floating], [current[name] for name in floating], weight)
+        for name in averages.keys() - floating:
+            averages[name].copy_(current[name])

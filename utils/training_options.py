@@ -30,6 +30,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=whole(2), help="per process; default: the recipe's")
     parser.add_argument("--lr", type=positive_number, help="default: the recipe's")
     parser.add_argument("--size", type=whole(3), help="side of random crops; default: the recipe's")
+    parser.add_argument("--passes", type=positive, help="how often an epoch goes through all images, which a GPU has "
+                        "done in seconds; default: the recipe's")  # fmt: skip
     parser.add_argument("--dim", type=whole(2, 1024), help="feature channels; default: as --init has, or the method")
     parser.add_argument("--without", action="append", metavar="PART", help="leave a part of the network out (CMMDL: " +
                         ", ".join(PARTS) + "); repeatable")  # fmt: skip
@@ -59,4 +61,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("argument --keep-norms: keeps the statistics of given weights; it goes with --init")
     if args.size and not (args.data or args.demo):
         parser.error("argument --size: goes with --data or --demo; the patches of a file have their size")
+    if args.passes and not (args.data or args.demo):
+        parser.error("argument --passes: goes with --data or --demo; an epoch is one pass through a file")
     return args
