@@ -160,7 +160,7 @@ def open_contenders(args: argparse.Namespace, single: bool) -> list[Contender]:
         folder = args.out if len(args.method) == 1 else args.out / name
         model = open_model(name, files.get(name))
         if args.compile:
-            model.compile(dynamic=True)  # images may be of any size
+            net.METHODS[name].compile_network(model, dynamic=True)  # images may be of any size
         contenders.append(Network(name, net.Fuser(model, **options), args.protocol, folder))
     return contenders + rules
 

@@ -92,7 +92,7 @@ def train(args: argparse.Namespace, world: World) -> bool:
     if args.compile:
         # After the average, which is a copy that nothing runs but the scores of an epoch. Crops have few sizes: a
         # graph for each, because Inductor fails at one for all.
-        network.compile(dynamic=False)
+        method.compile_network(network, dynamic=False)
     seed_everything(args.seed + world.rank)
     checkpoint = runs.find(args, world)
     processes = training.restore(checkpoint) if checkpoint else world.size

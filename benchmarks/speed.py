@@ -149,7 +149,7 @@ def work(args: argparse.Namespace) -> int:
     if args.compile_literal and "literal" in models:
         models["literal"].compile()
     if args.compile:
-        models["ours"].compile(dynamic=False)
+        net.METHODS["cmmdl"].compile_network(models["ours"], dynamic=False)
     generator = torch.Generator().manual_seed(1)
     pair = [torch.rand(args.batch, 1, args.height, args.width, generator=generator).to(device) for _ in range(2)]
     precision = {"literal": "fp32", "ours": args.precision}

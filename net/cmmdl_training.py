@@ -10,6 +10,8 @@ from net.method import Method, Release
 from net.objective import Batch, Phase, Terms
 from net.recipe import Crops, Recipe, Stage
 from net.released import from_release, network_for, recognises
+from net.restormer import TransformerBlock
+from net.sdlb import Coupling
 
 HALVING_EPOCHS = 20
 LOWEST_LR = 1e-6
@@ -60,4 +62,5 @@ METHOD = Method(
     recipes={"paper": PAPER, "best": BEST},
     by_bands=True,
     channels_last=True,
+    repeated=(TransformerBlock, Coupling),
 )

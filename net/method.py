@@ -60,6 +60,7 @@ class Method:
         recipes: how it is trained, by name, the default first; none for rules.
         by_bands: it fuses on a CPU with few tensors of the image's size at a time, see `net.bands`.
         channels_last: convolutions wider than 1x1 work on activations whose channels lie side by side.
+        repeated: blocks that most of the network consists of, several of each, see `compile_network`.
     """
 
     name: str
@@ -71,8 +72,20 @@ class Method:
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     by_bands: bool = False
     channels_last: bool = False
+    repeated: tuple[type[nn.Module], ...] = ()
 
     @property
     def learns(self) -> bool:
         """Whether it has weights, which a training finds; every table shows the rules that have none."""
         return bool(self.recipes)
+
+    def compile_network(self, network: nn.Module, *, dynamic: bool) -> None:
+        """Let `torch.compile` take the network in place; the whole of it takes minutes where its blocks, each compiled
+        once for all that are like it, take seconds.
+
+        Args:
+            network: of this method.
+            dynamic: one graph for images of any size, or a graph for each size.
+        """
+        for part in [module for module in network.modules() if isinstance(module, self.repeated)] or [network]:
+            part.compile(dynamic=dynamic)
