@@ -11,9 +11,9 @@ from net.baselines.ssim import ssim
 WINDOW = 9  # pixels, both windows
 SIGMA = 1.5  # pixels, the Gaussian one
 GRADIENT_WEIGHT = 5.0
-GAIN = 1.1  # of contrast over the sources'; a network's own comes out weaker than the loss asks for
+GAIN = 1.05  # of contrast over the sources'; a network's own comes out weaker than the loss asks for
 STRETCH = 1.6  # the most that contrast may grow by stretching
-STRETCH_SHARE = 0.6  # of it that is asked for: the rest would darken too much
+STRETCH_SHARE = 0.7  # of it that is asked for: the rest would darken too much
 EDGE_SHARE = 0.8  # of the gain in contrast that edges are asked for
 DIFFERENCES_SHARE = 3.0  # weight of the correlations of differences over the gain in contrast
 
