@@ -94,6 +94,15 @@ def test_larger_images_give_more_crops_up_to_a_limit():
     assert len(CropDataset([ramp(255, 4096), ramp(20, 20)], size=16, crops=Crops(most=1))) == 2
 
 
+def test_each_pass_goes_through_all_images_with_other_crops():
+    images = [ramp(64, 96), ramp(40, 40)]
+    once, thrice = (CropDataset(images, size=24, crops=Crops(passes=passes)) for passes in (1, 3))
+    assert len(thrice) == 3 * len(once)
+    origins = [thrice.origin(i) for i in range(len(thrice))]
+    assert [origin.split(":")[0] for origin in origins] == 3 * [once.origin(i).split(":")[0] for i in range(len(once))]
+    assert len(set(origins)) > 2 * len(once)
+
+
 @pytest.mark.parametrize("orientations", [1, 2, 8])
 def test_crops_come_in_so_many_orientations_and_no_other(orientations):
     seen = set()

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from net.fourier import circular_convolution, phase, rfft2
+from net.fourier import circular_convolution, convolved, correlated, phase, rfft2
 from net.sdlb import SDLB
 from net.sfca import SFCA, mix_channels
 
@@ -61,6 +61,15 @@ def test_gradients_of_the_circular_convolution_are_those_of_its_formula(size):
     found = torch.autograd.grad((circular_convolution(a, b) * weight).sum(), (a, b))
     torch.testing.assert_close(found, expected)
     assert [gradient.stride() for gradient in found] == [a.stride(), b.stride()]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("size", [(6, 8), (5, 7)])
+def test_a_compiler_knows_the_form_of_what_the_operators_give(size, dtype):
+    a, b = torch.rand(2, 2, 3, *size, dtype=dtype)
+    checks = ("test_schema", "test_faketensor")
+    torch.library.opcheck(convolved, (a.contiguous(memory_format=torch.channels_last), b), test_utils=checks)
+    torch.library.opcheck(correlated, (torch.rand(2, 3, *size), *convolved(a, b)[1:]), test_utils=checks)
 
 
 @pytest.mark.parametrize("size", [(6, 8), (5, 8), (6, 7), (5, 7)])

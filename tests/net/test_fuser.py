@@ -6,7 +6,7 @@ import torch
 
 import net
 from net.color import blend_chroma, rgb_to_ycbcr, ycbcr_to_rgb
-from net.fuser import starts
+from net.fuser import exact_convolutions, starts
 
 
 @pytest.fixture
@@ -98,6 +98,21 @@ def test_impossible_options_are_refused(small, options):
 def test_a_missing_cuda_device_is_refused(small):
     with pytest.raises(ValueError, match="no CUDA device"):
         net.Fuser(small, device="cuda")
+
+
+def test_a_gpu_keeps_all_digits_of_float32_while_it_fuses_and_only_then(monkeypatch):
+    class Watching(Average):
+        def forward(self, vis, ir):
+            seen.append(torch.backends.cudnn.allow_tf32)
+            return super().forward(vis, ir)
+
+    seen, black = [], np.zeros((8, 8), np.uint8)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    net.Fuser(Watching(), device="cpu")(black, black)
+    assert seen == [False] and torch.backends.cudnn.allow_tf32
+    with pytest.raises(RuntimeError), exact_convolutions():
+        raise RuntimeError
+    assert torch.backends.cudnn.allow_tf32
 
 
 @pytest.mark.parametrize("size", [(100, 90), (64, 64), (65, 130), (40, 33)])

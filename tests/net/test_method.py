@@ -24,6 +24,21 @@ def test_a_network_from_elsewhere_is_of_no_method():
     assert method_of(torch.nn.Identity()) is None
 
 
+@pytest.mark.parametrize("name", ["cmmdl", "cmmdl-lite"])
+def test_the_compiler_takes_the_blocks_that_come_again_or_the_whole(name, monkeypatch):
+    taken = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **how: taken.append((module, how)))
+    method, model = net.METHODS[name], net.build(name)
+    method.compile_network(model, dynamic=True)
+    assert all(how == {"dynamic": True} for _, how in taken)
+    if name == "cmmdl":
+        assert [type(module).__name__ for module, _ in taken] == (
+            ["TransformerBlock"] * 4 + ["Coupling"] * 6 + ["TransformerBlock"] * 4
+        )
+    else:
+        assert [module for module, _ in taken] == [model]
+
+
 def test_each_image_is_stretched_by_itself_and_a_constant_one_clipped():
     batch = torch.stack([torch.tensor([[-1.0, 0.0], [1.0, 3.0]]), torch.full((2, 2), 1.5)])[:, None]
     assert torch.equal(stretched(batch)[0, 0], torch.tensor([[0.0, 0.25], [0.5, 1.0]]))

@@ -188,6 +188,7 @@ def test_refused_images_are_named_and_the_others_trained_on(tmp_path, capsys, sh
         (["--seed", "1.5"], 2, "--seed: '1.5'; expected"),
         (["--device", "tpu"], 2, "--device: invalid choice: 'tpu'"),
         (["--size", "32"], 2, "--size: goes with --data or --demo"),
+        (["--passes", "2"], 2, "--passes: goes with --data or --demo"),
         (["--teacher", "{folder}/weights.pth"], 2, "--teacher: recipe paper of cmmdl has none"),
         (["--keep-norms"], 2, "--keep-norms: keeps the statistics of given weights; it goes with --init"),
         (["--h5", "a.h5", "--demo"], 2, "--demo: not allowed with argument --h5"),
@@ -285,6 +286,14 @@ def test_checkpointed_activations_train_the_same_weights(train, tmp_path):
     assert train("--epochs", 1) == 0
     assert train("--epochs", 1, "--checkpoint-activations", "--resume", "none") == 0
     assert_same_training(tmp_path / "000-cmmdl", tmp_path / "001-cmmdl")
+
+
+def test_an_epoch_takes_as_many_steps_as_there_are_passes(tmp_path, shallow):  # noqa: ARG001
+    options = ["--demo", "--size", "64", "--dim", "8", "--batch-size", "8", "--epochs", "1", "--out", str(tmp_path)]
+    for passes in ("1", "2"):
+        assert script.main([*options, "--passes", passes, "--resume", "none"]) == 0
+    one, two = (checkpoint(tmp_path / name / "last.pth")["steps"] for name in ("000-cmmdl", "001-cmmdl"))
+    assert two == 2 * one + (22 - 8 * one) * 2 // 8, "22 scenes: what does not fill a batch in one pass does in two"
 
 
 @pytest.mark.parametrize("data", ["patches", "crops"])

@@ -1,0 +1,54 @@
+"""Both sides are timed on the same weights, and what they give is compared."""
+
+import re
+import sys
+
+import pytest
+import torch
+
+from benchmarks import speed
+
+
+def run(monkeypatch, *options):
+    monkeypatch.setattr(sys, "argv", ["speed", *options])
+    return speed.main()
+
+
+def test_times_and_peaks_of_both_sides_and_how_far_they_are_apart(monkeypatch, capsys):
+    assert run(monkeypatch, "--height", "24", "--width", "16", "--repeats", "1") == 0
+    output = capsys.readouterr().out
+    assert "inference, 16x24, batch 1, CPU" in output
+    for side in ("literal", "ours"):
+        assert re.search(rf"{side} +median +[0-9.e-]+ s +peak +[0-9]+ MB +\((?:[0-9.e-]+ ?){{2}}\)", output)
+    assert re.search(r"time ratio [0-9.]+\nmemory ratio [0-9.]+\nfloor", output)
+    assert float(re.search("largest difference ([0-9.e-]+)", output)[1]) < 1e-5
+
+
+@pytest.mark.parametrize(("options", "apart", "status"), [([], 1e-5, 0), ([], 1e-3, 1), (["--train"], 1e-3, 0)])
+def test_sides_that_compute_other_things_are_found(options, apart, status, monkeypatch, capsys):
+    def child(args, sides, tuned, repeats, folder):  # noqa: ARG001 - the form of the original
+        for side in sides:
+            torch.save(torch.full((1, 1, 4, 4), 1.0 + apart * (side == "ours")), f"{folder}/{side}.pt")
+        return {"times": dict.fromkeys(sides, [1.0]), "peaks": dict.fromkeys(sides, 100.0)}
+
+    monkeypatch.setattr(speed, "child", child)
+    monkeypatch.setattr(speed, "floor", lambda *_: 1.0)
+    assert run(monkeypatch, "--allocator", "tuned", "--height", "16", "--width", "16", *options) == status
+    assert f"{apart:.1e}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--device", "cuda"], "torch sees no CUDA device here"),
+        (["--precision", "bf16"], "are for --device cuda"),
+        (["--compile"], "are for --device cuda"),
+        (["--train", "--compile-literal"], "--compile-literal is for inference"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(options, message, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        run(monkeypatch, *options)
+    assert exit_.value.code == 2
+    assert message in capsys.readouterr().err
