@@ -103,8 +103,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--width", type=int, help="default: 640, in training 128")
     parser.add_argument("--batch", type=int, help="default: 1, in training 4")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of our side; bf16 is for GPUs")
-    parser.add_argument("--compile", action="store_true", help="our side after torch.compile, for GPUs")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of ours; bf16 is for GPUs or training")
+    parser.add_argument("--compile", action="store_true", help="our side after torch.compile; likewise")
     parser.add_argument("--repeats", type=int, default=3, help="rounds; each side runs two forward passes in a round")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--allocator", choices=("as-started", "tuned", "default"), default="as-started")
@@ -117,8 +117,8 @@ def arguments() -> argparse.Namespace:
     height, width, batch = (128, 128, 4) if args.train else (480, 640, 1)
     if args.train and args.compile_literal:
         parser.error("--compile-literal is for inference")
-    if args.device == "cpu" and (args.compile or args.precision != "fp32"):
-        parser.error("--compile and --precision bf16 are for --device cuda")
+    if args.device == "cpu" and not args.train and (args.compile or args.precision != "fp32"):
+        parser.error("--compile and --precision bf16 are for --train or --device cuda")
     if args.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: torch sees no CUDA device here")
     args.height, args.width, args.batch = args.height or height, args.width or width, args.batch or batch
@@ -155,7 +155,7 @@ def work(args: argparse.Namespace) -> int:
     precision = {"literal": "fp32", "ours": args.precision}
     work = step if args.train else infer
     run = {side: partial(work, model, pair, precision[side]) for side, model in models.items()}
-    if args.compile_literal or device.type == "cuda":
+    if args.compile or args.compile_literal or device.type == "cuda":
         for side in run:
             timed(run[side], device)  # compiling, and choosing kernels, is not timed
     times, peaks = {side: [] for side in run}, {}

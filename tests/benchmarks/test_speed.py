@@ -42,8 +42,8 @@ def test_sides_that_compute_other_things_are_found(options, apart, status, monke
     ("options", "message"),
     [
         (["--device", "cuda"], "torch sees no CUDA device here"),
-        (["--precision", "bf16"], "are for --device cuda"),
-        (["--compile"], "are for --device cuda"),
+        (["--precision", "bf16"], "are for --train or --device cuda"),
+        (["--compile"], "are for --train or --device cuda"),
         (["--train", "--compile-literal"], "--compile-literal is for inference"),
     ],
 )
