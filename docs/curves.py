@@ -6,6 +6,7 @@
 
 import argparse
 import csv
+import math
 import sys
 from pathlib import Path
 
@@ -31,11 +32,12 @@ def main() -> int:
 
 
 def read(path: Path) -> dict[str, list[float]]:
-    """The columns of a history.csv by name. Raises ValueError for another file."""
+    """The columns of a history.csv by name, NaN where a phase of the training has no such term. Raises ValueError for
+    another file."""
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     try:
-        columns = {name: [float(line[name]) for line in lines] for name in lines[0]}
+        columns = {name: [math.nan if line[name] == "" else float(line[name]) for line in lines] for name in lines[0]}
     except (IndexError, TypeError, ValueError):
         columns = {}
     if not {*COUNTS, "lr", "total"} <= columns.keys():

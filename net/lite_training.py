@@ -15,6 +15,7 @@ from net.recipe import Crops, Recipe, Stage
 from net.states import check_options, find_state
 
 TEACHER_WEIGHT = 15.0
+UNTIL = 0.7  # of the training: then its teacher leaves it, and BatchNorm's statistics stay as they are
 EDGE_SHARE, DIFFERENCES_SHARE = 0.9, 4.0  # more than CMMDL's: a small network comes less close to what is asked for
 
 
@@ -56,13 +57,13 @@ def network_for(checkpoint: Mapping[str, Any]) -> CMMDLLite:
 
 
 DISTILLED = Recipe(
-    phases=(Phase(with_teacher),),
+    phases=(Phase(with_teacher, until=UNTIL), Phase(with_larger_shares)),
     epochs=144,
     batch_size=8,
     lr=3e-3,
     schedule=cosine,
     clip_norm=1.0,
-    norms_until=0.7,
+    norms_until=UNTIL,
     ema_decay=0.995,
     stages=(Stage(0.5, 64, 2), Stage(1, 96, 1)),
     crops=Crops(black=1 / 12),

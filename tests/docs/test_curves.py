@@ -1,5 +1,7 @@
 """The picture of a training."""
 
+import math
+
 import cv2
 import pytest
 
@@ -15,6 +17,13 @@ def test_a_history_becomes_a_picture(tmp_path):
     curves.draw(columns, tmp_path / "curves.png")
     picture = cv2.imread(str(tmp_path / "curves.png"))
     assert picture.shape[1] > 2 * picture.shape[0] and picture.std() > 5
+
+
+def test_terms_that_one_phase_alone_has_are_missing_in_the_others(tmp_path):
+    (tmp_path / "history.csv").write_text("epoch,steps,lr,total,teacher\n1,10,0.1,2.0,0.5\n2,20,0.05,1.5,\n")
+    columns = curves.read(tmp_path / "history.csv")
+    assert columns["teacher"][0] == 0.5 and math.isnan(columns["teacher"][1])
+    curves.draw(columns, tmp_path / "curves.png")
 
 
 NOT_A_HISTORY = ["", "a,b\n1,2\n", "epoch,steps,lr,total\n1,2,3,many\n", "epoch,steps,lr,total\n1,2\n"]
