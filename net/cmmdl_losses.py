@@ -15,7 +15,7 @@ GAIN = 1.05  # of contrast over the sources'; a network's own comes out weaker t
 STRETCH = 1.6  # the most that contrast may grow by stretching
 STRETCH_SHARE = 0.7  # of it that is asked for: the rest would darken too much
 EDGE_SHARE = 0.8  # of the gain in contrast that edges are asked for
-DIFFERENCES_SHARE = 3.0  # weight of the correlations of differences over the gain in contrast
+DIFFERENCES_SHARE = 3.5  # weight of the correlations of differences over the contrast that is gained by stretching
 
 
 class FusionLoss(NamedTuple):
@@ -110,8 +110,8 @@ def structure_loss(
                     with `GAIN` times the contrast (`with_contrast`)
         edges       `edge_loss` with a gain of 1 + `edge_share` (k - 1), k the contrast that b' gained (`contrast_gain`)
         structure   `unlike_structure`
-        differences mean of `differences_share` (k - 1) `unlike_differences`: the less of the range the brighter source
-                    uses, the more it hides of the other one
+        differences mean of `differences_share` (k / `GAIN` - 1) `unlike_differences`, k / `GAIN` from stretching: the
+                    less of the range the brighter source uses, the more it hides of the other one
 
     Args:
         vis, ir, fused: (B, 1, H, W) in [0, 1], at least 11 pixels on a side.
@@ -122,11 +122,12 @@ def structure_loss(
     maximum = torch.maximum(vis, ir)
     brighter = torch.where(mask > 0, ir, maximum)
     asked = with_contrast(brighter + STRETCH_SHARE * (stretched - maximum), GAIN)
-    more = contrast_gain(asked, brighter) - 1  # (B, 1, 1, 1)
+    gained = contrast_gain(asked, brighter)  # (B, 1, 1, 1)
+    by_stretching = (gained / GAIN - 1).clamp_min(0).flatten()
     intensity = (fused - asked).abs().mean()
-    edges = edge_loss(vis, ir, fused, 1 + edge_share * more)
+    edges = edge_loss(vis, ir, fused, 1 + edge_share * (gained - 1))
     structure = unlike_structure(vis, ir, brighter, fused)
-    differences = differences_share * (more.flatten() * unlike_differences(vis, ir, fused)).mean()
+    differences = differences_share * (by_stretching * unlike_differences(vis, ir, fused)).mean()
     total = 12 * intensity + 12 * edges + 0.8 * structure + differences
     return StructureLoss(total, intensity, edges, structure, differences)
 

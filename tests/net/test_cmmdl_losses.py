@@ -134,12 +134,14 @@ def test_the_structure_loss_is_the_weighted_sum_of_its_terms(batch):
     assert (gain > GAIN).all()
     torch.testing.assert_close(loss.intensity, (fused - asked).abs().mean())
     torch.testing.assert_close(loss.edges, edge_loss(vis, ir, fused, 1 + EDGE_SHARE * (gain - 1)))
-    differences = DIFFERENCES_SHARE * ((gain.flatten() - 1) * unlike_differences(vis, ir, fused)).mean()
+    differences = DIFFERENCES_SHARE * ((gain.flatten() / GAIN - 1) * unlike_differences(vis, ir, fused)).mean()
     torch.testing.assert_close(loss.differences, differences)
     weighted = 12 * loss.intensity + 12 * loss.edges + 0.8 * loss.structure + loss.differences
     torch.testing.assert_close(loss.total, weighted)
     other = structure_loss(*batch, stretched, edge_share=0, differences_share=0)
     assert other.edges == edge_loss(vis, ir, fused) and other.differences == 0
+    unstretched = structure_loss(*batch, maximum)
+    assert unstretched.differences.abs() < 1e-2 < loss.differences, "the whole range is in use: nothing is hidden"
 
 
 def test_the_maximum_is_stretched_over_the_whole_range_unless_that_is_too_much():
