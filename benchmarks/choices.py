@@ -6,8 +6,11 @@ one of the paper's four parts left out. The table has the scores on images that 
 means over the centres of those that a training on these folders holds out. One training of each says little about
 small differences: `--seed` repeats it with another.
 
-Each training is a run of CMMDL_train.py in a folder of its own below `--out`; the same command given again goes on, and
-trains anew where the data, the losses or the recipe are other ones.
+Each training is a run of CMMDL_train.py in a folder of its own below `--out`, and options that are not of this program
+go to it. The same command given again goes on, and trains anew where the data, the losses or the recipe are other ones.
+On a GPU the network may have its full width:
+
+    python -m benchmarks.choices --data DIR --dim 64 --epochs 4 --passes 4 --batch-size 32 --precision bf16 --workers 8
 """
 
 import argparse
@@ -65,7 +68,7 @@ def main() -> int:
     parser.add_argument("--size", type=whole(16), default=64, help="side of the crops, pixels")
     parser.add_argument("--limit", type=positive, default=6, help="held-out images of each folder that are scored")
     parser.add_argument("--seed", type=not_negative, default=42)
-    args = parser.parse_args()
+    args, args.options = parser.parse_known_args()
     rows = {folder: [] for folder in args.data}
     for variant in args.variant or VARIANTS:
         weights = train(args, variant)
@@ -82,22 +85,23 @@ def main() -> int:
 def train(args: argparse.Namespace, variant: str) -> Path | None:
     """The weights of a variant, trained unless they are there; None where the training was stopped."""
     budget = f"dim{args.dim}-epochs{args.epochs}-size{args.size}-seed{args.seed}"
-    out = args.out / f"{budget}-{digest(args.data)}" / variant
+    out = args.out / f"{budget}-{digest(args)}" / variant
     if done := sorted(out.glob("*-cmmdl/CMMDL.pth")):
         return done[-1]
     name, part = (variant, []) if variant in RECIPES else ("best", ["--without", variant.removeprefix("without-")])
     command = ["--recipe", name, *part, *(f"--data={folder}" for folder in args.data), f"--out={out}"]
-    command += [f"--{name}={getattr(args, name)}" for name in ("dim", "epochs", "size", "seed")]
+    command += [f"--{name}={getattr(args, name)}" for name in ("dim", "epochs", "size", "seed")] + args.options
     with mock.patch.dict(net.METHODS["cmmdl"].recipes, RECIPES):
         status = CMMDL_train.main(command)
     return None if status else max(out.glob("*-cmmdl/CMMDL.pth"))
 
 
-def digest(data: list[Path]) -> str:
-    """Eight characters that change with the folders, the losses and the recipe."""
+def digest(args: argparse.Namespace) -> str:
+    """Eight characters that change with the folders, other options of a training, the losses and the recipe."""
     code = [inspect.getsource(module) for module in (losses, cmmdl_losses, cmmdl_training, recipe)]
-    folders = sorted(str(folder.resolve()) for folder in data)
-    return hashlib.sha256("\n".join([*folders, *code]).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    folders = sorted(str(folder.resolve()) for folder in args.data)
+    content = "\n".join([*folders, *args.options, *code])
+    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 @torch.inference_mode()

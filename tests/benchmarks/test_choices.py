@@ -1,6 +1,8 @@
 """Trainings that differ in one thing."""
 
+import json
 import sys
+from argparse import Namespace
 
 import pytest
 
@@ -37,11 +39,26 @@ def test_each_variant_is_trained_once_and_has_its_row(command, capsys):
     assert again.out == first.out and "epoch 1/1" in first.err and "epoch 1/1" not in again.err
 
 
-def test_other_data_or_another_loss_are_trained_anew(tmp_path, monkeypatch):
-    before = choices.digest([tmp_path / "a", tmp_path / "b"])
-    assert choices.digest([tmp_path / "b", tmp_path / "a"]) == before != choices.digest([tmp_path / "a"])
+def test_other_data_options_or_losses_are_trained_anew(tmp_path, monkeypatch):
+    def digest(*folders, options=()):
+        return choices.digest(Namespace(data=[tmp_path / folder for folder in folders], options=list(options)))
+
+    before = digest("a", "b")
+    assert digest("b", "a") == before != digest("a")
+    assert digest("a", "b", options=["--passes", "2"]) != before
     monkeypatch.setattr(choices, "cmmdl_losses", choices.losses)
-    assert choices.digest([tmp_path / "a", tmp_path / "b"]) != before
+    assert digest("a", "b") != before
+
+
+def test_other_options_go_to_the_training(command, tmp_path, capsys):
+    command("--variant", "best", "--passes", "2", "--batch-size", "4")
+    assert choices.main() == 0
+    arguments = json.loads(next(tmp_path.glob("out/*/best/*/arguments.json")).read_text())["arguments"]
+    assert (arguments["passes"], arguments["batch_size"]) == (2, 4)
+    command("--variant", "best", "--lightning")
+    with pytest.raises(SystemExit):
+        choices.main()
+    assert "unrecognized arguments: --lightning" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_trained_on_ends_it(command, tmp_path, capsys):
