@@ -7,7 +7,7 @@ means over the centres of those that a training on these folders holds out. One 
 small differences: `--seed` repeats it with another.
 
 Each training is a run of CMMDL_train.py in a folder of its own below `--out`, and options that are not of this program
-go to it. The same command given again goes on, and trains anew where the data, the losses or the recipe are other ones.
+go to it. The same command given again goes on, and trains anew where data, options, losses or recipe are other ones.
 On a GPU the network may have its full width:
 
     python -m benchmarks.choices --data DIR --dim 64 --epochs 4 --passes 4 --batch-size 32 --precision bf16 --workers 8

@@ -109,8 +109,8 @@ class Fuser:
 
 @contextmanager
 def exact_convolutions() -> Iterator[None]:
-    """While it lasts, float32 convolutions on a GPU are in float32, not in TF32, where torch puts them by default: ten
-    bits of every number, and results that differ from the CPU's by 1e-3."""
+    """While it lasts, float32 convolutions on a GPU are in float32, not in TF32, which torch takes by default and
+    which keeps ten bits of every number: results stay those of a CPU but for rounding."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:

@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class MovingAverage:
@@ -19,11 +20,11 @@ class MovingAverage:
     @torch.no_grad()
     def update(self, model: nn.Module, steps: int) -> None:
         """Take in the model after its `steps`-th step."""
-        weight = 1 - min(self.decay, (1 + steps) / (10 + steps))
+        decay = min(self.decay, (1 + steps) / (10 + steps))
         current = model.state_dict()
         averages = self.model.state_dict()
         floating = [name for name, average in averages.items() if average.is_floating_point()]
-        # all in one go: one by one they would keep a GPU waiting
-        torch._foreach_lerp_([averages[name] for name in floating], [current[name] for name in floating], weight)
+        update = get_ema_multi_avg_fn(decay)  # of all in one go
+        update([averages[name] for name in floating], [current[name] for name in floating], steps)
         for name in averages.keys() - floating:
             averages[name].copy_(current[name])
