@@ -4,7 +4,17 @@ import pytest
 import torch
 
 import net
-from net.lite_training import METHOD, TEACHER_WEIGHT, with_larger_shares, with_teacher
+from net.lite_training import (
+    DISTILLED,
+    METHOD,
+    MORE_EDGES,
+    RESTART_LR,
+    RESTARTS,
+    TEACHER_WEIGHT,
+    with_larger_shares,
+    with_more_edges,
+    with_teacher,
+)
 from net.objective import Batch
 
 
@@ -69,3 +79,30 @@ def test_the_teacher_counts_only_where_it_looked():
     assert terms["total"].item() == pytest.approx(alone["total"].item() + TEACHER_WEIGHT * 0.25)
     unseen = with_teacher(fused, batch._replace(image_map=batch.image_map * torch.tensor([1, 0]).view(2, 1, 1)))
     assert unseen["teacher"] == 0 and unseen["total"] == alone["total"]
+
+
+def test_edges_weigh_more_without_a_teacher():
+    vis, ir, fused = torch.rand(3, 2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    batch = Batch(vis, ir, torch.zeros_like(vis), torch.maximum(vis, ir))
+    terms, more = with_larger_shares(fused, batch), with_more_edges(fused, batch)
+    assert more["total"].item() == pytest.approx((terms["total"] + MORE_EDGES * terms["edges"]).item())
+    assert {**more, "total": terms["total"]} == terms
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 12, DISTILLED.epochs])
+def test_the_learning_rate_rises_again_at_each_restart_and_falls_to_a_hundredth(epochs):
+    recipe, steps = DISTILLED.override(epochs, None, None, None), 12000 // epochs
+    rates = [recipe.lr_at(epoch, step / steps) for epoch in range(epochs) for step in range(steps)]
+    edges = [0, *(round(share * len(rates)) for share in RESTARTS), len(rates)]
+    for number, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+        cycle, peak = rates[start + 1 : end - 1], recipe.lr * (RESTART_LR if number else 1)
+        top = cycle.index(max(cycle))
+        assert max(cycle) == pytest.approx(peak, rel=1e-3) and top < 0.1 * len(cycle)
+        assert cycle[:top] == sorted(cycle[:top]) and cycle[top:] == sorted(cycle[top:], reverse=True)
+        assert cycle[-1] == pytest.approx(0.01 * peak, rel=0.05)
+    assert recipe.lr_at(epochs - 1, 1) == pytest.approx(0.01 * RESTART_LR * recipe.lr)
+
+
+def test_the_teacher_leaves_at_the_first_restart():
+    teacher = [DISTILLED.phase(epoch).loss is with_teacher for epoch in range(DISTILLED.epochs)]
+    assert teacher == sorted(teacher, reverse=True) and sum(teacher) == round(RESTARTS[0] * DISTILLED.epochs)
