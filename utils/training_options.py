@@ -25,7 +25,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     where.add_argument("--h5", type=Path, default=DEFAULT_H5, help="patch file, see python -m data.patches")
     where.add_argument("--data", type=Path, action="append", metavar="DIR", help="pair folders to crop; repeatable")
     where.add_argument("--demo", action="store_true", help="crop from rendered scenes")
-    parser.add_argument("--out", type=Path, default=Path("runs"), help="where the numbered run folder goes")
+    parser.add_argument("--out", type=run_folder, default=Path("runs"), help="where the numbered run folder goes")
     parser.add_argument("--epochs", type=positive, help="default: the recipe's")
     parser.add_argument("--batch-size", type=whole(2), help="per process; default: the recipe's")
     parser.add_argument("--lr", type=positive_number, help="default: the recipe's")
@@ -64,3 +64,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.passes and not (args.data or args.demo):
         parser.error("argument --passes: goes with --data or --demo; an epoch is one pass through a file")
     return args
+
+
+def run_folder(text: str) -> Path:
+    """A folder whose name TensorBoard can write down."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{text!a}; expected a name in UTF-8, as TensorBoard needs it") from None
+    return Path(text)

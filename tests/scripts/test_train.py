@@ -190,6 +190,7 @@ def test_refused_images_are_named_and_the_others_trained_on(tmp_path, capsys, sh
         (["--size", "32"], 2, "--size: goes with --data or --demo"),
         (["--passes", "2"], 2, "--passes: goes with --data or --demo"),
         (["--teacher", "{folder}/weights.pth"], 2, "--teacher: recipe paper of cmmdl has none"),
+        (["--out", "o\udcff"], 2, "--out: 'o\\udcff'; expected a name in UTF-8"),
         (["--keep-norms"], 2, "--keep-norms: keeps the statistics of given weights; it goes with --init"),
         (["--h5", "a.h5", "--demo"], 2, "--demo: not allowed with argument --h5"),
         (["--dim", "20"], 1, "dim is 20; expected an even multiple of heads (8)"),
