@@ -51,8 +51,8 @@ def cosine_with_restarts(recipe: Recipe, epoch: int, progress: float, part: str)
     Source: warm restarts, Loshchilov and Hutter 2017, "SGDR".
     """
     done = (epoch + progress) / recipe.epochs
-    edges = (0, *RESTARTS, 1)
-    start, end = next((a, b) for a, b in pairwise(edges) if done < b or b == 1)
+    cycles = pairwise((0, *RESTARTS, 1))
+    start, end = next((start, end) for start, end in cycles if done < end or end == 1)
     peak = recipe.lr * (RESTART_LR if start else 1)
     return peak * share_of_peak((done - start) / (end - start))
 

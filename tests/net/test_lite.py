@@ -1,5 +1,7 @@
 """CMMDL-lite: any size, the sources' detail past the grid, and what its training minimises."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -94,7 +96,7 @@ def test_the_learning_rate_rises_again_at_each_restart_and_falls_to_a_hundredth(
     recipe, steps = DISTILLED.override(epochs, None, None, None), 12000 // epochs
     rates = [recipe.lr_at(epoch, step / steps) for epoch in range(epochs) for step in range(steps)]
     edges = [0, *(round(share * len(rates)) for share in RESTARTS), len(rates)]
-    for number, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+    for number, (start, end) in enumerate(pairwise(edges)):
         cycle, peak = rates[start + 1 : end - 1], recipe.lr * (RESTART_LR if number else 1)
         top = cycle.index(max(cycle))
         assert max(cycle) == pytest.approx(peak, rel=1e-3) and top < 0.1 * len(cycle)
