@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data.patches import grey, is_low_in_contrast, percentiles, windows
+from data.patches import grey, is_low_in_contrast, percentiles, span_of, windows
 from net.fuser import luma, to_unit
 
 
@@ -68,3 +68,5 @@ def test_training_sees_images_as_fusing_does(dtype, channels):
     expected = luma(to_unit(image, "visible"))[0, 0].numpy()
     assert grey(image).dtype == np.float32
     np.testing.assert_allclose(grey(image), expected, atol=1e-6)
+    window = slice(3, 11), slice(5, 20)
+    np.testing.assert_allclose(grey(image[window], span_of(image)), expected[window], atol=1e-6)
