@@ -73,8 +73,8 @@ class PatchWriter:
         self._untimed = h5p.create(h5p.DATASET_CREATE)
         self._untimed.set_obj_track_times(False)  # the same patches make the same file
         if self.dtype == "uint8":
-            for group in self._groups:
-                group.create_dataset(
+            self._arrays = {
+                group: group.create_dataset(
                     ARRAY,
                     shape=(0, 1, self.size, self.size),
                     maxshape=(None, 1, self.size, self.size),
@@ -82,6 +82,8 @@ class PatchWriter:
                     dtype=np.uint8,
                     compression="gzip" if group.name == f"/{MASK}" else None,  # masks are nearly empty
                 )
+                for group in self._groups
+            }
         return self
 
     def add(self, vis: np.ndarray, ir: np.ndarray, mask: np.ndarray) -> None:
@@ -116,10 +118,15 @@ class PatchWriter:
             if values.any():
                 dataset.write(h5s.ALL, h5s.ALL, values)
             return
-        array = group[ARRAY]
-        array.resize(self.count + 1, axis=0)
-        if patch.any():
-            array[self.count, 0] = np.rint(patch * np.float32(255))
+        array = self._arrays[group]
+        array.id.set_extent((self.count + 1, 1, self.size, self.size))
+        if not patch.any():
+            return
+        levels = np.ascontiguousarray(np.rint(patch * np.float32(255)), np.uint8)
+        if array.compression:
+            array[self.count, 0] = levels
+        else:
+            array.id.write_direct_chunk((self.count, 0, 0, 0), levels)  # the same in half the time
 
     def _finish(self) -> None:
         if self.count == 0:
