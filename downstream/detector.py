@@ -7,6 +7,7 @@ own, and is maintained in a library that another judge uses already. Its matchin
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,19 +18,24 @@ from downstream.training import Budget, Standardised, fit, missing, pretrained, 
 from utils.checkpoints import seed_everything
 
 BACKBONES = {  # options of transformers' RTDetrResNetConfig; `r50` is the paper's
-    "small": {"embedding_size": 16, "hidden_sizes": [16, 32, 64, 128], "depths": [1, 1, 1, 1], "layer_type": "basic"},
-    "r50": {"layer_type": "bottleneck"},
-}
+    "small": {
+        "embedding_size": 16, "hidden_sizes": [16, 32, 64], "depths": [1, 1, 1], "layer_type": "basic",
+        "out_features": ["stage1", "stage2", "stage3"],  # strides 4, 8, 16: people in small images are 5 pixels wide
+    },
+    "r50": {"layer_type": "bottleneck", "out_features": ["stage2", "stage3", "stage4"]},
+}  # fmt: skip
 MODELS = {  # options of RTDetrConfig
     "small": {
-        "d_model": 64, "encoder_hidden_dim": 64, "encoder_in_channels": [32, 64, 128], "encoder_ffn_dim": 128,
-        "decoder_in_channels": [64, 64, 64], "decoder_ffn_dim": 128, "decoder_layers": 2, "num_queries": 60,
-        "encoder_attention_heads": 4, "decoder_attention_heads": 4, "num_denoising": 20,
+        "d_model": 64, "encoder_hidden_dim": 64, "encoder_in_channels": [16, 32, 64], "feat_strides": [4, 8, 16],
+        "encoder_ffn_dim": 128, "decoder_in_channels": [64, 64, 64], "decoder_ffn_dim": 128, "decoder_layers": 2,
+        "hidden_expansion": 0.5, "num_queries": 60, "encoder_attention_heads": 4, "decoder_attention_heads": 4,
+        "num_denoising": 20,
     },
     "r50": {},
 }  # fmt: skip
-BUDGET = Budget("small", epochs=60, batch=8, rate=5e-4)
+BUDGET = Budget("small", epochs=45, batch=4, rate=1e-3)
 STRIDE = 32  # sides are brought to the next multiple
+ZOOM = 0.7  # the smallest part of each side that an image in training is cut to
 CLIP = 0.1  # the largest norm of a gradient, as RT-DETR's
 MOST = 100  # detections in an image
 
@@ -67,14 +73,16 @@ def build(budget: Budget) -> nn.Module:
         raise missing(error) from None
     if budget.pretrained:
         return pretrained(RTDetrForObjectDetection, budget, len(KINDS))
-    backbone = RTDetrResNetConfig(out_features=["stage2", "stage3", "stage4"], **BACKBONES[budget.model])
-    config = RTDetrConfig(backbone_config=backbone, num_labels=len(KINDS), **MODELS[budget.model])
-    return RTDetrForObjectDetection(config)
+    backbone = RTDetrResNetConfig(**BACKBONES[budget.model])
+    options = MODELS[budget.model] | {"freeze_backbone_batch_norms": False}  # fresh ones have nothing worth keeping
+    return RTDetrForObjectDetection(RTDetrConfig(backbone_config=backbone, num_labels=len(KINDS), **options))
 
 
 def train(pictures: np.ndarray, objects: Sequence[np.ndarray], budget: Budget, *, seed: int, device: torch.device,
           tick: Callable[[], object]) -> Detector:  # fmt: skip
     """A detector trained on these images, in eval mode.
+
+    The seed decides fresh weights, the order of images, and which part of each is shown and if it is mirrored.
 
     Args:
         pictures: uint8 (N, H, W, 3).
@@ -88,7 +96,7 @@ def train(pictures: np.ndarray, objects: Sequence[np.ndarray], budget: Budget, *
     model = Detector(build(budget), Standardised(pictures)).to(device)
 
     def loss_of(batch: np.ndarray, random: np.random.Generator) -> Tensor:
-        images, truth = mirrored(pictures[batch], [objects[i] for i in batch], random)
+        images, truth = augmented(pictures[batch], [objects[i] for i in batch], random)
         targets = [{"class_labels": torch.from_numpy(boxes[:, 0]).long().to(device),
                     "boxes": torch.from_numpy(boxes[:, 1:]).to(device)} for boxes in truth]  # fmt: skip
         return model(to_tensor(images, device), targets).loss
@@ -97,16 +105,34 @@ def train(pictures: np.ndarray, objects: Sequence[np.ndarray], budget: Budget, *
     return model
 
 
-def mirrored(
+def augmented(
     pictures: np.ndarray, objects: Sequence[np.ndarray], random: np.random.Generator
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """A batch and its objects, each image mirrored sideways or not."""
-    turned = random.random(len(pictures)) < 0.5
-    images, found = pictures.copy(), [boxes.copy() for boxes in objects]
-    images[turned] = images[turned, :, ::-1]
-    for i in np.flatnonzero(turned):
-        found[i][:, 1] = 1 - found[i][:, 1]
+    """A batch and its objects, a part of each image brought to the size of the whole, mirrored sideways or not."""
+    images, found = np.empty_like(pictures), []
+    for i, (picture, boxes) in enumerate(zip(pictures, objects, strict=True)):
+        images[i], left = zoomed(picture, boxes, random)
+        if random.random() < 0.5:
+            images[i] = images[i, :, ::-1].copy()
+            left[:, 1] = 1 - left[:, 1]
+        found.append(left)
     return images, found
+
+
+def zoomed(picture: np.ndarray, boxes: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A random part of an image at the size of the whole; of its objects those whose centres lie within, cut at its
+    border."""
+    size = np.array(picture.shape[1::-1])  # width, height
+    part = np.rint(random.uniform(ZOOM, 1) * size).astype(int)
+    start = random.integers(0, size - part + 1)
+    (left, top), (right, bottom) = start, start + part
+    image = cv2.resize(picture[top:bottom, left:right], size.tolist(), interpolation=cv2.INTER_LINEAR)
+    centres = (boxes[:, 1:3] * size - start) / part
+    halves = boxes[:, 3:] * size / part / 2
+    low, high = (centres - halves).clip(0, 1), (centres + halves).clip(0, 1)
+    within = ((centres >= 0) & (centres <= 1)).all(1)
+    parts = np.column_stack([boxes[:, 0], (low + high) / 2, high - low])
+    return image, parts[within].astype(np.float32)
 
 
 @torch.inference_mode()

@@ -15,7 +15,7 @@ MODELS = {  # options of transformers' SegformerConfig; `b0` is the paper's smal
     "small": {"hidden_sizes": [16, 32, 64, 128], "depths": [1, 1, 2, 1], "decoder_hidden_size": 64},
     "b0": {},
 }
-BUDGET = Budget("small", epochs=40, batch=8, rate=1e-3)
+BUDGET = Budget("small", epochs=120, batch=8, rate=1e-3)
 CROP = 7 / 8  # of each side
 SMALLEST = 48  # pixels a side
 BALANCE = 0.5  # a class counts in the loss by its share of pixels to the power of minus this

@@ -61,29 +61,61 @@ def test_day_and_night_count_their_own_images_alone(coco):  # noqa: ARG001
     assert "AP50 car night" not in figures and "AP50 bicycle" not in figures
 
 
-def test_objects_are_mirrored_with_their_pictures():
-    pictures = np.zeros((8, 10, 20, 3), np.uint8)
-    pictures[:, 2:8, 2:6] = 255
-    boxes = [np.array([[0, 0.2, 0.5, 0.2, 0.6]], np.float32)] * 8
-    images, found = detector.mirrored(pictures, boxes, np.random.default_rng(0))
-    assert len({float(objects[0, 1]) for objects in found}) == 2  # some are, some are not
+def test_objects_go_with_their_pictures():
+    pictures = np.zeros((40, 60, 80, 3), np.uint8)
+    pictures[:, 30:42, 10:26] = 255
+    box = np.array([[2, 18 / 80, 36 / 60, 16 / 80, 12 / 60]], np.float32)
+    images, found = detector.augmented(pictures, [box] * 40, np.random.default_rng(0))
+    assert (pictures[:, 36, 18] == 255).all() and (box[0, 1:3] == np.float32([18 / 80, 36 / 60])).all()  # as they were
+    assert len({float(objects[0, 1] > 0.5) for objects in found if len(objects)}) == 2  # some are mirrored, some not
+    assert len({objects[0, 3].round(3) for objects in found if len(objects)}) > 10  # of many sizes
     for image, objects in zip(images, found, strict=True):
-        assert image[5, round(objects[0, 1] * 20) - 1, 0] == 255
-    assert (pictures[:, 5, 3] == 255).all() and all(objects[0, 1] == np.float32(0.2) for objects in boxes)
+        rows, columns = np.nonzero(image[..., 0] > 127)
+        if not len(objects):
+            assert len(rows) < 30 * 24  # no more than half of an object at its largest
+            continue
+        assert objects.dtype == np.float32 and objects[0, 0] == 2
+        edges = [columns.min() / 80, rows.min() / 60, (columns.max() + 1) / 80, (rows.max() + 1) / 60]
+        centre, half = objects[0, 1:3], objects[0, 3:] / 2
+        np.testing.assert_allclose([*(centre - half), *(centre + half)], edges, atol=0.02)
 
 
-def test_a_detector_learns(transformers):  # noqa: ARG001
-    pictures = np.zeros((2, 64, 64, 3), np.uint8)
-    pictures[:, 16:48, 8:24] = 255
-    boxes = [np.array([[0, 0.25, 0.5, 0.25, 0.5]], np.float32)] * 2
-    device, losses = torch.device("cpu"), []
-    for epochs in (1, 25):
-        budget = Budget("small", epochs=epochs, batch=2, rate=1e-3)
-        model = detector.train(pictures, boxes, budget, seed=0, device=device, tick=lambda: None)
-        targets = [{"class_labels": torch.tensor([0]), "boxes": torch.from_numpy(boxes[0][:, 1:])}]
-        with torch.inference_mode():
-            losses.append(float(model(detector.to_tensor(pictures[:1], device), targets).loss))
-    assert losses[1] < losses[0] / 2
+def test_objects_whose_centres_are_cut_off_are_left_out():
+    boxes = np.array([[0, x, 0.5, 0.02, 0.9] for x in (0.02, 0.5, 0.98)], np.float32)
+    picture, random = np.zeros((40, 40, 3), np.uint8), np.random.default_rng(0)
+    counts = {len(detector.zoomed(picture, boxes, random)[1]) for _ in range(50)}
+    assert counts <= {0, 1, 2, 3} and len(counts) > 1
+
+
+def bright(count, seed):
+    """Pictures (count, 64, 64, 3) with a bright person somewhere, and where."""
+    random = np.random.default_rng(seed)
+    pictures, objects = random.integers(0, 60, (count, 64, 64, 3)).astype(np.uint8), []
+    for picture in pictures:
+        size = random.integers(10, 24, 2)
+        start = random.integers(0, 64 - size)
+        (left, top), (right, bottom) = start, start + size
+        picture[top:bottom, left:right] += 150
+        objects.append(np.array([[0, *((start + size / 2) / 64), *(size / 64)]], np.float32))
+    return pictures, objects
+
+
+def test_bright_people_are_learnt_and_those_of_other_pictures_are_not(transformers):  # noqa: ARG001
+    (pictures, objects), (unseen, truth) = bright(32, 0), bright(12, 1)
+    budget, found = Budget("small", epochs=40, batch=4, rate=2e-3), []
+    for told in (objects, objects[::-1]):
+        model = detector.train(pictures, told, budget, seed=0, device=torch.device("cpu"), tick=lambda: None)
+        seen = detector.predict(model, unseen, 4)
+        found.append(detect.average_precision(truth, seen, (64, 64))["AP50 person"])
+    assert found[0] > 40 and found[1] < 10
+
+
+def test_a_batch_without_objects_can_be_learnt_from(transformers):  # noqa: ARG001
+    pictures, _ = bright(2, 0)
+    budget = Budget("small", epochs=1, batch=2, rate=1e-3)
+    nothing = [np.zeros((0, 5), np.float32)] * 2
+    model = detector.train(pictures, nothing, budget, seed=0, device=torch.device("cpu"), tick=lambda: None)
+    assert len(detector.predict(model, pictures, 2)) == 2
 
 
 def test_one_command_judges_all_methods(labelled, fused, tmp_path, transformers, capsys):  # noqa: ARG001
