@@ -6,7 +6,7 @@ one size (H, W); the metrics by themselves take them as `Image`. Every value is 
 formula is undefined stands in its docstring.
 """
 
-from functools import cache, cached_property
+from functools import cache
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ MIN_SIDE = 41  # the least side that leaves VIF's fourth scale one whole window
 VIF_SIZES = (17, 9, 5, 3)
 VIF_EPS = 1e-10
 VIF_NOISE = 2.0
+BAND_PIXELS = 2**15  # some arrays of them stay in cache
 
 
 def evaluate(fused, ir, vis, protocol="cmmdl"):
@@ -48,6 +49,22 @@ class Sources:
         return {name: float(score) for name, score in zip(METRICS, scores, strict=True)}
 
 
+class _kept:
+    """`functools.cached_property` without its lock, in which, before Python 3.12, all threads' images wait for one."""
+
+    def __init__(self, compute):
+        self.compute, self.__doc__ = compute, compute.__doc__
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, image, owner=None):
+        if image is None:
+            return self
+        value = image.__dict__[self.name] = self.compute(image)
+        return value
+
+
 class Image:
     """A checked grey image and, computed at first use, what more than one comparison needs of it."""
 
@@ -60,7 +77,17 @@ class Image:
         self.levels = levels.copy()
         self.values = levels.astype(np.float64)
 
-    @cached_property
+    @_kept
+    def histogram(self):
+        """How many pixels have each of the 256 levels."""
+        return np.bincount(self.levels.ravel(), minlength=256)
+
+    @_kept
+    def centred(self):
+        """The values less their mean, one after the other."""
+        return _centred(self.values)
+
+    @_kept
     def edges(self):
         """Sobel strength and orientation, (H, W) each, zeros beyond the border, for Qabf; pi/2 where Sx = 0."""
         # Against OpenCV's correlation, true convolution with the two kernels turns the sign of Sx, not that of Sy.
@@ -69,7 +96,7 @@ class Image:
         slope = np.divide(sy, sx, out=np.full_like(sx, np.inf), where=sx != 0)
         return cv2.magnitude(sx, sy), np.arctan(slope, out=slope)
 
-    @cached_property
+    @_kept
     def scales(self):
         """The image, its local mean and its local variance (0 if below 1e-10) at VIF's four scales."""
         image, scales = self.values, []
@@ -86,8 +113,7 @@ class Image:
 
 def en(f):
     """Entropy of F's 256-bin histogram, bits, 0 (constant image) to 8. Roberts et al., J. Appl. Remote Sens. 2008."""
-    count = np.bincount(f.levels.ravel(), minlength=256)
-    count = count[count > 0]
+    count = f.histogram[f.histogram > 0]
     return np.sum(count * np.log2(f.levels.size / count)) / f.levels.size
 
 
@@ -118,7 +144,7 @@ def mi(f, a, b):
 
     Nats, 0 (F or both sources constant, or independent) to 2 ln 256. Qu et al., Electron. Lett. 2002.
     """
-    return _mutual_information(f.levels, a.levels) + _mutual_information(f.levels, b.levels)
+    return _mutual_information(f, a) + _mutual_information(f, b)
 
 
 def scd(f, a, b):
@@ -126,12 +152,13 @@ def scd(f, a, b):
 
     A correlation with a constant is 0, as where F = A or F = B. Aslantas and Bendes, AEU 2015.
     """
-    return _correlation(a.values, f.values - b.values) + _correlation(b.values, f.values - a.values)
+    return (_correlation(a.centred, _centred(f.values - b.values))
+            + _correlation(b.centred, _centred(f.values - a.values)))
 
 
 def cc(f, a, b):
     """Mean correlation (corr(A, F) + corr(B, F)) / 2, -1 to 1; a correlation with a constant image is 0."""
-    return (_correlation(a.values, f.values) + _correlation(b.values, f.values)) / 2
+    return (_correlation(a.centred, f.centred) + _correlation(b.centred, f.centred)) / 2
 
 
 def mse(f, a, b):
@@ -196,17 +223,24 @@ def grey(image):
 
 
 def _mutual_information(x, y):
-    joint = np.bincount((x.astype(np.uint16) * 256 + y).ravel(), minlength=256 * 256)
-    seen = np.flatnonzero(joint > 0)  # most pairs of levels never occur
-    count_x, count_y = (np.bincount(levels.ravel(), minlength=256) for levels in (x, y))
-    joint, independent = joint[seen], count_x[seen // 256] * count_y[seen % 256]
-    return np.sum(joint * np.log(x.size * joint / independent)) / x.size
+    joint = np.bincount((x.levels.astype(np.uint16) * 256 + y.levels).ravel(), minlength=256 * 256)
+    seen = np.flatnonzero(joint)  # most pairs of levels never occur
+    joint, independent = joint[seen], x.histogram[seen // 256] * y.histogram[seen % 256]
+    return np.sum(joint * np.log(x.levels.size * joint / independent)) / x.levels.size
+
+
+def _centred(values):
+    return (values - values.mean()).ravel()
 
 
 def _correlation(x, y):
-    x, y = x - x.mean(), y - y.mean()
-    scale = np.sqrt(np.sum(x * x) * np.sum(y * y))
-    return np.sum(x * y) / scale if scale > 0 else 0.0
+    """Of two vectors whose means are 0."""
+    scale = np.sqrt(_dot(x, x) * _dot(y, y))
+    return _dot(x, y) / scale if scale > 0 else 0.0
+
+
+def _dot(x, y):
+    return np.einsum("i,i", x, y)  # in one thread, and without a product in memory
 
 
 def _ssim(x, y, data_range):
@@ -272,8 +306,9 @@ def kept_edges(g_source, angle_source, g_fused, angle_fused):
     return q_strength * q_angle * g_source
 
 
-def _sum_over(function, *arrays, overlap=0, rows=64):
+def _sum_over(function, *arrays, overlap=0):
     """Sum of function(*arrays) in bands of rows, whose temporaries stay in cache; windows `overlap` + 1 rows high."""
+    rows = max(BAND_PIXELS // arrays[0].shape[1], 16)
     starts = range(0, len(arrays[0]) - overlap, rows)
     return sum(np.sum(function(*(array[i:i + rows + overlap] for array in arrays))) for i in starts)
 
