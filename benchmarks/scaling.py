@@ -66,12 +66,11 @@ def main() -> int:
 
 def measure(args: argparse.Namespace, size: int, batch: int, *, train: bool) -> dict[str, float]:
     """Median seconds of a pass after the first, and the process's peak memory in MB."""
-    options = {"height": size, "width": size, "batch": batch, "train": train, "threads": args.threads}
-    options |= {"allocator": "as-started", "checkpoint_activations": False, "compile_literal": False, "weights": None}
-    case = argparse.Namespace(**options)
+    options = [f"--height={size}", f"--width={size}", f"--batch={batch}", f"--threads={args.threads}"]
+    case = speed.arguments([*options, *["--train"] * train])
     with tempfile.TemporaryDirectory() as folder:
         answer = speed.child(case, ["ours"], True, args.repeats, folder)
-    return {"seconds": statistics.median(answer["times"]["ours"][1:]), "peak": answer["peak"]}
+    return {"seconds": statistics.median(answer["times"]["ours"][1:]), "peak": answer["peaks"]["ours"]}
 
 
 def measure_ranks(args: argparse.Namespace, processes: int) -> dict[str, float]:

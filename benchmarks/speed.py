@@ -29,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def main() -> int:
     return int(args.precision == "fp32" and difference > (GRADIENT_TOLERANCE if args.train else TOLERANCE))
 
 
-def arguments() -> argparse.Namespace:
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--train", action="store_true", help="a training step instead of inference")
     parser.add_argument("--checkpoint-activations", action="store_true", help="in our training step")
@@ -113,7 +113,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--worker", nargs="+", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--keep-freed-memory", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     height, width, batch = (128, 128, 4) if args.train else (480, 640, 1)
     if args.train and args.compile_literal:
         parser.error("--compile-literal is for inference")
@@ -207,7 +207,7 @@ def infer(model: torch.nn.Module, pair: list[Tensor], precision: str) -> Tensor:
         return forward(model, pair, precision)
 
 
-def step(model: torch.nn.Module, pair: list[Tensor], precision: str) -> Tensor:
+def step(model: torch.nn.Module, pair: list[Tensor], precision: str = "fp32") -> Tensor:
     """A training step but for the optimiser, which is the same on both sides: all gradients, one after the other."""
     model.train().zero_grad()
     fusion_loss(*pair, forward(model, pair, precision), torch.zeros_like(pair[0])).total.backward()

@@ -2,13 +2,10 @@
 
 import re
 
-import pytest
-
 from benchmarks import folder
 from data.scenes import write_folder
 
 
-@pytest.mark.slow
 def test_every_part_is_measured(tmp_path, capsys):
     write_folder(tmp_path / "pairs", 2, height=128, width=128)
     small = ["--count", "4", "--height", "64", "--width", "64", "--repeats", "1"]

@@ -1,0 +1,20 @@
+"""How cost grows, measured of the smallest images."""
+
+import argparse
+
+import pytest
+
+from benchmarks import scaling
+
+ARGS = argparse.Namespace(threads=1, repeats=1)
+
+
+@pytest.mark.parametrize(("batch", "train"), [(1, False), (2, True)])
+def test_a_size_is_measured_in_a_process_of_its_own(batch, train):
+    cost = scaling.measure(ARGS, 16, batch, train=train)
+    assert cost["seconds"] > 0 and 100 < cost["peak"] < 4000
+
+
+def test_a_step_is_measured_in_processes_that_average_their_gradients():
+    cost = scaling.measure_ranks(ARGS, 1)
+    assert cost["seconds"] > 0 and 100 < cost["peak"] < 8000
