@@ -22,7 +22,7 @@ from tqdm import tqdm
 from downstream import tables
 from downstream.boxes import KINDS, open_boxes
 from downstream.contrast import CASES, add_inputs
-from downstream.detector import BUDGET, MODELS, build, predict, train
+from downstream.detector import BUDGET, MODELS, build, check_size, predict, train
 from downstream.material import TIMES, open_contenders, open_material, time_of
 from downstream.precision import average_precision
 from downstream.runs import Run, Store, add_protocol, command, cross_validate
@@ -42,8 +42,9 @@ def judge(args: argparse.Namespace) -> None:
     """Train and test on every method's images, then write the tables. Raises what `command` reports."""
     device = pick_device(args.device)
     budget = Budget(args.model, args.epochs, args.batch, args.rate, args.pretrained)
-    build(budget)  # what is missing is told before anything is read
+    network = build(budget)  # what is missing is told before anything is read
     material = open_material(args.data, args.limit)
+    check_size(network, material.shape, args.data)
     objects = open_boxes(material, args.boxes)
     contenders = open_contenders(args.fused)
     settings = asdict(budget) | {"judge": "rt-detr", "folds": args.folds, "device": device.type}

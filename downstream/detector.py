@@ -5,6 +5,7 @@ own, and is maintained in a library that another judge uses already. Its matchin
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -16,6 +17,7 @@ from torch.nn import functional
 from downstream.boxes import KINDS
 from downstream.training import Budget, Standardised, fit, missing, pretrained, to_tensor
 from utils.checkpoints import seed_everything
+from utils.options import UsageError
 
 BACKBONES = {  # options of transformers' RTDetrResNetConfig; `r50` is the paper's
     "small": {
@@ -56,9 +58,22 @@ class Detector(nn.Module):
         self.network, self.standard = network, standard
 
     def forward(self, pictures: Tensor, objects: list[dict[str, Tensor]] | None = None) -> object:
-        size = [-(-side // STRIDE) * STRIDE for side in pictures.shape[-2:]]
-        images = functional.interpolate(self.standard(pictures), size=size, mode="bilinear")
+        images = functional.interpolate(self.standard(pictures), size=shown(pictures.shape[-2:]), mode="bilinear")
         return self.network(pixel_values=images, labels=objects)
+
+
+def shown(shape: Sequence[int]) -> list[int]:
+    """Height and width at which the network sees images of this height and width."""
+    return [-(-side // STRIDE) * STRIDE for side in shape]
+
+
+def check_size(network: nn.Module, shape: Sequence[int], data: Path) -> None:
+    """Raise UsageError for images (H, W) that have fewer places to look at than an RT-DETR looks for objects."""
+    height, width = shown(shape)
+    places = sum((height // stride) * (width // stride) for stride in network.config.feat_strides)
+    if places < network.config.num_queries:
+        wanted = f"this RT-DETR looks for {network.config.num_queries} objects and sees {places} places"
+        raise UsageError(f"{data}: images of {shape[1]}x{shape[0]}; {wanted}, so it needs larger ones")
 
 
 def build(budget: Budget) -> nn.Module:

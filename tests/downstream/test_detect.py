@@ -118,6 +118,14 @@ def test_a_batch_without_objects_can_be_learnt_from(transformers):  # noqa: ARG0
     assert len(detector.predict(model, pictures, 2)) == 2
 
 
+def test_the_network_for_gpus_is_trained_by_the_same_code(transformers):  # noqa: ARG001
+    pictures, objects = np.zeros((2, 128, 128, 3), np.uint8), [TWO, TWO]
+    budget = Budget("r50", epochs=1, batch=2, rate=1e-4)
+    model = detector.train(pictures, objects, budget, seed=0, device=torch.device("cpu"), tick=lambda: None)
+    assert sum(parameter.numel() for parameter in model.parameters()) > 40e6
+    assert [found.boxes.shape for found in detector.predict(model, pictures, 2)] == [(100, 4)] * 2
+
+
 def test_one_command_judges_all_methods(labelled, fused, tmp_path, transformers, capsys):  # noqa: ARG001
     out = tmp_path / "out"
     command = ["--data", str(labelled), "--fused", f"{fused}=copied", "--out", str(out), "--epochs", "1"]
@@ -127,6 +135,8 @@ def test_one_command_judges_all_methods(labelled, fused, tmp_path, transformers,
     assert list(whole) == ["infrared", "visible", "average", "max", "copied"] and len(rows) == 5 * (3 + 2)
     assert whole["copied"]["AP50"] == whole["infrared"]["AP50"] != ""
     assert "Average precision in percent" in capsys.readouterr().out
+    assert detect.main([*command, "--model", "r50"]) == 2
+    assert "images of 64x48; this RT-DETR looks for 300 objects and sees 84 places" in capsys.readouterr().err
     (labelled / "boxes" / "00001D.txt").unlink()
     assert detect.main(command) == 2
     assert "00001D.txt: not readable" in capsys.readouterr().err

@@ -72,6 +72,14 @@ def test_a_segmenter_learns_what_a_bright_object_is(transformers):  # noqa: ARG0
     assert (segformer.predict(model, pictures, 3) == labels).mean() > 0.85 > (labels == 0).mean()
 
 
+def test_the_network_for_gpus_is_trained_by_the_same_code(transformers):  # noqa: ARG001
+    pictures, labels = np.zeros((2, 64, 64, 3), np.uint8), np.zeros((2, 64, 64), np.uint8)
+    budget = Budget("b0", epochs=1, batch=2, rate=1e-4)
+    model = segformer.train(pictures, labels, budget, seed=0, device=torch.device("cpu"), tick=lambda: None)
+    assert sum(parameter.numel() for parameter in model.parameters()) > 3e6
+    assert segformer.predict(model, pictures, 2).shape == labels.shape
+
+
 def test_the_same_seed_sees_the_same_places_of_every_method(transformers):  # noqa: ARG001
     labels = np.arange(2 * 32 * 48).reshape(2, 32, 48).astype(np.uint8)
     pictures = np.repeat(labels[..., None], 3, axis=-1)
