@@ -25,7 +25,7 @@ from downstream.contrast import CASES, add_inputs
 from downstream.detector import BUDGET, MODELS, build, check_size, predict, train
 from downstream.material import TIMES, open_contenders, open_material, time_of
 from downstream.precision import average_precision
-from downstream.runs import Run, Store, add_protocol, command, cross_validate
+from downstream.runs import Run, Store, add_protocol, command, cross_validate, protocol
 from downstream.training import Budget, add_budget
 from net.fuser import pick_device
 
@@ -60,9 +60,7 @@ def judge(args: argparse.Namespace) -> None:
     for contender, _, runs in cross_validate(material, contenders, objects, args, store, budget.steps, trained):
         results.append(tables.Result(contender.name, averaged(runs), runs, contender.is_floor))
     tables.compare(results, "AP50")
-    height, width = material.shape
-    protocol = f"{args.folds} folds, {args.seeds} seeds; {width}x{height}, {args.epochs} epochs"
-    title = f"Average precision in percent ± deviation over {protocol}"
+    title = f"Average precision in percent ± deviation over {protocol(args, material.shape)}"
     tables.write(args.out, "detect", results, COLUMNS, title, printed=PRINTED)
     tqdm.write(f"tables: {args.out / 'detect.md'}", file=sys.stderr)
 

@@ -120,3 +120,9 @@ def add_protocol(parser: argparse.ArgumentParser) -> None:
     add("--folds", type=whole(2, 100), default=3, metavar="K", help="parts of whole scenes (%(default)s)")
     add("--seeds", type=positive, default=1, metavar="N", help="trainings of each part (%(default)s)")
     add("--device", default="auto", help="auto, cpu or cuda (auto)")
+
+
+def protocol(args: argparse.Namespace, shape: tuple[int, int]) -> str:
+    """What was done, for a title: folds, seeds, the size of images (H, W), and epochs."""
+    seeds = "one seed" if args.seeds == 1 else f"{args.seeds} seeds"
+    return f"{args.folds} folds, {seeds}; {shape[1]}x{shape[0]}, {args.epochs} epochs"

@@ -27,7 +27,7 @@ from downstream import tables
 from downstream.contrast import CASES, add_inputs, contrasts
 from downstream.contrast import COLUMNS as CONTRASTS
 from downstream.material import open_contenders, open_labels, open_material, time_of
-from downstream.runs import Run, Store, add_protocol, command, cross_validate
+from downstream.runs import Run, Store, add_protocol, command, cross_validate, protocol
 from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
 from downstream.training import Budget, add_budget
 from net.fuser import pick_device
@@ -69,9 +69,7 @@ def judge(args: argparse.Namespace) -> None:
         runs = {run: figures(outcome) for run, outcome in outcomes.items()}
         results.append(tables.Result(contender.name, values, runs, contender.is_floor))
     tables.compare(results, "mIoU")
-    height, width = material.shape
-    protocol = f"{args.folds} folds, {args.seeds} seeds; {width}x{height}, {args.epochs} epochs"
-    title = f"IoU in percent ± deviation over {protocol}"
+    title = f"IoU in percent ± deviation over {protocol(args, material.shape)}"
     extra = CONTRASTS if args.contrast else ()
     tables.write(args.out, "segment", results, COLUMNS, title, printed=PRINTED, extra=extra)
     tqdm.write(f"tables: {args.out / 'segment.md'}", file=sys.stderr)
