@@ -17,7 +17,7 @@ MIN_SIDE = 41  # the least side that leaves VIF's fourth scale one whole window
 VIF_SIZES = (17, 9, 5, 3)
 VIF_EPS = 1e-10
 VIF_NOISE = 2.0
-BAND_PIXELS = 2**15  # some arrays of them stay in cache
+BAND_PIXELS = 3 * 2**14  # some arrays of them stay in cache
 
 
 def evaluate(fused, ir, vis, protocol="cmmdl"):
@@ -224,7 +224,7 @@ def grey(image):
 
 def _mutual_information(x, y):
     joint = np.bincount((x.levels.astype(np.uint16) * 256 + y.levels).ravel(), minlength=256 * 256)
-    seen = np.flatnonzero(joint)  # most pairs of levels never occur
+    seen = np.flatnonzero(joint > 0)  # most pairs of levels never occur
     joint, independent = joint[seen], x.histogram[seen // 256] * y.histogram[seen % 256]
     return np.sum(joint * np.log(x.levels.size * joint / independent)) / x.levels.size
 
