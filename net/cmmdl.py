@@ -14,6 +14,7 @@ from net.ablation import PARTS, Merge, Unchanged
 from net.bands import in_bands
 from net.checks import check_pair
 from net.fdlb import FDLB
+from net.fourier import at_least_float32
 from net.hdfab import HDFAB
 from net.restormer import Transformer, TransformerBlock
 from net.sdlb import SDLB
@@ -60,7 +61,9 @@ class Decoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(self.head(self.blocks(x)))
+        x = self.blocks(x)
+        with torch.autocast(x.device.type, enabled=False):  # bf16 has 128 steps from 0.5 to 1: edges would be of noise
+            return torch.sigmoid(self.head(at_least_float32(x)))
 
 
 class CMMDL(nn.Module):
