@@ -31,7 +31,8 @@ from tqdm import tqdm
 import net
 from data import sources
 from net.fuser import pick_device
-from net.method import Method, lay_out
+from net.layout import lay_out
+from net.method import Method
 from net.objective import Batch, Objective
 from net.recipe import Recipe, batch_norms
 from utils import distributed, failures, provenance, runs

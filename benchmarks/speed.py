@@ -41,6 +41,7 @@ from benchmarks.literal import LiteralCMMDL
 from benchmarks.methods import gmac
 from net.cmmdl_losses import fusion_loss
 from net.fuser import PRECISIONS, exact_convolutions
+from net.layout import lay_out
 from utils.failures import command
 from utils.memory import keep_freed_memory
 
@@ -147,6 +148,8 @@ def work(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     device = torch.device(args.device)
     models = {side: build(side, args.weights).to(device) for side in args.worker}
+    if args.train and "ours" in models:
+        lay_out(models["ours"])  # as CMMDL_train.py does
     if args.checkpoint_activations and "ours" in models:
         models["ours"].checkpoint_activations()
     if args.compile_literal and "literal" in models:

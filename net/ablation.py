@@ -20,6 +20,9 @@ class Merge(nn.Module):
         super().__init__()
         self.project = nn.Conv2d(4 * dim, dim, 1, bias=False)
 
+    def forward(self, *features: Tensor) -> Tensor:
+        return self.join(self.cross(*features))
+
     def cross(self, *features: Tensor) -> Tensor:
         return torch.cat(features, dim=1)
 

@@ -16,6 +16,7 @@ from net.checks import check_pair
 from net.fdlb import FDLB
 from net.fourier import at_least_float32
 from net.hdfab import HDFAB
+from net.layout import channels_last, for_dense
 from net.restormer import Transformer, TransformerBlock
 from net.sdlb import SDLB
 from net.sfca import SFCA
@@ -24,10 +25,6 @@ from net.sfca import SFCA
 def transformer(dim: int, heads: int, depth: int, *, frequency: bool = True) -> Transformer:
     blocks = (TransformerBlock(dim, SFCA(dim, heads, frequency=frequency), "sfca") for _ in range(depth))
     return Transformer(*blocks)
-
-
-def channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
 
 
 class Encoder(nn.Module):
@@ -63,7 +60,7 @@ class Decoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.blocks(x)
         with torch.autocast(x.device.type, enabled=False):  # bf16 has 128 steps from 0.5 to 1: edges would be of noise
-            return torch.sigmoid(self.head(at_least_float32(x)))
+            return torch.sigmoid(self.head(for_dense(at_least_float32(x))))
 
 
 class CMMDL(nn.Module):
@@ -128,6 +125,8 @@ class CMMDL(nn.Module):
         del e_vis  # here and below: the memory of features that nothing reads any more
         s_ir = self.sdlb_ir(e_ir)  # (B, C, H, W)
         del e_ir
+        if not in_bands(self, vis):
+            return self.hdfab(f_vis, f_ir, s_vis, s_ir)  # whole, as a compiler takes it
         crossed = self.hdfab.cross(f_vis, f_ir, s_vis, s_ir)  # (B, 2C, H, W)
         del f_vis, f_ir, s_vis, s_ir
         return self.hdfab.join(crossed)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from net.cmmdl import CMMDL
 from net.cmmdl_losses import fusion_loss, stretched_maximum, structure_loss
+from net.hdfab import HDFAB
 from net.method import Method, Release
 from net.objective import Batch, Phase, Terms
 from net.recipe import Crops, Recipe, Stage
@@ -66,5 +67,5 @@ METHOD = Method(
     recipes={"paper": PAPER, "best": BEST},
     by_bands=True,
     channels_last=True,
-    repeated=(TransformerBlock, Coupling),
+    compiled=(TransformerBlock, Coupling, HDFAB),
 )

@@ -5,12 +5,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.bands import from_planes, image, in_bands, pixels, row_bands
-from net.fourier import at_least_float32, irfft2, make_real_bins_positive, phase, rfft2
+from net.fourier import irfft2, make_real_bins_positive, rfft2
+from net.layout import for_dense, pointwise
 from net.parallel import in_parallel
+from net.polar import from_polar, to_polar
 from net.recompute import recomputed
 
 PLANES = 8  # that are transformed at once
 EPS = 1e-8  # keeps the derivative of an amplitude finite where the spectrum is zero
+OFFSET = complex(2 * EPS, EPS)  # of a mixed spectrum, as the release adds it: twice to the real part
 
 
 class FDLB(nn.Module):
@@ -51,14 +54,14 @@ class FDLB(nn.Module):
     @torch.compiler.disable  # Inductor has no code for complex numbers, and fails at the gradients of these layouts
     def _whole(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
         size = vis.shape[-2:]
-        spectrum_vis = rfft2(self.pre_vis(vis) + EPS)  # (B, C, H, W // 2 + 1), complex
-        spectrum_ir = rfft2(self.pre_ir(ir) + EPS)
-        phase_vis, phase_ir = phase(spectrum_vis, size), phase(spectrum_ir, size)
-        fused = self.phase_fused(torch.cat([phase_vis, phase_ir], dim=1))
-        amplitude_vis, amplitude_ir = self.amp_vis(spectrum_vis.abs()), self.amp_ir(spectrum_ir.abs())
-        restored_vis = from_polar(amplitude_vis, fused, size) + from_polar(amplitude_vis, self.pha_vis(phase_vis), size)
-        restored_ir = from_polar(amplitude_ir, fused, size) + from_polar(amplitude_ir, self.pha_ir(phase_ir), size)
-        return self.post_vis(restored_vis.to(vis.dtype)), self.post_ir(restored_ir.to(ir.dtype))
+        amplitude_vis, phase_vis = to_polar(pointwise(self.pre_vis, vis, planes=True) + EPS)  # (B, C, H, W // 2 + 1)
+        amplitude_ir, phase_ir = to_polar(pointwise(self.pre_ir, ir, planes=True) + EPS)
+        fused = through(self.phase_fused, torch.cat([phase_vis, phase_ir], dim=1))
+        amplitude_vis, amplitude_ir = through(self.amp_vis, amplitude_vis), through(self.amp_ir, amplitude_ir)
+        own_vis, own_ir = through(self.pha_vis, phase_vis), through(self.pha_ir, phase_ir)
+        restored_vis = from_polar(amplitude_vis, fused, size, OFFSET) + from_polar(amplitude_vis, own_vis, size, OFFSET)
+        restored_ir = from_polar(amplitude_ir, fused, size, OFFSET) + from_polar(amplitude_ir, own_ir, size, OFFSET)
+        return self.post_vis(for_dense(restored_vis.to(vis.dtype))), self.post_ir(for_dense(restored_ir.to(ir.dtype)))
 
     def _by_bands(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
         """What `forward` computes, of one pair (1, C, H, W).
@@ -83,6 +86,12 @@ class FDLB(nn.Module):
 def mixer(channels: int, dim: int) -> nn.Sequential:
     """1x1, LeakyReLU(0.1), 1x1: (B, channels, H, W) -> (B, dim, H, W)."""
     return nn.Sequential(nn.Conv2d(channels, dim, 1), nn.LeakyReLU(0.1), nn.Conv2d(dim, dim, 1))
+
+
+def through(mixer: nn.Sequential, x: Tensor) -> Tensor:
+    """A mixer on planes: (B, channels, H, W) -> (B, dim, H, W)."""
+    first, activation, second = mixer
+    return pointwise(second, activation(pointwise(first, x, planes=True)), planes=True)
 
 
 def spectrum(convolution: nn.Conv2d, x: Tensor) -> Tensor:
@@ -145,12 +154,5 @@ def put_both(
 
 def put_polar(out: Tensor, amplitude: Tensor, angle: Tensor) -> None:
     """Writes the spectrum that `from_polar` inverts, from (C, P) each, into (C, n, W // 2 + 1)."""
-    real, imaginary = (amplitude * angle.cos()).add_(2 * EPS), (amplitude * angle.sin()).add_(EPS)
+    real, imaginary = (amplitude * angle.cos()).add_(OFFSET.real), (amplitude * angle.sin()).add_(OFFSET.imag)
     out.copy_(torch.complex(real, imaginary).view(out.shape))
-
-
-def from_polar(amplitude: Tensor, angle: Tensor, size: tuple[int, int]) -> Tensor:
-    """|irfft2| of a spectrum in polar form; EPS is added as the release does, twice to the real part."""
-    amplitude, angle = at_least_float32(amplitude), at_least_float32(angle)
-    spectrum = torch.complex(amplitude * torch.cos(angle) + 2 * EPS, amplitude * torch.sin(angle) + EPS)
-    return irfft2(spectrum, size).abs()

@@ -13,9 +13,14 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
+def planes(x: Tensor) -> Tensor:
+    """As transforms read it: in float32 or float64, each channel's pixels side by side; one copy at most."""
+    return x.to(torch.promote_types(x.dtype, torch.float32), memory_format=torch.contiguous_format)
+
+
 def rfft2(x: Tensor) -> Tensor:
     """(B, C, H, W) real -> (B, C, H, W // 2 + 1) complex, normalisation "backward"."""
-    return torch.fft.rfft2(at_least_float32(x).contiguous())
+    return torch.fft.rfft2(planes(x))
 
 
 def irfft2(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
@@ -34,14 +39,14 @@ class CircularConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        result, a_, b_ = convolved(a, b)
+        result, a_, b_ = convolved(planes(a), planes(b))
         ctx.save_for_backward(a_, b_)
         ctx.forms = [(x.dtype, torch.channels_last if x.stride(1) == 1 else torch.contiguous_format) for x in (a, b)]
         return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        for_a, for_b = correlated(gradient, *ctx.saved_tensors)
+        for_a, for_b = correlated(planes(gradient), *ctx.saved_tensors)
         (dtype_a, format_a), (dtype_b, format_b) = ctx.forms
         return for_a.to(dtype_a, memory_format=format_a), for_b.to(dtype_b, memory_format=format_b)
 
@@ -49,8 +54,8 @@ class CircularConvolution(torch.autograd.Function):
 # The compiler has no code for complex numbers. It takes these two as they are, and sees real tensors only.
 @torch.library.custom_op("cmmdl::convolved", mutates_args=())
 def convolved(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`irfft2(rfft2(a) * rfft2(b))` of (B, C, H, W), and both spectra as real numbers, (B, C, H, W // 2 + 1, 2)."""
-    a_, b_ = rfft2(a), rfft2(b)
+    """`irfft2(rfft2(a) * rfft2(b))` of `planes`, and both spectra as real numbers, (B, C, H, W // 2 + 1, 2)."""
+    a_, b_ = torch.fft.rfft2(a), torch.fft.rfft2(b)
     result = irfft2(a_ * b_, a.shape[-2:])
     return result.contiguous(), torch.view_as_real(a_).contiguous(), torch.view_as_real(b_).contiguous()
 
@@ -58,15 +63,14 @@ def convolved(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 @convolved.register_fake
 def _(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001 - a form of `convolved`
     *batch, width = a.shape
-    dtype = at_least_float32(a).dtype
-    spectra = (a.new_empty(*batch, width // 2 + 1, 2, dtype=dtype) for _ in range(2))
-    return a.new_empty(a.shape, dtype=dtype), *spectra
+    spectra = (a.new_empty(*batch, width // 2 + 1, 2) for _ in range(2))
+    return a.new_empty(a.shape), *spectra
 
 
 @torch.library.custom_op("cmmdl::correlated", mutates_args=())
 def correlated(gradient: Tensor, a_: Tensor, b_: Tensor) -> tuple[Tensor, Tensor]:
     """The gradients of `convolved` for a and for b, from that of its first result and its spectra."""
-    gradient_, a_, b_ = rfft2(gradient), torch.view_as_complex(a_), torch.view_as_complex(b_)
+    gradient_, a_, b_ = torch.fft.rfft2(gradient), torch.view_as_complex(a_), torch.view_as_complex(b_)
     for_a, for_b = (irfft2(gradient_ * other.conj(), gradient.shape[-2:]).contiguous() for other in (b_, a_))
     return for_a, for_b
 
@@ -86,21 +90,12 @@ def convolve_in_place(a: Tensor, b: Tensor, planes: int = 4) -> None:
     in_parallel(work, list(zip(a.split(planes), b.split(planes), strict=True)))
 
 
-def phase(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
-    """Angles of `rfft2(x)`, in [-pi, pi], where x had (H, W) = `size`.
+def make_real_bins_positive(spectrum: Tensor, size: tuple[int, int]) -> None:
+    """Changes signs of round-off, in place, so that the angles of `rfft2(x)` with (H, W) = `size` are one everywhere.
 
     At the bins that are real for every real image (DC, and Nyquist where the size is even) only round-off decides
-    whether a negative value has the angle +pi or -pi, so libraries and devices differ there. Here it is always +pi.
+    whether a negative value has the angle +pi or -pi, so libraries and devices differ there. Then it is always +pi.
     """
-    angle = torch.angle(spectrum)
-    real = torch.zeros(angle.shape[-2:], dtype=torch.bool, device=angle.device)
-    for row, column in real_bins(size):
-        real[row, column] = True
-    return torch.where(real, angle.abs(), angle)
-
-
-def make_real_bins_positive(spectrum: Tensor, size: tuple[int, int]) -> None:
-    """Makes `torch.angle(spectrum)` what `phase` gives: changes the sign of round-off, in place."""
     imaginary = torch.view_as_real(spectrum)[..., 1]
     for row, column in real_bins(size):
         imaginary[..., row, column].abs_()

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.bands import BAND_BYTES, image, in_bands, one_by_one, pixels, row_bands
+from net.layout import for_dense, pointwise
 from net.parallel import in_parallel
 
 DENSE_BYTES = 6 * BAND_BYTES  # of a band of the dense stages, which wait for arithmetic, not for memory
@@ -15,6 +16,10 @@ class CBR(nn.Sequential):
 
     def __init__(self, channels: int, dim: int) -> None:
         super().__init__(nn.Conv2d(channels, dim, 1, bias=False), nn.BatchNorm2d(dim), nn.ReLU6(inplace=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        convolution, norm, activation = self
+        return activation(norm(pointwise(convolution, x)))
 
 
 class ChannelAttention(nn.Sequential):
@@ -90,7 +95,7 @@ class HDFAB(nn.Module):
         summary = torch.cat([m.mean(1, keepdim=True), m.max(1, keepdim=True).values], dim=1)  # (B, 2, H, W)
         m = m + torch.sigmoid(self.spatial(summary)) * m
         x1, x2 = m.chunk(2, dim=1)
-        features = self.cbr_3(m)
+        features = for_dense(self.cbr_3(m))
         for stage in self.dense[:-1]:
             features = torch.cat([features, stage(features)], dim=1)  # (B, kC, H, W)
         return self.channel_1(x1) + self.channel_2(x2) + self.dense[-1](features)

@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.checks import check_pair
-from net.cmmdl import channels_last, transformer
+from net.cmmdl import transformer
 from net.fdlb import FDLB
 from net.hdfab import HDFAB
+from net.layout import channels_last
 from net.sdlb import SDLB
 
 SCALE = 4  # pixels of the image on a side of one of the grid

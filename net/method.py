@@ -35,14 +35,6 @@ def stretched(output: Tensor) -> Tensor:
     return torch.where(high > low, (output - low) / (high - low), output.clamp(0, 1))
 
 
-def lay_out(network: nn.Module) -> None:
-    """Keep the weights of convolutions wider than 1x1 as their gradients come, channels side by side; those of 1x1
-    kernels come otherwise."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
-            layer.to(memory_format=torch.channels_last)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A network or rule that fuses pairs, and how it is read, shown and trained.
@@ -60,7 +52,7 @@ class Method:
         recipes: how it is trained, by name, the default first; none for rules.
         by_bands: it fuses on a CPU with few tensors of the image's size at a time, see `net.bands`.
         channels_last: convolutions wider than 1x1 work on activations whose channels lie side by side.
-        repeated: blocks that most of the network consists of, several of each, see `compile_network`.
+        compiled: blocks that make up most of the network, which `compile_network` takes one by one; none: the whole.
     """
 
     name: str
@@ -72,7 +64,7 @@ class Method:
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     by_bands: bool = False
     channels_last: bool = False
-    repeated: tuple[type[nn.Module], ...] = ()
+    compiled: tuple[type[nn.Module], ...] = ()
 
     @property
     def learns(self) -> bool:
@@ -87,5 +79,5 @@ class Method:
             network: of this method.
             dynamic: one graph for images of any size, or a graph for each size.
         """
-        for part in [module for module in network.modules() if isinstance(module, self.repeated)] or [network]:
+        for part in [module for module in network.modules() if isinstance(module, self.compiled)] or [network]:
             part.compile(dynamic=dynamic)

@@ -1,8 +1,7 @@
 """The transformer block's common parts: channel LayerNorm, gated feed-forward, and the block around an attention.
 
 After Restormer (Zamir et al., CVPR 2022), as CMMDL uses it. All tensors are (B, C, H, W) and best kept in
-`torch.channels_last`: each pixel's channels then lie side by side, which is what 1x1 convolutions, depth-wise
-convolutions and the normalisation over channels read.
+`torch.channels_last`, see `net.layout`.
 """
 
 import torch
@@ -10,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.bands import expand_and_filter, image, in_bands, matrix, one_by_one, pixels
+from net.layout import depthwise, pointwise
 from net.parallel import in_parallel, shares
 from net.recompute import recomputed, recomputed_on_cpu
 
@@ -21,8 +21,15 @@ class ChannelLayerNorm(nn.LayerNorm):
         return self.last(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def last(self, x: Tensor) -> Tensor:
-        """The same for tensors that have their channels last, (..., C)."""
-        return super().forward(x)
+        """The same for tensors that have their channels last, (..., C).
+
+        Half precision stays half precision, though its sums are in float32: autocast's copies in float32, which the
+        next layer rounds again, are two passes over memory.
+        """
+        if x.dtype == self.weight.dtype:
+            return super().forward(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return F.layer_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
 
 
 class GDFN(nn.Module):
@@ -41,8 +48,8 @@ class GDFN(nn.Module):
         self.project_out = nn.Conv2d(hidden, dim, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        a, b = self.dwconv(self.project_in(x)).chunk(2, dim=1)
-        return self.project_out(F.gelu(a) * b)
+        a, b = depthwise(self.dwconv, pointwise(self.project_in, x)).chunk(2, dim=1)
+        return pointwise(self.project_out, F.gelu(a) * b)
 
     def residual(self, x: Tensor, norm: ChannelLayerNorm, out: Tensor) -> None:
         """`out = x + self(norm(x))` of one image (H, W, C), by bands."""

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.bands import expand_and_filter, image, in_bands, matrix, one_by_one, pixels
+from net.layout import depthwise, pointwise, reflected
 from net.parallel import in_parallel, shares
 from net.recompute import recomputed, recomputed_on_cpu
 
@@ -22,7 +23,7 @@ class Bottleneck(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.expand = nn.Conv2d(dim, 2 * dim, 1, bias=False)
-        self.dwconv = nn.Conv2d(2 * dim, 2 * dim, 3, padding=1, padding_mode="reflect", groups=2 * dim, bias=False)
+        self.dwconv = nn.Conv2d(2 * dim, 2 * dim, 3, groups=2 * dim, bias=False)
         self.project = nn.Conv2d(2 * dim, dim, 1, bias=False)
         for convolution in (self.expand, self.dwconv, self.project):
             nn.init.xavier_normal_(convolution.weight, gain=0.1)
@@ -31,7 +32,8 @@ class Bottleneck(nn.Module):
         return recomputed_on_cpu(self._branch, z) + z
 
     def _branch(self, z: Tensor) -> Tensor:
-        return self.project(F.relu6(self.dwconv(F.relu6(self.expand(z)))))
+        hidden = F.relu6(pointwise(self.expand, reflected(z)))  # z has half the channels to reflect
+        return pointwise(self.project, F.relu6(depthwise(self.dwconv, hidden)))
 
 
 class Coupling(nn.Module):

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from net.bands import expand_and_filter, from_planes, matrix, row_bands, to_planes
 from net.fourier import at_least_float32, circular_convolution, convolve_in_place
+from net.layout import depthwise, mix_channels, pointwise
 from net.parallel import in_parallel, shares
 from net.recompute import recomputed_on_cpu
 from net.restormer import ChannelLayerNorm
@@ -44,8 +45,8 @@ class SFCA(nn.Module):
             self.project_f = nn.Conv2d(dim, dim, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        streams = recomputed_on_cpu(lambda x: self.qkvu_dw(self.qkvu(x)), x).split(self.dim, dim=1)
-        q, k, v = streams[:3]
+        streams = recomputed_on_cpu(lambda x: depthwise(self.qkvu_dw, pointwise(self.qkvu, x)), x)
+        q, k, v, *u = streams.split(self.dim, dim=1)
         # `W_s (A v)` is one matrix product: the small matrix `W_s A` replaces a pass over the image.
         mix = self.project_s.weight.flatten(1) @ self._channel_attention(q, k)  # (B, C, C)
         s = mix_channels(mix, v)
@@ -53,9 +54,10 @@ class SFCA(nn.Module):
             return s
         # Likewise `W_f s = (W_f W_s A) v`.
         expand = self.kv_f.weight.flatten(1) @ mix  # (B, 2C, C)
-        k_f, v_f = recomputed_on_cpu(lambda v, e: self.kv_f_dw(mix_channels(e, v)), v, expand).chunk(2, dim=1)
-        c = self.norm_f(circular_convolution(streams[3], k_f).to(x.dtype))
-        return self.project_f(c * v_f) + s
+        streams = recomputed_on_cpu(lambda v, e: depthwise(self.kv_f_dw, mix_channels(e, v)), v, expand)
+        k_f, v_f = streams.split(self.dim, dim=1)
+        c = circular_convolution(*u, k_f).to(x.dtype, memory_format=torch.channels_last)
+        return pointwise(self.project_f, self.norm_f(c) * v_f) + s
 
     def add_to(self, x: Tensor, norm: ChannelLayerNorm, scratch: list[Tensor]) -> None:
         """`x += self(norm(x))` of one image (H, W, C), by bands; `scratch` is four tensors of its size."""
@@ -114,12 +116,14 @@ class SFCA(nn.Module):
         """Softmax attention of each head as the blocks of one block-diagonal matrix, (B, C, C).
 
         All heads' products are blocks on the diagonal of one C x C product, which is faster than one thin product per
-        head.
+        head, and each row of the image has a product of its own: one sum over all pixels would keep few of a GPU's
+        processors busy.
         """
-        q, k = q.flatten(2).transpose(1, 2), k.flatten(2).transpose(1, 2)  # (B, HW, C)
+        q, k = q.permute(0, 2, 3, 1), k.permute(0, 2, 3, 1)  # (B, H, W, C)
         with torch.autocast(q.device.type, enabled=False):
-            q, k = at_least_float32(q), at_least_float32(k)
-            return self._attention(q.transpose(1, 2) @ k, q.square().sum(1), k.square().sum(1))
+            products = at_least_float32(q.transpose(2, 3) @ k).sum(1)
+            squares_q, squares_k = (at_least_float32(x).square().sum((1, 2)) for x in (q, k))
+            return self._attention(products, squares_q, squares_k)
 
     def _attention(self, products: Tensor, squares_q: Tensor, squares_k: Tensor) -> Tensor:
         """Attention (B, C, C) from q^T k (B, C, C) and the sums over the pixels of q^2 and k^2, (B, C) each.
@@ -132,10 +136,3 @@ class SFCA(nn.Module):
         cosine = products / (norm_q[:, :, None] * norm_k[:, None, :])  # (B, C, C)
         temperature = self.temperature.flatten().repeat_interleave(self.dim // self.heads)[:, None]  # (C, 1)
         return (cosine * temperature).masked_fill(self.other_head, -torch.inf).softmax(dim=-1)
-
-
-def mix_channels(matrix: Tensor, x: Tensor) -> Tensor:
-    """A 1x1 convolution whose weights differ from image to image: (B, K, C), (B, C, H, W) -> (B, K, H, W)."""
-    pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C)
-    mixed = pixels @ matrix.to(x.dtype).transpose(1, 2)  # (B, HW, K)
-    return mixed.unflatten(1, x.shape[-2:]).permute(0, 3, 1, 2)

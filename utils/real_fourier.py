@@ -29,7 +29,7 @@ class Spectrum(NamedTuple):
 @contextmanager
 def real_arithmetic() -> Iterator[None]:
     """While it lasts, SFCA and FDLB compute their transforms by this file's functions of the same names."""
-    replaced = [(net.sfca, circular_convolution), *((net.fdlb, function) for function in (rfft2, phase, from_polar))]
+    replaced = [(net.sfca, circular_convolution), (net.fdlb, to_polar), (net.fdlb, from_polar)]
     before = [getattr(module, function.__name__) for module, function in replaced]
     try:
         for module, function in replaced:
@@ -69,18 +69,18 @@ def circular_convolution(a: Tensor, b: Tensor) -> Tensor:
     return irfft2(product, a.shape[-2:])
 
 
-def phase(spectrum: Spectrum, size: tuple[int, int]) -> Tensor:
-    """Equals `net.fourier.phase`: angles in [-pi, pi], not negative at the bins that are real for every real image."""
-    height, width = size
+def to_polar(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Equals `net.polar.to_polar`: (B, C, H, W) -> amplitude and angle, (B, C, H, W // 2 + 1) each."""
+    spectrum, (height, width) = rfft2(x), x.shape[-2:]
     angle = torch.atan2(spectrum.imaginary, spectrum.real)
     rows = own_mirror(height, height, angle)
     columns = own_mirror(width // 2 + 1, width, angle)
-    return torch.where(rows[:, None] & columns, angle.abs(), angle)
+    return spectrum.abs(), torch.where(rows[:, None] & columns, angle.abs(), angle)
 
 
-def from_polar(amplitude: Tensor, angle: Tensor, size: tuple[int, int]) -> Tensor:
-    """Equals `net.fdlb.from_polar`: amplitude and angle (B, C, H, W // 2 + 1) -> (B, C, H, W)."""
-    real, imaginary = amplitude * torch.cos(angle) + 2 * net.fdlb.EPS, amplitude * torch.sin(angle) + net.fdlb.EPS
+def from_polar(amplitude: Tensor, angle: Tensor, size: tuple[int, int], offset: complex) -> Tensor:
+    """Equals `net.polar.from_polar`: amplitude and angle (B, C, H, W // 2 + 1) -> (B, C, H, W)."""
+    real, imaginary = amplitude * torch.cos(angle) + offset.real, amplitude * torch.sin(angle) + offset.imag
     return irfft2(Spectrum(real, imaginary), size).abs()
 
 

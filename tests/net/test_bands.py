@@ -11,7 +11,7 @@ import net.parallel
 from benchmarks.literal import LiteralCMMDL
 from net.bands import expand_and_filter, from_planes, image, in_bands, pixels, row_bands, to_planes
 from net.fdlb import FDLB
-from net.fourier import circular_convolution, convolve_in_place, make_real_bins_positive, phase, rfft2
+from net.fourier import circular_convolution, convolve_in_place
 from net.hdfab import HDFAB
 from net.sdlb import SDLB
 
@@ -149,14 +149,6 @@ def test_convolution_in_place_is_the_circular_one(size):
     expected = circular_convolution(a[None], b[None])[0]
     convolve_in_place(a, b)
     torch.testing.assert_close(a, expected)
-
-
-@pytest.mark.parametrize("size", [(6, 8), (5, 8), (6, 7), (5, 7)])
-def test_a_spectrum_with_positive_real_bins_has_the_canonical_phase(size):
-    spectrum = rfft2(torch.randn(4, 3, *size))
-    expected = phase(spectrum, size)
-    make_real_bins_positive(spectrum, size)
-    torch.testing.assert_close(spectrum.angle(), expected)
 
 
 def test_bands_are_for_evaluation_without_gradients_on_a_cpu():

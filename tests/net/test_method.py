@@ -25,7 +25,7 @@ def test_a_network_from_elsewhere_is_of_no_method():
 
 
 @pytest.mark.parametrize("name", ["cmmdl", "cmmdl-lite"])
-def test_the_compiler_takes_the_blocks_that_come_again_or_the_whole(name, monkeypatch):
+def test_the_compiler_takes_the_blocks_one_by_one_or_the_whole(name, monkeypatch):
     taken = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **how: taken.append((module, how)))
     method, model = net.METHODS[name], net.build(name)
@@ -33,7 +33,7 @@ def test_the_compiler_takes_the_blocks_that_come_again_or_the_whole(name, monkey
     assert all(how == {"dynamic": True} for _, how in taken)
     if name == "cmmdl":
         assert [type(module).__name__ for module, _ in taken] == (
-            ["TransformerBlock"] * 4 + ["Coupling"] * 6 + ["TransformerBlock"] * 4
+            ["TransformerBlock"] * 4 + ["Coupling"] * 6 + ["HDFAB"] + ["TransformerBlock"] * 4
         )
     else:
         assert [module for module, _ in taken] == [model]
