@@ -60,8 +60,7 @@ def main() -> int:
     on_gpu = args.device == "cuda"
     device = torch.cuda.get_device_name() if on_gpu else f"CPU, {args.threads} threads, allocator {args.allocator}"
     print(f"{work_done}, {args.width}x{args.height}, batch {args.batch}, {device}, torch {torch.__version__}")
-    print(f"ours in {args.precision}" + ", compiled" * args.compile + ", depth-wise on planes" * args.planes
-          + ", literal side compiled" * args.compile_literal
+    print(f"ours in {args.precision}" + ", compiled" * args.compile + ", literal side compiled" * args.compile_literal
           + f", weights {args.weights or 'fresh, seed 0'}, load average before {load:.1f}")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         if on_gpu:
@@ -107,7 +106,6 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of ours; bf16 is for GPUs or training")
     parser.add_argument("--compile", action="store_true", help="our side after torch.compile; likewise")
-    parser.add_argument("--planes", action="store_true", help="our depth-wise convolutions on NCHW; likewise")
     parser.add_argument("--repeats", type=int, default=3, help="rounds; each side runs two forward passes in a round")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--allocator", choices=("as-started", "tuned", "default"), default="as-started")
@@ -120,8 +118,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     height, width, batch = (128, 128, 4) if args.train else (480, 640, 1)
     if args.train and args.compile_literal:
         parser.error("--compile-literal is for inference")
-    if args.device == "cpu" and not args.train and (args.compile or args.planes or args.precision != "fp32"):
-        parser.error("--compile, --planes and --precision bf16 are for --train or --device cuda")
+    if args.device == "cpu" and not args.train and (args.compile or args.precision != "fp32"):
+        parser.error("--compile and --precision bf16 are for --train or --device cuda")
     if args.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: torch sees no CUDA device here")
     args.height, args.width, args.batch = args.height or height, args.width or width, args.batch or batch
@@ -135,7 +133,6 @@ def child(args: argparse.Namespace, sides: list[str], tuned: bool, repeats: int,
     command += [f"--batch={args.batch}", f"--allocator={args.allocator}", *["--train"] * args.train]
     command += ["--checkpoint-activations"] * args.checkpoint_activations
     command += ["--compile-literal"] * args.compile_literal + ["--compile"] * args.compile
-    command += ["--planes"] * args.planes
     command += [f"--device={args.device}", f"--precision={args.precision}"]
     command += ["--keep-freed-memory"] * tuned + [f"--weights={args.weights}"] * bool(args.weights)
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
@@ -154,8 +151,6 @@ def work(args: argparse.Namespace) -> int:
         models["ours"].checkpoint_activations()
     if args.compile_literal and "literal" in models:
         models["literal"].compile()
-    if args.planes and "ours" in models:
-        depthwise_on_planes(models["ours"])
     if args.compile and "ours" in models:
         net.METHODS["cmmdl"].compile_network(models["ours"], dynamic=False)
     generator = torch.Generator().manual_seed(1)
@@ -174,13 +169,6 @@ def work(args: argparse.Namespace) -> int:
             torch.save(output, args.folder / f"{side}.pt")
     print(json.dumps({"times": times, "peaks": peaks}))
     return 0
-
-
-def depthwise_on_planes(model: torch.nn.Module) -> None:
-    """Have depth-wise convolutions read NCHW: on CUDA torch then takes kernels of its own, for NHWC always cuDNN's."""
-    for layer in model.modules():
-        if isinstance(layer, torch.nn.Conv2d) and layer.groups > 1:
-            layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
 
 
 def timed(run: Callable[[], Tensor], device: torch.device) -> tuple[Tensor, float, float]:

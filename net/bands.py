@@ -43,9 +43,16 @@ def one_by_one(function: Callable[..., Tensor], *batches: Tensor) -> Tensor:
     return torch.cat([function(*images) for images in zip(*(batch.split(1) for batch in batches), strict=True)])
 
 
-def matrix(convolution: nn.Conv2d) -> Tensor:
-    """Weights of a 1x1 convolution, transposed: `x @ matrix(convolution)` convolves (..., C_in) -> (..., C_out)."""
-    return convolution.weight.flatten(1).t()
+def projected(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x @ weight.t() + bias`, a 1x1 convolution: (n, W, C), (K, C), (K,) -> (n, W, K).
+
+    By oneDNN where torch has it: its products take half the time of MKL's on AMD's processors. From a single thread
+    `F.conv2d` would not ask it.
+    """
+    if x.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+        kernel = weight[:, :, None, None]
+        return pixels(torch.mkldnn_convolution(image(x), kernel, bias, (0, 0), (1, 1), (1, 1), 1))
+    return F.linear(x, weight, bias)
 
 
 def row_bands(part: slice, row: int, itemsize: int, budget: int = 0) -> list[slice]:
@@ -77,11 +84,11 @@ def expand_and_filter(
     Args:
         source: gives rows of the input, (n, W, C); it is asked for each row of the part, and the row before and behind
             it, once.
-        expand: (C, K).
+        expand: (K, C).
         depthwise: (K, 1, 3, 3).
         size: (H, W) of the whole image.
         part: rows that are wanted.
-        activation: changes its argument in place.
+        activation: may change its argument in place.
         reflect: the border repeats the row or column next to it; False: zeros.
 
     Yields:
@@ -101,8 +108,7 @@ def expand_and_filter(
         x = source(rows)
         if reflect:
             x = torch.cat([x[:, 1:2], x, x[:, -2:-1]], dim=1)  # (n, W + 2, C)
-        expanded = buffer[done - band.start + 1 :][: rows.stop - rows.start].flatten(0, 1)  # (n W, K)
-        activation(torch.mm(x.flatten(0, 1), expand, out=expanded))
+        buffer[done - band.start + 1 :][: rows.stop - rows.start] = activation(projected(x, expand))
         if band.start == 0:
             buffer[0] = buffer[2] if reflect else 0
         if last:

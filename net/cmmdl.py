@@ -38,12 +38,6 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.blocks(channels_last(self.embed(x)), overwrite=True)
 
-    def both(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
-        """Of both modalities: in one pass, or by bands, which work on one image after the other anyway."""
-        if in_bands(self, vis):
-            return self(vis), self(ir)
-        return self(torch.cat([vis, ir])).chunk(2)
-
 
 class Decoder(nn.Module):
     """Transformer blocks and two 3x3 convolutions: features (B, C, H, W) -> fused luminance (B, 1, H, W) in (0, 1)."""
@@ -119,7 +113,7 @@ class CMMDL(nn.Module):
 
     def aggregated(self, vis: Tensor, ir: Tensor) -> Tensor:
         """What the decoder reads, (B, C, H, W); a method, so that all else is freed before the decoder runs."""
-        e_vis, e_ir = self.encoder.both(vis, ir)  # (B, C, H, W) each
+        e_vis, e_ir = self.encoder(vis), self.encoder(ir)  # (B, C, H, W) each
         f_vis, f_ir = self.fdlb(e_vis, e_ir)  # (B, C, H, W) each
         s_vis = self.sdlb_vis(e_vis)  # (B, C, H, W)
         del e_vis  # here and below: the memory of features that nothing reads any more

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.bands import BAND_BYTES, image, in_bands, one_by_one, pixels, row_bands
+from net.bands import BAND_BYTES, image, in_bands, one_by_one, pixels, projected, row_bands
 from net.layout import for_dense, pointwise
 from net.parallel import in_parallel
 
@@ -110,7 +110,7 @@ class HDFAB(nn.Module):
         blocks = self.channel_1, self.channel_2
         gains = torch.cat([block.gains(mean) for block, mean in zip(blocks, means, strict=True)]).flatten(1)  # (2, C)
         stages = [folded(stage[0], stage[1], stage[2]) for stage in self.dense]
-        cbr_weight, cbr_bias = folded(self.cbr_3[0], self.cbr_3[1])
+        cbr_weight, cbr_bias = matrix(self.cbr_3)
         y = m.new_empty(height, width, dim)
         for rows in row_bands(slice(0, height), width * 4 * dim, m.element_size(), DENSE_BYTES):
             # Each dense stage needs a row more on either side than its result has: four at first, none at last.
@@ -119,8 +119,7 @@ class HDFAB(nn.Module):
             x = m[inside] * weight[inside]  # (n, W, 2C)
             features = m.new_zeros(count + 8, width, 4 * dim)
             outside = features[: inside.start - top], features[inside.stop - top :]  # beyond the border of the image
-            d = torch.addmm(cbr_bias, x.flatten(0, 1), cbr_weight.flatten(1).t()).clamp_(0, 6)
-            features[inside.start - top : inside.stop - top, :, :dim] = d.view(-1, width, dim)
+            features[inside.start - top : inside.stop - top, :, :dim] = projected(x, cbr_weight, cbr_bias).clamp_(0, 6)
             for k, (kernel, bias) in enumerate(stages, start=1):
                 known = image(features[k - 1 : count + 9 - k, :, : k * dim])
                 stage = pixels(F.conv2d(known, kernel, bias, padding=(0, 1)).relu_())  # (count + 8 - 2k, W, C)
@@ -140,19 +139,23 @@ class HDFAB(nn.Module):
         bands = row_bands(slice(0, height), width * dim, m.element_size())
 
         def cross(block: CBR, first: Tensor, second: Tensor, out: Tensor) -> None:
-            weight, bias = folded(block[0], block[1])
-            weight = weight.flatten(1).t()  # (2C, C); a product with each half replaces the concatenation
+            weight, bias = matrix(block)
+            of_first, of_second = weight.split(dim, dim=1)  # a product with each half replaces the concatenation
 
             def work(rows: slice) -> None:
-                half = torch.addmm(bias, first[rows].flatten(0, 1), weight[:dim])
-                half.addmm_(second[rows].flatten(0, 1), weight[dim:]).clamp_(0, 6)
-                out[rows] = half.view(-1, width, dim)
+                out[rows] = projected(first[rows], of_first, bias).add_(projected(second[rows], of_second)).clamp_(0, 6)
 
             in_parallel(work, bands)
 
         cross(self.cbr_1, f_vis, s_ir, m[..., :dim])
         cross(self.cbr_2, s_vis, f_ir, m[..., dim:])
         return image(m)
+
+
+def matrix(block: CBR) -> tuple[Tensor, Tensor]:
+    """Weight (C, C_in) and bias (C,) of a CBR's 1x1 convolution with its BatchNorm folded in."""
+    weight, bias = folded(block[0], block[1])
+    return weight.flatten(1), bias
 
 
 def folded(convolution: nn.Conv2d, *norms: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

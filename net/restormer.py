@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.bands import expand_and_filter, image, in_bands, matrix, one_by_one, pixels
+from net.bands import expand_and_filter, image, in_bands, one_by_one, pixels, projected
 from net.layout import depthwise, pointwise
 from net.parallel import in_parallel, shares
 from net.recompute import recomputed, recomputed_on_cpu
@@ -53,14 +53,13 @@ class GDFN(nn.Module):
 
     def residual(self, x: Tensor, norm: ChannelLayerNorm, out: Tensor) -> None:
         """`out = x + self(norm(x))` of one image (H, W, C), by bands."""
-        expand, project = matrix(self.project_in), matrix(self.project_out)
+        expand, project = self.project_in.weight.flatten(1), self.project_out.weight.flatten(1)
         source = lambda rows: norm.last(x[rows])  # noqa: E731
 
         def work(part: slice) -> None:
             for rows, hidden in expand_and_filter(source, expand, self.dwconv.weight, x.shape[:2], part):
                 a, b = hidden.chunk(2, dim=-1)
-                gated = F.gelu(a).mul_(b)
-                torch.addmm(x[rows].flatten(0, 1), gated.flatten(0, 1), project, out=out[rows].flatten(0, 1))
+                torch.add(x[rows], projected(F.gelu(a).mul_(b), project), out=out[rows])
 
         in_parallel(work, shares(len(x)))
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.bands import expand_and_filter, image, in_bands, matrix, one_by_one, pixels
+from net.bands import expand_and_filter, image, in_bands, one_by_one, pixels, projected
 from net.layout import depthwise, pointwise, reflected
 from net.parallel import in_parallel, shares
 from net.recompute import recomputed, recomputed_on_cpu
@@ -98,16 +98,15 @@ def bottlenecks(z: Tensor, part: slice, *blocks: Bottleneck) -> Iterator[tuple[s
 
     Yields rows and one (n, W, C) for each bottleneck.
     """
-    expand = torch.cat([matrix(block.expand) for block in blocks], dim=1)
+    expand = torch.cat([block.expand.weight.flatten(1) for block in blocks])
     depthwise = torch.cat([block.dwconv.weight for block in blocks])
     bands = expand_and_filter(
         lambda rows: z[rows], expand, depthwise, z.shape[:2], part, activation=relu6_, reflect=True
     )
     for rows, hidden in bands:
         parts = relu6_(hidden).chunk(len(blocks), dim=-1)
-        skip = z[rows].flatten(0, 1)
         yield rows, [
-            torch.addmm(skip, part.flatten(0, 1), matrix(block.project)).view(z[rows].shape)
+            projected(part, block.project.weight.flatten(1)).add_(z[rows])
             for block, part in zip(blocks, parts, strict=True)
         ]
 

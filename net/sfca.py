@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from net.bands import expand_and_filter, from_planes, matrix, row_bands, to_planes
+from net.bands import expand_and_filter, from_planes, projected, row_bands, to_planes
 from net.fourier import at_least_float32, circular_convolution, convolve_in_place
 from net.layout import depthwise, mix_channels, pointwise
 from net.parallel import in_parallel, shares
@@ -65,14 +65,14 @@ class SFCA(nn.Module):
         u, k_f = (plane.view(self.dim, *x.shape[:2]) for plane in planes)
         mix = self._spatial(x, norm, v, u)
         if not self.frequency:
-            x.flatten(0, 1).addmm_(v.flatten(0, 1), mix.t())
+            x += projected(v, mix)
             return
         self._frequency(x, mix, v, k_f, v_f)
         convolve_in_place(u, k_f)
 
         def work(rows: slice) -> None:
             c = self.norm_f.last(from_planes(u[:, rows])).mul_(v_f[rows])
-            x[rows].flatten(0, 1).addmm_(c.flatten(0, 1), matrix(self.project_f))
+            x[rows] += projected(c, self.project_f.weight.flatten(1))
 
         in_parallel(work, row_bands(slice(0, len(x)), x[0].numel(), x.element_size()))
 
@@ -86,8 +86,8 @@ class SFCA(nn.Module):
 
         def work(part: slice) -> tuple[Tensor, Tensor]:
             products, squares = x.new_zeros(dim, dim), x.new_zeros(2 * dim)
-            expand, depthwise = matrix(self.qkvu), self.qkvu_dw.weight
-            for rows, streams in expand_and_filter(source, expand, depthwise, x.shape[:2], part):
+            expand, kernel = self.qkvu.weight.flatten(1), self.qkvu_dw.weight
+            for rows, streams in expand_and_filter(source, expand, kernel, x.shape[:2], part):
                 qk = streams[..., : 2 * dim].flatten(0, 1)
                 products.addmm_(qk[:, :dim].t(), qk[:, dim:])
                 squares += qk.square().sum(0)
@@ -102,13 +102,13 @@ class SFCA(nn.Module):
 
     def _frequency(self, x: Tensor, mix: Tensor, v: Tensor, k_f: Tensor, v_f: Tensor) -> None:
         """Writes k_f in planes (C, H, W) and v_f (H, W, C), and adds s to x."""
-        kv, depthwise = (self.kv_f.weight.flatten(1) @ mix).t(), self.kv_f_dw.weight
+        kv, kernel = self.kv_f.weight.flatten(1) @ mix, self.kv_f_dw.weight
 
         def work(part: slice) -> None:
-            for rows, streams in expand_and_filter(lambda rows: v[rows], kv, depthwise, x.shape[:2], part):
+            for rows, streams in expand_and_filter(lambda rows: v[rows], kv, kernel, x.shape[:2], part):
                 to_planes(streams[..., : self.dim], k_f[:, rows])
                 v_f[rows] = streams[..., self.dim :]
-                x[rows].flatten(0, 1).addmm_(v[rows].flatten(0, 1), mix.t())
+                x[rows] += projected(v[rows], mix)
 
         in_parallel(work, shares(len(x)))
 
@@ -119,11 +119,10 @@ class SFCA(nn.Module):
         head, and each row of the image has a product of its own: one sum over all pixels would keep few of a GPU's
         processors busy.
         """
-        q, k = q.permute(0, 2, 3, 1), k.permute(0, 2, 3, 1)  # (B, H, W, C)
-        with torch.autocast(q.device.type, enabled=False):
-            products = at_least_float32(q.transpose(2, 3) @ k).sum(1)
-            squares_q, squares_k = (at_least_float32(x).square().sum((1, 2)) for x in (q, k))
-            return self._attention(products, squares_q, squares_k)
+        q, k = (at_least_float32(x).permute(0, 2, 3, 1) for x in (q, k))  # (B, H, W, C)
+        with torch.autocast(q.device.type, enabled=False):  # in bf16 the gradients of product and norm do not cancel
+            products = (q.transpose(2, 3) @ k).sum(1)
+            return self._attention(products, q.square().sum((1, 2)), k.square().sum((1, 2)))
 
     def _attention(self, products: Tensor, squares_q: Tensor, squares_k: Tensor) -> Tensor:
         """Attention (B, C, C) from q^T k (B, C, C) and the sums over the pixels of q^2 and k^2, (B, C) each.

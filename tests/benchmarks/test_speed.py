@@ -24,19 +24,6 @@ def test_times_and_peaks_of_both_sides_and_how_far_they_are_apart(monkeypatch, c
     assert float(re.search("largest difference ([0-9.e-]+)", output)[1]) < 1e-5
 
 
-def test_planes_change_the_layout_alone():
-    model, planes = (speed.build("ours", None) for _ in range(2))
-    speed.depthwise_on_planes(planes)
-    pair = [torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(i)) for i in range(2)]
-    seen = []
-    layers = [layer for layer in planes.modules() if getattr(layer, "groups", 1) > 1]
-    for layer in layers:
-        layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].is_contiguous()))
-    gradients = [speed.step(one, pair) for one in (model, planes)]
-    assert all(seen) and len(seen) >= len(layers)
-    assert (gradients[1] - gradients[0]).norm() < 1e-2 * gradients[0].norm()
-
-
 @pytest.mark.parametrize(("options", "apart", "status"), [([], 1e-5, 0), ([], 1e-3, 1), (["--train"], 1e-3, 0)])
 def test_sides_that_compute_other_things_are_found(options, apart, status, monkeypatch, capsys):
     def child(args, sides, tuned, repeats, folder):  # noqa: ARG001 - the form of the original
@@ -57,7 +44,6 @@ def test_sides_that_compute_other_things_are_found(options, apart, status, monke
         (["--device", "cuda"], "torch sees no CUDA device here"),
         (["--precision", "bf16"], "are for --train or --device cuda"),
         (["--compile"], "are for --train or --device cuda"),
-        (["--planes"], "are for --train or --device cuda"),
         (["--train", "--compile-literal"], "--compile-literal is for inference"),
     ],
 )

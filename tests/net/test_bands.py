@@ -9,7 +9,7 @@ import net
 import net.bands
 import net.parallel
 from benchmarks.literal import LiteralCMMDL
-from net.bands import expand_and_filter, from_planes, image, in_bands, pixels, row_bands, to_planes
+from net.bands import expand_and_filter, from_planes, image, in_bands, pixels, projected, row_bands, to_planes
 from net.fdlb import FDLB
 from net.fourier import circular_convolution, convolve_in_place
 from net.hdfab import HDFAB
@@ -121,7 +121,7 @@ def test_bands_cover_each_row_once_with_two_rows_or_more(monkeypatch, height):
 @pytest.mark.parametrize("part", [slice(0, 13), slice(0, 6), slice(3, 7), slice(9, 13)])
 def test_a_filter_by_bands_of_a_part_of_an_image_is_that_part_of_the_filtered_image(monkeypatch, part, reflect):
     monkeypatch.setattr(net.bands, "BAND_BYTES", 1)
-    x, expand, depthwise = torch.randn(13, 6, 2), torch.randn(2, 5), torch.randn(5, 1, 3, 3)
+    x, expand, depthwise = torch.randn(13, 6, 2), torch.randn(5, 2), torch.randn(5, 1, 3, 3)
     asked = []
 
     def source(rows):
@@ -131,7 +131,7 @@ def test_a_filter_by_bands_of_a_part_of_an_image_is_that_part_of_the_filtered_im
     found = [(rows, y) for rows, y in expand_and_filter(source, expand, depthwise, (13, 6), part, reflect=reflect)]
     assert asked == list(range(max(0, part.start - 1), min(13, part.stop + 1)))  # each row once
     assert (found[0][0].start, found[-1][0].stop) == (part.start, part.stop)
-    padded = F.pad(image(x @ expand), (1, 1, 1, 1), mode="reflect" if reflect else "constant")
+    padded = F.pad(image(x @ expand.t()), (1, 1, 1, 1), mode="reflect" if reflect else "constant")
     expected = pixels(F.conv2d(padded, depthwise, groups=5))
     torch.testing.assert_close(torch.cat([y for _, y in found]), expected[part])
 
@@ -183,3 +183,12 @@ def test_bf16_autocast_stays_close_on_the_cpu(small, pair):
         with torch.autocast("cpu", torch.bfloat16):
             found = small(*pair)
     assert (found.float() - expected).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_projection_is_a_1x1_convolution(dtype, bias):
+    x, weight = torch.randn(3, 5, 8, dtype=dtype), torch.randn(6, 4, dtype=dtype)
+    bias = torch.randn(6, dtype=dtype) if bias else None
+    for half in x.chunk(2, dim=-1):
+        torch.testing.assert_close(projected(half, weight, bias), F.linear(half, weight, bias))
