@@ -30,7 +30,8 @@ CLASSES = ("unlabelled", "car", "person", "bike", "curve", "car stop", "guardrai
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 LABEL_FOLDERS = ("segmentation_labels", "labels")
 MASK_FOLDERS = ("mask",)
-WORKERS = 2  # threads that read and cut; each has an image more in memory
+WORKERS = 2  # threads that read and cut
+AHEAD = 4  # pairs that may be cut and not yet written: one gives one patch, the next thirty
 
 
 @dataclass
@@ -195,7 +196,7 @@ def _cut(writer: PatchWriter, folders: list[PairFolder], args: argparse.Namespac
     with tqdm(total=total, unit="image", disable=None) as bar, ThreadPoolExecutor(WORKERS) as pool:
         for folder in folders:
             masks = find_masks(folder.vis_dir.parent, args.mask_classes) if folder.pairs else None
-            for _, found in ahead(pool, partial(cut, masks=masks, **how), folder.pairs, depth=WORKERS):
+            for _, found in ahead(pool, partial(cut, masks=masks, **how), folder.pairs, depth=AHEAD):
                 bar.update()
                 if isinstance(found, ImageError):
                     _refuse(f"{folder.name}: {found}", tally)
