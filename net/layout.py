@@ -13,6 +13,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_weight
 
 
+def on_gpu(x: Tensor) -> bool:
+    """Whether the forms for GPUs are taken; a test takes them on a CPU."""
+    return x.device.type == "cuda"
+
+
 def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
@@ -28,7 +33,7 @@ def lay_out(network: nn.Module) -> None:
 def for_dense(x: Tensor) -> Tensor:
     """x as a GPU's kernels for dense 3x3 convolutions read it fastest: channels side by side in half precision, planes
     in float32; on a CPU as it is."""
-    if x.device.type != "cuda":
+    if not on_gpu(x):
         return x
     half = x.dtype in (torch.bfloat16, torch.float16)
     return x.contiguous(memory_format=torch.channels_last if half else torch.contiguous_format)
@@ -42,7 +47,7 @@ def pointwise(convolution: nn.Conv2d, x: Tensor, *, planes: bool = False) -> Ten
     Args:
         planes: a GPU shall put out planes, not channels side by side; it reads either.
     """
-    return product(convolution, x, planes=planes) if x.device.type == "cuda" else convolution(x)
+    return product(convolution, x, planes=planes) if on_gpu(x) else convolution(x)
 
 
 def product(convolution: nn.Conv2d, x: Tensor, *, planes: bool) -> Tensor:
@@ -100,7 +105,7 @@ def reflected(x: Tensor) -> Tensor:
 
     `F.pad` by "reflect", but on a GPU, where that puts out planes.
     """
-    return reflected_by_parts(x) if x.device.type == "cuda" else F.pad(x, (1, 1, 1, 1), mode="reflect")
+    return reflected_by_parts(x) if on_gpu(x) else F.pad(x, (1, 1, 1, 1), mode="reflect")
 
 
 def reflected_by_parts(x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import net
+import net.layout
 from benchmarks.literal import LiteralCMMDL
 from net.ablation import PARTS
 from net.cmmdl_losses import fusion_loss
@@ -139,6 +140,20 @@ def test_the_network_equals_its_literal_form(pair, training):
     literal.load_state_dict(model.state_dict())
     with torch.no_grad():
         torch.testing.assert_close(model(*pair), literal(*pair), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("for_gpus", [False, True])
+def test_every_gradient_equals_that_of_the_literal_form(for_gpus, monkeypatch):
+    monkeypatch.setattr(net.layout, "on_gpu", lambda _: for_gpus)
+    torch.manual_seed(3)
+    model, literal = net.build("cmmdl", dim=16, depth=1).double(), LiteralCMMDL(dim=16, depth=1).double()
+    literal.load_state_dict(model.state_dict())
+    vis, ir, mask = torch.rand(3, 2, 1, 14, 19, dtype=torch.float64)
+    for network in (model, literal):
+        fusion_loss(vis, ir, network(vis, ir), mask > 0.8).total.backward()
+    of_ours = dict(model.named_parameters())
+    for name, parameter in literal.named_parameters():
+        torch.testing.assert_close(of_ours[name].grad, parameter.grad, rtol=1e-6, atol=1e-9, msg=name)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
