@@ -39,10 +39,11 @@ class Blend(nn.Module):
         self.head = nn.Conv2d(dim, 2, 3, padding=1)
 
     def forward(self, vis: Tensor, ir: Tensor, guides: Tensor) -> Tensor:
-        """(B, 1, H, W) twice and (B, guides, H, W) -> fused (B, 1, H, W) in [0, 1]."""
-        hidden = F.leaky_relu(self.mix(torch.cat([vis, ir, guides], dim=1)), 0.1, inplace=True)
-        weight, correction = self.head(hidden).chunk(2, dim=1)
-        return (torch.lerp(ir, vis, weight.sigmoid()) + correction).clamp(0, 1)
+        """(B, 1, H, W) twice and (B, guides, H, W) -> fused (B, 1, H, W) in [0, 1], in the precision of the sources."""
+        with torch.autocast(vis.device.type, enabled=False):  # bf16 has fewer steps than an image has grey levels
+            hidden = F.leaky_relu(self.mix(torch.cat([vis, ir, guides.to(vis.dtype)], dim=1)), 0.1, inplace=True)
+            weight, correction = self.head(hidden).chunk(2, dim=1)
+            return (torch.lerp(ir, vis, weight.sigmoid()) + correction).clamp(0, 1)
 
 
 class CMMDLLite(nn.Module):

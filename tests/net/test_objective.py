@@ -54,6 +54,20 @@ def test_the_loss_falls_and_every_trained_parameter_has_a_gradient(name, recipe,
     assert sum(totals[-5:]) < 0.9 * sum(totals[:5])
 
 
+@pytest.mark.parametrize("name, recipe, number", PHASES)
+def test_a_step_in_bf16_is_close_to_one_in_fp32(name, recipe, number):
+    recipe = net.METHODS[name].recipes[recipe]
+    batch, totals = smooth_batch(recipe), []
+    for precision in ("fp32", "bf16"):
+        torch.manual_seed(0)
+        network = net.build(name, **SMALL[name])
+        total = Objective(network, recipe.phases[number]).train()(batch, precision)["total"]
+        total.backward()
+        assert all(p.grad.isfinite().all() for p in network.parameters() if p.requires_grad)
+        totals.append(total.item())
+    assert totals[0] != totals[1] == pytest.approx(totals[0], rel=0.02)
+
+
 def test_in_bf16_the_network_works_in_bf16_and_the_loss_in_float32():
     seen = {}
 
