@@ -117,21 +117,27 @@ def table(title: str, values: list[int], results: list[dict[str, float]], work: 
 
 
 def draw(out: Path, sizes: list[int], by_size: list[dict], by_batch: list[dict]) -> None:
-    """Time and memory over image size and batch size, with lines proportional to the pixels to compare with."""
+    """Time and memory over image size and batch size, with lines proportional to the work to compare with."""
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot  # after the choice of a back-end that needs no screen
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     figure, axes = pyplot.subplots(2, 2, figsize=(9, 6), layout="constrained")
-    columns = (("inference", "megapixels", [s * s / 1e6 for s in sizes], by_size),
-               (f"training step, {PATCH}x{PATCH}", "batch", list(BATCHES), by_batch))  # fmt: skip
-    for column, (title, unit, values, results) in enumerate(columns):
+    columns = (("inference", "side of a square image, pixels", sizes, [side * side for side in sizes], by_size),
+               (f"training step, {PATCH}x{PATCH}", "batch", BATCHES, BATCHES, by_batch))  # fmt: skip
+    for column, (title, unit, values, work, results) in enumerate(columns):
         for row, (key, label) in enumerate((("seconds", "seconds"), ("peak", "peak memory, MB"))):
             axis, measured = axes[row][column], [result[key] for result in results]
             axis.loglog(values, measured, marker="o", label="measured")
-            axis.loglog(values, [measured[-1] * value / values[-1] for value in values], ":", label="linear")
+            axis.loglog(values, [measured[-1] * amount / work[-1] for amount in work], ":", label="linear")
             axis.set(xlabel=unit, ylabel=label, title=title if row == 0 else None)
+            axis.set_xticks(values, labels=list(map(str, values)), minor=False)
+            axis.xaxis.set_minor_locator(NullLocator())
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+            axis.yaxis.set_minor_formatter(NullFormatter())
             axis.grid(alpha=0.3)
     axes[0][0].legend()
     out.parent.mkdir(parents=True, exist_ok=True)
