@@ -80,7 +80,7 @@ def folds(found: Sequence[Sequence[int]], stems: Sequence[str], count: int) -> l
         ValueError: fewer scenes than folds.
     """
     if len(found) < count:
-        raise ValueError(f"{len(found)} scenes for {count} folds; expected at least one for each")
+        raise ValueError(f"{len(found)} scene(s) for {count} folds; expected at least one for each")
     parts: list[list[int]] = [[] for _ in range(count)]
     for scene in sorted(found, key=len, reverse=True):
         time = time_of(stems[scene[0]])

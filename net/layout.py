@@ -56,7 +56,7 @@ def product(convolution: nn.Conv2d, x: Tensor, *, planes: bool) -> Tensor:
     if planes:
         y = torch.bmm(weight.expand(len(x), -1, -1), pixels)  # (B, K, HW)
         return (y if bias is None else y + bias[:, None].to(y.dtype)).unflatten(2, x.shape[2:])
-    return image(F.linear(pixels.transpose(1, 2), weight, bias), x.shape[2:])
+    return as_image(F.linear(pixels.transpose(1, 2), weight, bias), x.shape[2:])
 
 
 def depthwise(convolution: nn.Conv2d, x: Tensor) -> Tensor:
@@ -88,10 +88,10 @@ class Depthwise(torch.autograd.Function):
 
 def mix_channels(matrix: Tensor, x: Tensor) -> Tensor:
     """A 1x1 convolution whose weights differ from image to image: (B, K, C), (B, C, H, W) -> (B, K, H, W)."""
-    return image(x.flatten(2).transpose(1, 2) @ matrix.to(x.dtype).transpose(1, 2), x.shape[2:])
+    return as_image(x.flatten(2).transpose(1, 2) @ matrix.to(x.dtype).transpose(1, 2), x.shape[2:])
 
 
-def image(pixels: Tensor, size: torch.Size) -> Tensor:
+def as_image(pixels: Tensor, size: torch.Size) -> Tensor:
     """(B, HW, C) -> (B, C, H, W) without a copy.
 
     The order of the steps matters for a batch of one, whose stride says nothing: turned first and then unflattened, it

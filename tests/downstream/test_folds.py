@@ -35,7 +35,7 @@ def test_folds_hold_whole_scenes_and_both_times_of_day():
 
 
 def test_more_folds_than_scenes_are_refused():
-    with pytest.raises(ValueError, match="1 scenes for 2 folds"):
+    with pytest.raises(ValueError, match=r"1 scene\(s\) for 2 folds"):
         scenes.folds([[0, 1]], ["1", "2"], 2)
 
 
