@@ -31,7 +31,7 @@ LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 LABEL_FOLDERS = ("segmentation_labels", "labels")
 MASK_FOLDERS = ("mask",)
 WORKERS = 2  # threads that read and cut
-AHEAD = 4  # pairs that may be cut and not yet written: one gives one patch, the next thirty
+AHEAD = 4  # pairs cut and not yet written, whose patches are in memory: one gives one patch, the next thirty
 
 
 @dataclass

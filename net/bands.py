@@ -46,8 +46,8 @@ def one_by_one(function: Callable[..., Tensor], *batches: Tensor) -> Tensor:
 def projected(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x @ weight.t() + bias`, a 1x1 convolution: (n, W, C), (K, C), (K,) -> (n, W, K).
 
-    By oneDNN where torch has it: its products take half the time of MKL's on AMD's processors. From a single thread
-    `F.conv2d` would not ask it.
+    By oneDNN where torch has it, which on AMD's processors is faster than MKL. From a single thread `F.conv2d` would
+    not ask it.
     """
     if x.dtype == torch.float32 and torch.backends.mkldnn.is_available():
         kernel = weight[:, :, None, None]

@@ -10,7 +10,7 @@ from net.parallel import in_parallel
 
 def at_least_float32(x: Tensor) -> Tensor:
     """`x` itself in float32 or float64, else `x` as float32: half precision has no transform and no norm to trust."""
-    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def planes(x: Tensor) -> Tensor:

@@ -99,9 +99,9 @@ def bottlenecks(z: Tensor, part: slice, *blocks: Bottleneck) -> Iterator[tuple[s
     Yields rows and one (n, W, C) for each bottleneck.
     """
     expand = torch.cat([block.expand.weight.flatten(1) for block in blocks])
-    depthwise = torch.cat([block.dwconv.weight for block in blocks])
+    kernel = torch.cat([block.dwconv.weight for block in blocks])
     bands = expand_and_filter(
-        lambda rows: z[rows], expand, depthwise, z.shape[:2], part, activation=relu6_, reflect=True
+        lambda rows: z[rows], expand, kernel, z.shape[:2], part, activation=relu6_, reflect=True
     )
     for rows, hidden in bands:
         parts = relu6_(hidden).chunk(len(blocks), dim=-1)
