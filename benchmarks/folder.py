@@ -113,9 +113,10 @@ def cutting(folders: Sequence[PairFolder], file: Path, options: Sequence[str], r
         for pair in pairs:
             read_pair(pair)
 
-    plain, cut = in_turn(repeats, decode, lambda: patches.main([*roots, f"--out={file}", *options]))
-    rates = f"decoded {len(pairs) / plain:.0f} pairs/s, cut {len(pairs) / cut:.0f} pairs/s"
-    print(f"patches: {', '.join(folder.name for folder in folders)}: {rates}, ratio {cut / plain:.2f}")
+    cut = lambda: patches.main([*roots, f"--out={file}", *options])  # noqa: E731
+    plain, whole = in_turn(repeats, decode, cut, before=lambda: file.unlink(missing_ok=True))
+    rates = f"decoded {len(pairs) / plain:.0f} pairs/s, cut {len(pairs) / whole:.0f} pairs/s"
+    print(f"patches: {', '.join(folder.name for folder in folders)}: {rates}, ratio {whole / plain:.2f}")
 
 
 def loading(file: Path, repeats: int) -> None:
@@ -127,11 +128,12 @@ def loading(file: Path, repeats: int) -> None:
     print(f"loading: {1 / load:.0f} batches/s, {1 / step:.2f} steps/s, batch {BATCH} of 64x64, ratio {step / load:.0f}")
 
 
-def in_turn(repeats: int, *functions: Callable[[], Any]) -> list[float]:
-    """Median seconds of each function, called one after the other in every round."""
+def in_turn(repeats: int, *functions: Callable[[], Any], before: Callable[[], Any] = lambda: None) -> list[float]:
+    """Median seconds of each function, called one after the other in every round; `before` each of them, untimed."""
     times = [[] for _ in functions]
     for _ in range(repeats):
         for function, seconds in zip(functions, times, strict=True):
+            before()
             start = time.perf_counter()
             function()
             seconds.append(time.perf_counter() - start)

@@ -1,16 +1,15 @@
 """Image files in and out: 8-bit, 16-bit and float images as stored, and a clear refusal for every bad file."""
 
 import os
-import re
 import struct
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from data.decoder_messages import caught_messages
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 2**28  # 16384 x 16384; a header that claims more is refused before anything is decoded
@@ -27,12 +26,7 @@ _TO_UPRIGHT = {  # EXIF orientation -> what turns the stored image upright
     7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
     8: lambda image: image.swapaxes(0, 1)[::-1],
 }
-_stderr_lock = threading.Lock()
-# what libjpeg and libpng print, and OpenCV's log, which goes on with lines that begin with > and an empty one; perhaps
-# in the same line as another thread's progress bar
-_MESSAGE = re.compile(
-    rb"(?:Corrupt JPEG|Premature end|libpng)[^\n]*\n?|\[(?: WARN|ERROR):[^\n]*\n?(?:>[^\n]*\n)*\n?"
-)
+_jpeg_lock = threading.Lock()  # one at a time, so that what libjpeg says belongs to one file
 
 
 class ImageError(ValueError):
@@ -114,9 +108,10 @@ def _recognise(path: Path, data: bytes) -> tuple:
 
 
 def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
-    image, messages = _decode_natively(data)
-    if kind == "JPEG" and any("extraneous bytes before marker 0xd9" in message for message in messages):
-        image, messages = _decode_natively(_without_padding(data))
+    with _jpeg_lock if kind == "JPEG" else nullcontext():
+        image, messages = _decode_natively(data)
+        if kind == "JPEG" and any("extraneous bytes before marker 0xd9" in message for message in messages):
+            image, messages = _decode_natively(_without_padding(data))
     # libjpeg fills the rest of a damaged scan with grey and tells only stderr
     damaged = kind == "JPEG" and any(message.startswith(("Corrupt JPEG", "Premature end")) for message in messages)
     if image is None or damaged:
@@ -132,7 +127,7 @@ def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
 
 def _decode_natively(data: bytes) -> tuple[np.ndarray | None, list[str]]:
     """The image in OpenCV's order of channels, None if there is none, and what the decoders said."""
-    with _native_stderr() as messages:
+    with caught_messages() as messages:
         try:
             return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), messages
         except cv2.error as error:
@@ -160,26 +155,6 @@ def _upright(image: np.ndarray, exif: bytes) -> np.ndarray:
         return image
     turn = _TO_UPRIGHT.get(orientation)
     return image if turn is None else np.ascontiguousarray(turn(image))
-
-
-@contextmanager
-def _native_stderr() -> Iterator[list[str]]:
-    """Collect the decoders' messages on file descriptor 2. What other threads write there meanwhile comes out after it,
-    byte for byte."""
-    messages: list[str] = []
-    with _stderr_lock, tempfile.TemporaryFile() as catcher:
-        saved = os.dup(2)
-        os.dup2(catcher.fileno(), 2)
-        try:
-            yield messages
-        finally:
-            os.dup2(saved, 2)
-            catcher.seek(0)
-            caught = catcher.read()
-            messages += [message.decode(errors="replace") for message in _MESSAGE.findall(caught)]
-            if others := _MESSAGE.sub(b"", caught):
-                os.write(saved, others)
-            os.close(saved)
 
 
 # Each header reader returns (width, height, EXIF bytes or b""), and raises struct.error, IndexError or ValueError on a

@@ -112,11 +112,10 @@ class PatchWriter:
     def _append(self, group: h5py.Group, patch: np.ndarray) -> None:
         """Zeros, as most masks are, are not written: HDF5 reads them where nothing was, and keeps no room for them."""
         if self.dtype == "float32":  # as `create_dataset` does, in half its time: these are many and small
-            values = np.ascontiguousarray(patch[None], np.float32)
-            name, space = str(self.count).encode(), h5s.create_simple(values.shape)
+            name, space = str(self.count).encode(), h5s.create_simple((1, *patch.shape))
             dataset = h5d.create(group.id, name, h5t.NATIVE_FLOAT, space, self._untimed)
-            if values.any():
-                dataset.write(h5s.ALL, h5s.ALL, values)
+            if patch.any():
+                dataset.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(patch[None], np.float32))
             return
         array = self._arrays[group]
         array.id.set_extent((self.count + 1, 1, self.size, self.size))

@@ -1,0 +1,75 @@
+"""What libjpeg, libpng and OpenCV print on file descriptor 2, caught while threads decode."""
+
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# OpenCV's log goes on with lines that begin with > and an empty one. All of it may be in the same line as another
+# thread's progress bar
+_MESSAGE = re.compile(
+    rb"(?:Corrupt JPEG|Premature end|libpng)[^\n]*\n?|\[(?: WARN|ERROR):[^\n]*\n?(?:>[^\n]*\n)*\n?"
+)
+_WITHOUT_END = re.compile(rb"libpng[^\n]*\Z")  # libpng writes the end of its line by itself
+
+
+@contextmanager
+def caught_messages() -> Iterator[list[str]]:
+    """A list of what the decoders said while the block ran, in any thread; whole when the block has ended.
+
+    What others write to file descriptor 2 meanwhile comes out when the next block ends, byte for byte.
+    """
+    messages: list[str] = []
+    with _lock:
+        _catcher.enter(messages)
+    try:
+        yield messages
+    finally:
+        with _lock:
+            _catcher.leave(messages)
+
+
+class _Catcher:
+    """File descriptor 2, which is a file while anyone is inside."""
+
+    def __init__(self) -> None:
+        self._inside: list[list[str]] = []
+
+    def enter(self, messages: list[str]) -> None:
+        if self._inside:
+            self._hand_out(everything=False)
+        else:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115, the last who leaves closes it
+            self._saved = os.dup(2)
+            self._read, self._kept = 0, b""
+            os.dup2(self._file.fileno(), 2)
+        self._inside.append(messages)
+
+    def leave(self, messages: list[str]) -> None:
+        last = len(self._inside) == 1
+        if last:
+            os.dup2(self._saved, 2)
+        self._hand_out(everything=last)
+        self._inside = [other for other in self._inside if other is not messages]
+        if last:
+            os.close(self._saved)
+            self._file.close()
+
+    def _hand_out(self, *, everything: bool) -> None:
+        new = os.pread(self._file.fileno(), os.fstat(self._file.fileno()).st_size - self._read, self._read)
+        self._read += len(new)
+        caught = self._kept + new
+        begun = None if everything else _WITHOUT_END.search(caught)
+        end = begun.start() if begun else len(caught)
+        caught, self._kept = caught[:end], caught[end:]
+        for message in _MESSAGE.findall(caught):
+            for messages in self._inside:
+                messages.append(message.decode(errors="replace"))
+        if others := _MESSAGE.sub(b"", caught):
+            os.write(self._saved, others)
+
+
+_lock = threading.Lock()
+_catcher = _Catcher()
