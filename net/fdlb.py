@@ -4,14 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.bands import from_planes, image, in_bands, pixels, row_bands
+from net.bands import from_planes, image, in_bands, pixels, projected, row_bands, to_planes
 from net.fourier import irfft2, make_real_bins_positive, rfft2
 from net.layout import for_dense, pointwise
 from net.parallel import in_parallel
 from net.polar import from_polar, to_polar
 from net.recompute import recomputed
 
-PLANES = 8  # that are transformed at once
 EPS = 1e-8  # keeps the derivative of an amplitude finite where the spectrum is zero
 OFFSET = complex(2 * EPS, EPS)  # of a mixed spectrum, as the release adds it: twice to the real part
 
@@ -78,8 +77,12 @@ class FDLB(nn.Module):
 
         in_parallel(work, bands)
         size = vis.shape[-2:]
-        out_vis = self.post_vis(restored(spectra.pop(0), fused, self.amp_vis, self.pha_vis, bands, size))
-        out_ir = self.post_ir(restored(spectra.pop(0), fused, self.amp_ir, self.pha_ir, bands, size))
+
+        def image_of(own: Tensor, amplitude: nn.Sequential, phase: nn.Sequential) -> Tensor:
+            return side_by_side(restored(own, fused, amplitude, phase, bands, size))
+
+        out_vis = self.post_vis(image_of(spectra.pop(0), self.amp_vis, self.pha_vis))
+        out_ir = self.post_ir(image_of(spectra.pop(0), self.amp_ir, self.pha_ir))
         return out_vis, out_ir
 
 
@@ -95,22 +98,27 @@ def through(mixer: nn.Sequential, x: Tensor) -> Tensor:
 
 
 def spectrum(convolution: nn.Conv2d, x: Tensor) -> Tensor:
-    """`rfft2(convolution(x) + EPS)` of one image (1, C, H, W) as (C, H, W // 2 + 1), real bins with an angle >= 0.
+    """`rfft2(convolution(x) + EPS)` of one image (1, C, H, W) as (C, H, W // 2 + 1), real bins with an angle >= 0."""
+    weight, bias = convolution.weight.flatten(1), convolution.bias + EPS
+    points, size = pixels(x), x.shape[-2:]
+    transformed = points.new_empty(len(bias), size[0], size[1] // 2 + 1, dtype=x.dtype.to_complex())
+    planes = planes_within(transformed, size)
 
-    The matrix product puts out planes, as the transform reads them, whatever the layout of x.
-    """
-    bias, weight = (convolution.bias + EPS)[:, None], convolution.weight.flatten(1)
-    height, width = x.shape[-2:]
-    points = pixels(x).flatten(0, 1).t()  # (C, HW)
-    transformed = points.new_empty(len(bias), height, width // 2 + 1, dtype=x.dtype.to_complex())
+    def convolve(rows: slice) -> None:
+        to_planes(projected(points[rows], weight, bias), planes[:, rows])
 
-    def work(planes: slice) -> None:
-        plain = torch.addmm(bias[planes], weight[planes], points).unflatten(1, (height, width))
-        transformed[planes] = rfft2(plain)
+    def transform(channel: int) -> None:
+        transformed[channel] = rfft2(planes[channel])
 
-    in_parallel(work, [slice(first, first + PLANES) for first in range(0, len(bias), PLANES)])
-    make_real_bins_positive(transformed, (height, width))
+    in_parallel(convolve, row_bands(slice(0, size[0]), points[0].numel(), x.element_size()))
+    in_parallel(transform, range(len(bias)))
+    make_real_bins_positive(transformed, size)
     return transformed
+
+
+def planes_within(spectra: Tensor, size: torch.Size) -> Tensor:
+    """Room for real planes (C, H, W) in the memory of spectra (C, H, W // 2 + 1), each in the place of its own."""
+    return torch.view_as_real(spectra).flatten(1)[:, : size.numel()].unflatten(1, size)
 
 
 def mixed(mixer: nn.Sequential, x: Tensor) -> Tensor:
@@ -128,15 +136,28 @@ def restored(
     bands: list[slice],
     size: torch.Size,
 ) -> Tensor:
-    """r of one modality, (1, C, H, W), from its spectrum (C, H, W // 2 + 1), which is overwritten."""
-    fused = torch.empty_like(own)
+    """r of one modality in planes (C, H, W), from its spectrum (C, H, W // 2 + 1), whose memory they take."""
+    fused, planes = torch.empty_like(own), planes_within(own, size)
     put_both(fused, own, phase_fused, amplitude, phase, bands)
-    # A plane is shorter than its spectrum, so that the first planes fit where the first spectra have been read.
-    result = torch.view_as_real(own).flatten()[: len(own) * size.numel()].view(len(own), *size)
-    for planes, *spectra in zip(result.split(PLANES), fused.split(PLANES), own.split(PLANES), strict=True):
-        torch.add(*in_parallel(lambda spectrum: irfft2(spectrum, size).abs_(), spectra), out=planes)
-    del fused
-    return image(from_planes(result))
+
+    def invert(channel: int) -> None:
+        parts = (irfft2(spectrum[channel], size).abs_() for spectrum in (fused, own))
+        torch.add(*parts, out=planes[channel])
+
+    in_parallel(invert, range(len(own)))
+    return planes
+
+
+def side_by_side(planes: Tensor) -> Tensor:
+    """Planes (C, H, W) as an image (1, C, H, W) with channels side by side."""
+    channels, *size = planes.shape
+    result = planes.new_empty(*size, channels)
+
+    def turn(rows: slice) -> None:
+        result[rows] = from_planes(planes[:, rows])
+
+    in_parallel(turn, row_bands(slice(0, size[0]), result[0].numel(), result.element_size()))
+    return image(result)
 
 
 def put_both(

@@ -80,14 +80,14 @@ def _(gradient: Tensor, a_: Tensor, b_: Tensor) -> tuple[Tensor, Tensor]:  # noq
     return gradient.new_empty(gradient.shape), gradient.new_empty(gradient.shape)
 
 
-def convolve_in_place(a: Tensor, b: Tensor, planes: int = 4) -> None:
-    """Puts `circular_convolution(a, b)` of two (C, H, W) tensors in the place of `a`, a few planes at a time."""
+def convolve_in_place(a: Tensor, b: Tensor) -> None:
+    """Puts `circular_convolution(a, b)` of two (C, H, W) tensors in the place of `a`, plane by plane."""
 
     def work(pair: tuple[Tensor, Tensor]) -> None:
-        some, other = pair
-        some.copy_(irfft2(rfft2(some).mul_(rfft2(other)), a.shape[-2:]))
+        plane, other = pair
+        plane.copy_(irfft2(rfft2(plane).mul_(rfft2(other)), a.shape[-2:]))
 
-    in_parallel(work, list(zip(a.split(planes), b.split(planes), strict=True)))
+    in_parallel(work, list(zip(a, b, strict=True)))
 
 
 def make_real_bins_positive(spectrum: Tensor, size: tuple[int, int]) -> None:

@@ -1,5 +1,7 @@
 """SFCA: spatial-frequency cascaded attention (CMMDL, the attention of every transformer block)."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,8 @@ from net.layout import depthwise, mix_channels, pointwise
 from net.parallel import in_parallel, shares
 from net.recompute import recomputed_on_cpu
 from net.restormer import ChannelLayerNorm
+
+LEAST_WIDTH = 16  # of a matrix product: thinner ones take as long
 
 
 class SFCA(nn.Module):
@@ -82,14 +86,16 @@ class SFCA(nn.Module):
         q and k are never stored: their products and squares are summed over the bands.
         """
         dim = self.dim
+        groups = math.gcd(self.heads, max(1, dim // LEAST_WIDTH))  # of heads that have a product together
         source = lambda rows: norm.last(x[rows])  # noqa: E731
 
         def work(part: slice) -> tuple[Tensor, Tensor]:
-            products, squares = x.new_zeros(dim, dim), x.new_zeros(2 * dim)
+            products, squares = x.new_zeros(groups, dim // groups, dim // groups), x.new_zeros(2 * dim)
             expand, kernel = self.qkvu.weight.flatten(1), self.qkvu_dw.weight
             for rows, streams in expand_and_filter(source, expand, kernel, x.shape[:2], part):
                 qk = streams[..., : 2 * dim].flatten(0, 1)
-                products.addmm_(qk[:, :dim].t(), qk[:, dim:])
+                q, k = qk.unflatten(1, (2, groups, -1)).permute(1, 2, 0, 3)  # (groups, P, C / groups)
+                products.baddbmm_(q.transpose(1, 2), k)
                 squares += qk.square().sum(0)
                 v[rows] = streams[..., 2 * dim : 3 * dim]
                 if self.frequency:
@@ -97,6 +103,7 @@ class SFCA(nn.Module):
             return products, squares
 
         products, squares = map(sum, zip(*in_parallel(work, shares(len(x))), strict=True))
+        products = torch.block_diag(*products)  # (C, C)
         attention = self._attention(products[None], squares[None, :dim], squares[None, dim:])[0]
         return self.project_s.weight.flatten(1) @ attention
 

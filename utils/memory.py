@@ -1,6 +1,7 @@
 """The C library's allocator, arranged for large tensors that come and go."""
 
 import ctypes
+import os
 import platform
 import sys
 
@@ -13,8 +14,11 @@ def keep_freed_memory(*, every_size: bool = False) -> bool:
     """Have glibc keep freed blocks instead of returning each to the system. True where it took effect.
 
     Without this every tensor of some size is mapped afresh and its pages are faulted in one by one, which is much of
-    the time that an image takes on a CPU. The settings belong together, and one arena makes them hold in threads too.
-    Elsewhere than glibc this does nothing.
+    the time that an image takes on a CPU. The settings belong together. Elsewhere than glibc this does nothing.
+
+    Each core may have an arena of its own, so that a thread of `net.parallel` gets memory that its core has cached, not
+    another's. A network that works on the whole image should run in the main thread: only the main arena grows without
+    limit.
 
     Args:
         every_size: keep also blocks of more than 32 MB: training and most networks are up to twice as fast with it.
@@ -24,8 +28,9 @@ def keep_freed_memory(*, every_size: bool = False) -> bool:
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL(None)
+    arenas = {M_ARENA_MAX: 1 + (os.cpu_count() or 1)}
     if every_size:
         settings = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 64 * MB}
     else:  # 32 MB is the highest threshold that glibc takes; a larger free end of the heap would take large blocks in
         settings = {M_MMAP_THRESHOLD: 32 * MB, M_TRIM_THRESHOLD: 64 * MB, M_TOP_PAD: 32 * MB}
-    return all(libc.mallopt(parameter, value) == 1 for parameter, value in (settings | {M_ARENA_MAX: 1}).items())
+    return all(libc.mallopt(parameter, value) == 1 for parameter, value in (settings | arenas).items())
