@@ -8,7 +8,7 @@ from net.bands import BAND_BYTES, image, in_bands, one_by_one, pixels, projected
 from net.layout import for_dense, pointwise
 from net.parallel import in_parallel
 
-DENSE_BYTES = 6 * BAND_BYTES  # of a band of the dense stages, which wait for arithmetic, not for memory
+DENSE_BYTES = 9 * BAND_BYTES  # of a band of the dense stages, which wait for arithmetic, not for memory
 
 
 class CBR(nn.Sequential):
