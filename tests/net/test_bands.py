@@ -8,6 +8,7 @@ from torch import nn
 import net
 import net.bands
 import net.parallel
+import net.sfca
 from benchmarks.literal import LiteralCMMDL
 from net.bands import expand_and_filter, from_planes, image, in_bands, pixels, projected, row_bands, to_planes
 from net.fdlb import FDLB
@@ -19,10 +20,11 @@ SIZES = [(3, 3), (4, 9), (5, 3), (23, 31), (32, 40), (41, 26)]
 
 
 def bands_of(monkeypatch, size):
-    """Makes bands and shares as low as they get (4 rows), or one band of the whole image."""
+    """Makes bands and shares as low as they get (4 rows), and products as thin, or one band of the whole image."""
     monkeypatch.setattr(net.parallel, "LEAST_ROWS", {"low": 4, "whole": 2**40}[size])
     monkeypatch.setattr(net.bands, "BAND_BYTES", {"low": 1, "whole": 2**40}[size])
     monkeypatch.setattr(net.hdfab, "DENSE_BYTES", {"low": 1, "whole": 2**40}[size])
+    monkeypatch.setattr(net.sfca, "LEAST_WIDTH", {"low": 1, "whole": 2**40}[size])
 
 
 def strong(module, seed=0):
