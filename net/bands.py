@@ -60,8 +60,8 @@ def row_bands(part: slice, row: int, itemsize: int, budget: int = 0) -> list[sli
 
     A band has at least two rows, so that a 3x3 convolution finds both neighbours of its border in one band.
     """
-    rows, height = max(4, (budget or BAND_BYTES) // (row * itemsize)), part.stop - part.start
-    count = -(-height // rows)
+    rows, height = max(2, (budget or BAND_BYTES) // (row * itemsize)), part.stop - part.start
+    count = max(1, min(-(-height // rows), height // 2))
     edges = [part.start + height * i // count for i in range(count + 1)]
     return [slice(top, bottom) for top, bottom in zip(edges, edges[1:], strict=False)]
 

@@ -20,7 +20,7 @@ SIZES = [(3, 3), (4, 9), (5, 3), (23, 31), (32, 40), (41, 26)]
 
 
 def bands_of(monkeypatch, size):
-    """Makes bands and shares as low as they get (4 rows), and products as thin, or one band of the whole image."""
+    """Makes bands, shares and products as small as they get, or one band of the whole image."""
     monkeypatch.setattr(net.parallel, "LEAST_ROWS", {"low": 4, "whole": 2**40}[size])
     monkeypatch.setattr(net.bands, "BAND_BYTES", {"low": 1, "whole": 2**40}[size])
     monkeypatch.setattr(net.hdfab, "DENSE_BYTES", {"low": 1, "whole": 2**40}[size])
@@ -116,7 +116,7 @@ def test_bands_cover_each_row_once_with_two_rows_or_more(monkeypatch, height):
     monkeypatch.setattr(net.bands, "BAND_BYTES", 1)
     bands = row_bands(slice(0, height), 640, 4)
     assert [row for band in bands for row in range(band.start, band.stop)] == list(range(height))
-    assert all(2 <= band.stop - band.start <= 4 for band in bands)
+    assert all(2 <= band.stop - band.start <= 3 for band in bands)
 
 
 @pytest.mark.parametrize("reflect", [False, True])
