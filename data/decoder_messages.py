@@ -19,7 +19,7 @@ _WITHOUT_END = re.compile(rb"libpng[^\n]*\Z")  # libpng writes the end of its li
 def caught_messages() -> Iterator[list[str]]:
     """A list of what the decoders said while the block ran, in any thread; whole when the block has ended.
 
-    What others write to file descriptor 2 meanwhile comes out when the next block ends, byte for byte.
+    What others write to file descriptor 2 meanwhile comes out when the next block begins or ends, byte for byte.
     """
     messages: list[str] = []
     with _lock:

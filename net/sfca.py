@@ -12,7 +12,7 @@ from net.parallel import in_parallel, shares
 from net.recompute import recomputed_on_cpu
 from net.restormer import ChannelLayerNorm
 
-LEAST_WIDTH = 16  # of a matrix product: thinner ones take as long
+LEAST_WIDTH = 16  # channels of a matrix product: many thinner ones take longer
 
 
 class SFCA(nn.Module):
