@@ -21,10 +21,12 @@ class Merge(nn.Module):
         self.project = nn.Conv2d(4 * dim, dim, 1, bias=False)
 
     def forward(self, *features: Tensor) -> Tensor:
-        return self.join(self.cross(*features))
+        return self.project(torch.cat(features, dim=1))
 
-    def cross(self, *features: Tensor) -> Tensor:
-        return torch.cat(features, dim=1)
+    def cross(self, *features: Tensor) -> tuple[Tensor, ...]:
+        """HDFAB's first step, which is none here."""
+        return features
 
-    def join(self, features: Tensor) -> Tensor:
-        return self.project(features)
+    def join(self, *features: Tensor) -> Tensor:
+        """HDFAB's second step."""
+        return self(*features)

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from net.parallel import in_parallel
+
 BAND_BYTES = 2 * 2**20  # of one band of a block's widest tensor; a core's share of the cache holds it
 
 
@@ -49,10 +51,37 @@ def projected(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     By oneDNN where torch has it, which on AMD's processors is faster than MKL. From a single thread `F.conv2d` would
     not ask it.
     """
-    if x.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+    if by_onednn(x):
         kernel = weight[:, :, None, None]
         return pixels(torch.mkldnn_convolution(image(x), kernel, bias, (0, 0), (1, 1), (1, 1), 1))
     return F.linear(x, weight, bias)
+
+
+def by_onednn(x: Tensor) -> bool:
+    return x.dtype == torch.float32 and torch.backends.mkldnn.is_available()
+
+
+def convolve(convolution: nn.Conv2d, source: Callable[[slice], Tensor], out: Tensor) -> None:
+    """A dense 3x3 convolution with zeros around the image, by bands, into `out`, (H, W, K).
+
+    Args:
+        source: gives rows of the input, (n, W, C).
+    """
+    height, width = out.shape[:2]
+    weight, bias = convolution.weight, convolution.bias
+
+    def work(rows: slice) -> None:
+        inside = slice(max(0, rows.start - 1), min(height, rows.stop + 1))
+        beyond = inside.start - rows.start + 1, rows.stop + 1 - inside.stop  # rows above and below the image
+        x = source(inside)
+        x = image(F.pad(x, (0, 0, 0, 0, *beyond)) if any(beyond) else x)
+        if by_onednn(x):
+            y = torch.mkldnn_convolution(x, weight, bias, (0, 1), (1, 1), (1, 1), 1)
+        else:
+            y = F.conv2d(x, weight, bias, padding=(0, 1))
+        out[rows] = pixels(y)
+
+    in_parallel(work, row_bands(slice(0, height), width * max(weight.shape[:2]), out.element_size()))
 
 
 def row_bands(part: slice, row: int, itemsize: int, budget: int = 0) -> list[slice]:

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from net.ablation import PARTS, Merge, Unchanged
-from net.bands import in_bands
+from net.bands import convolve, image, in_bands, one_by_one, pixels
 from net.checks import check_pair
 from net.fdlb import FDLB
 from net.fourier import at_least_float32
 from net.hdfab import HDFAB
 from net.layout import channels_last, for_dense
 from net.restormer import Transformer, TransformerBlock
+from net.reuse import empty, reused_memory
 from net.sdlb import SDLB
 from net.sfca import SFCA
 
@@ -36,7 +37,15 @@ class Encoder(nn.Module):
         self.blocks = transformer(dim, heads, depth, frequency=frequency)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.blocks(channels_last(self.embed(x)), overwrite=True)
+        if in_bands(self, x):
+            return self.blocks(one_by_one(self._embedded, x), overwrite=True)
+        return self.blocks(channels_last(self.embed(x)))
+
+    def _embedded(self, x: Tensor) -> Tensor:
+        """`embed(x)` of one image, channels side by side."""
+        out = empty(x, *x.shape[2:], self.embed.out_channels)
+        convolve(self.embed, lambda rows: pixels(x)[rows], out)
+        return image(out)
 
 
 class Decoder(nn.Module):
@@ -53,8 +62,19 @@ class Decoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.blocks(x)
+        if in_bands(self, x):
+            return torch.sigmoid(one_by_one(self._headed, x))
         with torch.autocast(x.device.type, enabled=False):  # bf16 has 128 steps from 0.5 to 1: edges would be of noise
             return torch.sigmoid(self.head(for_dense(at_least_float32(x))))
+
+    def _headed(self, x: Tensor) -> Tensor:
+        """`head(x)` of one image, by bands."""
+        first, activation, last = self.head
+        x, size = pixels(x), x.shape[2:]
+        hidden, out = empty(x, *size, first.out_channels), empty(x, *size, last.out_channels)
+        convolve(first, lambda rows: x[rows], hidden)
+        convolve(last, lambda rows: activation(hidden[rows]), out)
+        return image(out)
 
 
 class CMMDL(nn.Module):
@@ -109,7 +129,8 @@ class CMMDL(nn.Module):
             ValueError: for other shapes, unequal sizes, integers, NaN (`net.checks.check_pair`).
         """
         check_pair(vis, ir)
-        return self.decoder(self.aggregated(vis, ir))  # (B, 1, H, W)
+        with reused_memory():
+            return self.decoder(self.aggregated(vis, ir))  # (B, 1, H, W)
 
     def aggregated(self, vis: Tensor, ir: Tensor) -> Tensor:
         """What the decoder reads, (B, C, H, W); a method, so that all else is freed before the decoder runs."""
@@ -121,6 +142,6 @@ class CMMDL(nn.Module):
         del e_ir
         if not in_bands(self, vis):
             return self.hdfab(f_vis, f_ir, s_vis, s_ir)  # whole, as a compiler takes it
-        crossed = self.hdfab.cross(f_vis, f_ir, s_vis, s_ir)  # (B, 2C, H, W)
+        crossed = self.hdfab.cross(f_vis, f_ir, s_vis, s_ir)  # (B, C, H, W) each
         del f_vis, f_ir, s_vis, s_ir
-        return self.hdfab.join(crossed)
+        return self.hdfab.join(*crossed)

@@ -4,12 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.bands import from_planes, image, in_bands, pixels, projected, row_bands, to_planes
+from net.bands import convolve, from_planes, image, in_bands, pixels, projected, row_bands, to_planes
 from net.fourier import irfft2, make_real_bins_positive, rfft2
 from net.layout import for_dense, pointwise
 from net.parallel import in_parallel
 from net.polar import from_polar, to_polar
 from net.recompute import recomputed
+from net.reuse import empty
 
 EPS = 1e-8  # keeps the derivative of an amplitude finite where the spectrum is zero
 OFFSET = complex(2 * EPS, EPS)  # of a mixed spectrum, as the release adds it: twice to the real part
@@ -69,7 +70,7 @@ class FDLB(nn.Module):
         """
         spectra = [spectrum(self.pre_vis, vis), spectrum(self.pre_ir, ir)]  # (C, H, W // 2 + 1), complex
         bands = row_bands(slice(0, vis.shape[2]), 2 * spectra[0][:, 0].numel(), vis.element_size())
-        fused = torch.empty_like(spectra[0], dtype=vis.dtype)
+        fused = empty(vis, *spectra[0].shape)
 
         def work(rows: slice) -> None:
             phases = torch.cat([spectrum[:, rows].angle() for spectrum in spectra]).flatten(1)  # (2C, P)
@@ -78,12 +79,14 @@ class FDLB(nn.Module):
         in_parallel(work, bands)
         size = vis.shape[-2:]
 
-        def image_of(own: Tensor, amplitude: nn.Sequential, phase: nn.Sequential) -> Tensor:
-            return side_by_side(restored(own, fused, amplitude, phase, bands, size))
+        def out(own: Tensor, amplitude: nn.Sequential, phase: nn.Sequential, post: nn.Conv2d) -> Tensor:
+            planes = restored(own, fused, amplitude, phase, bands, size)
+            result = empty(vis, *size, len(planes))
+            convolve(post, lambda rows: from_planes(planes[:, rows]), result)
+            return image(result)
 
-        out_vis = self.post_vis(image_of(spectra.pop(0), self.amp_vis, self.pha_vis))
-        out_ir = self.post_ir(image_of(spectra.pop(0), self.amp_ir, self.pha_ir))
-        return out_vis, out_ir
+        out_vis = out(spectra.pop(0), self.amp_vis, self.pha_vis, self.post_vis)
+        return out_vis, out(spectra.pop(0), self.amp_ir, self.pha_ir, self.post_ir)
 
 
 def mixer(channels: int, dim: int) -> nn.Sequential:
@@ -101,7 +104,7 @@ def spectrum(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     """`rfft2(convolution(x) + EPS)` of one image (1, C, H, W) as (C, H, W // 2 + 1), real bins with an angle >= 0."""
     weight, bias = convolution.weight.flatten(1), convolution.bias + EPS
     points, size = pixels(x), x.shape[-2:]
-    transformed = points.new_empty(len(bias), size[0], size[1] // 2 + 1, dtype=x.dtype.to_complex())
+    transformed = empty(x, len(bias), size[0], size[1] // 2 + 1, dtype=x.dtype.to_complex())
     planes = planes_within(transformed, size)
 
     def convolve(rows: slice) -> None:
@@ -137,7 +140,7 @@ def restored(
     size: torch.Size,
 ) -> Tensor:
     """r of one modality in planes (C, H, W), from its spectrum (C, H, W // 2 + 1), whose memory they take."""
-    fused, planes = torch.empty_like(own), planes_within(own, size)
+    fused, planes = empty(own, *own.shape), planes_within(own, size)
     put_both(fused, own, phase_fused, amplitude, phase, bands)
 
     def invert(channel: int) -> None:
@@ -146,18 +149,6 @@ def restored(
 
     in_parallel(invert, range(len(own)))
     return planes
-
-
-def side_by_side(planes: Tensor) -> Tensor:
-    """Planes (C, H, W) as an image (1, C, H, W) with channels side by side."""
-    channels, *size = planes.shape
-    result = planes.new_empty(*size, channels)
-
-    def turn(rows: slice) -> None:
-        result[rows] = from_planes(planes[:, rows])
-
-    in_parallel(turn, row_bands(slice(0, size[0]), result[0].numel(), result.element_size()))
-    return image(result)
 
 
 def put_both(

@@ -1,5 +1,7 @@
 """HDFAB: heterogeneous-domain feature aggregation block (the journal abstract calls it HDFFB), and the decoder."""
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 from net.bands import BAND_BYTES, image, in_bands, one_by_one, pixels, projected, row_bands
 from net.layout import for_dense, pointwise
 from net.parallel import in_parallel
+from net.reuse import empty
 
 DENSE_BYTES = 9 * BAND_BYTES  # of a band of the dense stages, which wait for arithmetic, not for memory
 
@@ -78,20 +81,20 @@ class HDFAB(nn.Module):
         self.dense = nn.ModuleList(DenseStage(k * dim, dim) for k in range(1, 5))
 
     def forward(self, f_vis: Tensor, f_ir: Tensor, s_vis: Tensor, s_ir: Tensor) -> Tensor:
-        return self.join(self.cross(f_vis, f_ir, s_vis, s_ir))
+        return self.join(*self.cross(f_vis, f_ir, s_vis, s_ir))
 
-    def cross(self, f_vis: Tensor, f_ir: Tensor, s_vis: Tensor, s_ir: Tensor) -> Tensor:
-        """`[CBR_1([F_v, S_i]), CBR_2([S_v, F_i])]`, (B, 2C, H, W)."""
+    def cross(self, f_vis: Tensor, f_ir: Tensor, s_vis: Tensor, s_ir: Tensor) -> tuple[Tensor, Tensor]:
+        """`CBR_1([F_v, S_i])` and `CBR_2([S_v, F_i])`, (B, C, H, W) each."""
+        pairs = (self.cbr_1, f_vis, s_ir), (self.cbr_2, s_vis, f_ir)
         if in_bands(self, f_vis):
-            return one_by_one(self._crossed, f_vis, f_ir, s_vis, s_ir)
-        a = self.cbr_1(torch.cat([f_vis, s_ir], dim=1))
-        b = self.cbr_2(torch.cat([s_vis, f_ir], dim=1))
-        return torch.cat([a, b], dim=1)
+            return tuple(one_by_one(partial(crossed, block), *pair) for block, *pair in pairs)
+        return tuple(block(torch.cat(pair, dim=1)) for block, *pair in pairs)
 
-    def join(self, m: Tensor) -> Tensor:
-        """What comes after `cross`: (B, 2C, H, W) -> (B, C, H, W)."""
-        if in_bands(self, m):
-            return one_by_one(self._joined, m)
+    def join(self, m1: Tensor, m2: Tensor) -> Tensor:
+        """What comes after `cross`: (B, C, H, W) twice -> (B, C, H, W)."""
+        if in_bands(self, m1):
+            return one_by_one(self._joined, m1, m2)
+        m = torch.cat([m1, m2], dim=1)  # (B, 2C, H, W)
         summary = torch.cat([m.mean(1, keepdim=True), m.max(1, keepdim=True).values], dim=1)  # (B, 2, H, W)
         m = m + torch.sigmoid(self.spatial(summary)) * m
         x1, x2 = m.chunk(2, dim=1)
@@ -100,26 +103,27 @@ class HDFAB(nn.Module):
             features = torch.cat([features, stage(features)], dim=1)  # (B, kC, H, W)
         return self.channel_1(x1) + self.channel_2(x2) + self.dense[-1](features)
 
-    def _joined(self, m: Tensor) -> Tensor:
-        """What `join` computes, of one image (1, 2C, H, W); every BatchNorm is folded into its convolution."""
-        m = pixels(m)
-        height, width, dim = m.shape[0], m.shape[1], m.shape[2] // 2
-        summary = torch.stack([m.mean(-1), m.amax(-1)])[None]  # (1, 2, H, W)
+    def _joined(self, m1: Tensor, m2: Tensor) -> Tensor:
+        """What `join` computes, of one image (1, C, H, W) twice; every BatchNorm is folded into its convolution."""
+        m = m1, m2 = pixels(m1), pixels(m2)
+        height, width, dim = m1.shape
+        mean, highest = (m1.mean(-1) + m2.mean(-1)) / 2, torch.maximum(m1.amax(-1), m2.amax(-1))
+        summary = torch.stack([mean, highest])[None]  # (1, 2, H, W)
         weight = 1 + torch.sigmoid(self.spatial(summary))[0].permute(1, 2, 0)  # (H, W, 1): m + w m = (1 + w) m
-        means = (weight.flatten() @ m.flatten(0, 1) / (height * width))[None, :, None, None].chunk(2, dim=1)
-        blocks = self.channel_1, self.channel_2
-        gains = torch.cat([block.gains(mean) for block, mean in zip(blocks, means, strict=True)]).flatten(1)  # (2, C)
+        means = (weight.flatten() @ half.flatten(0, 1) / (height * width) for half in m)  # (C,) each
+        blocks = zip((self.channel_1, self.channel_2), means, strict=True)
+        gains = [block.gains(mean[None, :, None, None]).flatten() for block, mean in blocks]  # (C,) each
         stages = [folded(stage[0], stage[1], stage[2]) for stage in self.dense]
-        cbr_weight, cbr_bias = matrix(self.cbr_3)
-        y = m.new_empty(height, width, dim)
-        for rows in row_bands(slice(0, height), width * 4 * dim, m.element_size(), DENSE_BYTES):
+        cbr_3 = halves(self.cbr_3)
+        y = empty(m1, height, width, dim)
+        for rows in row_bands(slice(0, height), width * 4 * dim, y.element_size(), DENSE_BYTES):
             # Each dense stage needs a row more on either side than its result has: four at first, none at last.
             count, top = rows.stop - rows.start, rows.start - 4
             inside = slice(max(0, top), min(height, rows.stop + 4))
-            x = m[inside] * weight[inside]  # (n, W, 2C)
-            features = m.new_zeros(count + 8, width, 4 * dim)
+            x = [half[inside] * weight[inside] for half in m]  # (n, W, C) each
+            features = empty(y, count + 8, width, 4 * dim).zero_()
             outside = features[: inside.start - top], features[inside.stop - top :]  # beyond the border of the image
-            features[inside.start - top : inside.stop - top, :, :dim] = projected(x, cbr_weight, cbr_bias).clamp_(0, 6)
+            features[inside.start - top : inside.stop - top, :, :dim] = cbr(*x, *cbr_3)
             for k, (kernel, bias) in enumerate(stages, start=1):
                 known = image(features[k - 1 : count + 9 - k, :, : k * dim])
                 stage = pixels(F.conv2d(known, kernel, bias, padding=(0, 1)).relu_())  # (count + 8 - 2k, W, C)
@@ -127,35 +131,33 @@ class HDFAB(nn.Module):
                     features[k : count + 8 - k, :, k * dim : (k + 1) * dim] = stage
                     for beyond in outside:
                         beyond.zero_()
-            x1, x2 = x[rows.start - inside.start :][:count].chunk(2, dim=-1)
+            x1, x2 = (half[rows.start - inside.start :][:count] for half in x)
             torch.addcmul(stage, x1, gains[0], out=y[rows]).addcmul_(x2, gains[1])
         return image(y)
 
-    def _crossed(self, f_vis: Tensor, f_ir: Tensor, s_vis: Tensor, s_ir: Tensor) -> Tensor:
-        """What `cross` computes, of one image (1, C, H, W)."""
-        f_vis, f_ir, s_vis, s_ir = map(pixels, (f_vis, f_ir, s_vis, s_ir))
-        height, width, dim = s_vis.shape
-        m = s_vis.new_empty(height, width, 2 * dim)
-        bands = row_bands(slice(0, height), width * dim, m.element_size())
 
-        def cross(block: CBR, first: Tensor, second: Tensor, out: Tensor) -> None:
-            weight, bias = matrix(block)
-            of_first, of_second = weight.split(dim, dim=1)  # a product with each half replaces the concatenation
+def crossed(block: CBR, first: Tensor, second: Tensor) -> Tensor:
+    """`block([first, second])` of one image (1, C, H, W), by bands."""
+    first, second = pixels(first), pixels(second)
+    weights = halves(block)
+    out = empty(first, *first.shape)
 
-            def work(rows: slice) -> None:
-                out[rows] = projected(first[rows], of_first, bias).add_(projected(second[rows], of_second)).clamp_(0, 6)
+    def work(rows: slice) -> None:
+        out[rows] = cbr(first[rows], second[rows], *weights)
 
-            in_parallel(work, bands)
-
-        cross(self.cbr_1, f_vis, s_ir, m[..., :dim])
-        cross(self.cbr_2, s_vis, f_ir, m[..., dim:])
-        return image(m)
+    in_parallel(work, row_bands(slice(0, len(out)), out[0].numel(), out.element_size()))
+    return image(out)
 
 
-def matrix(block: CBR) -> tuple[Tensor, Tensor]:
-    """Weight (C, C_in) and bias (C,) of a CBR's 1x1 convolution with its BatchNorm folded in."""
+def cbr(first: Tensor, second: Tensor, of_first: Tensor, of_second: Tensor, bias: Tensor) -> Tensor:
+    """A CBR of two inputs' channels together, (n, W, C) each; a product with each half replaces the concatenation."""
+    return projected(first, of_first, bias).add_(projected(second, of_second)).clamp_(0, 6)
+
+
+def halves(block: CBR) -> tuple[Tensor, Tensor, Tensor]:
+    """Both halves of the weight, (C, C) each, and bias (C,) of a CBR's convolution with its BatchNorm folded in."""
     weight, bias = folded(block[0], block[1])
-    return weight.flatten(1), bias
+    return *weight.flatten(1).chunk(2, dim=1), bias
 
 
 def folded(convolution: nn.Conv2d, *norms: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

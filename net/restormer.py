@@ -12,6 +12,7 @@ from net.bands import expand_and_filter, image, in_bands, one_by_one, pixels, pr
 from net.layout import depthwise, pointwise
 from net.parallel import in_parallel, shares
 from net.recompute import recomputed, recomputed_on_cpu
+from net.reuse import empty
 
 
 class ChannelLayerNorm(nn.LayerNorm):
@@ -112,8 +113,8 @@ class Transformer(nn.Sequential):
     def _by_bands(self, x: Tensor, *, overwrite: bool) -> Tensor:
         """What `forward` computes, of one image (1, C, H, W); all blocks share one set of large tensors."""
         x = pixels(x)
-        x = x.contiguous() if overwrite else x.clone(memory_format=torch.contiguous_format)
-        scratch = [torch.empty_like(x) for _ in range(4)]
+        x = x.contiguous() if overwrite else empty(x, *x.shape).copy_(x)
+        scratch = [empty(x, *x.shape) for _ in range(4)]
         for block in self:
             x = block.by_bands(x, scratch)
         return image(x)

@@ -10,6 +10,7 @@ from net.bands import expand_and_filter, image, in_bands, one_by_one, pixels, pr
 from net.layout import depthwise, pointwise, reflected
 from net.parallel import in_parallel, shares
 from net.recompute import recomputed, recomputed_on_cpu
+from net.reuse import empty
 
 COUPLINGS = ("released", "affine")
 
@@ -55,7 +56,7 @@ class Coupling(nn.Module):
 
     def by_bands(self, x: Tensor) -> Tensor:
         """What `forward` computes, of one image (H, W, C); rho and eta read y1 in one pass."""
-        y = torch.empty_like(x)
+        y = empty(x, *x.shape)
         (z1, z2), (y1, y2) = x.chunk(2, dim=-1), y.chunk(2, dim=-1)
 
         def first(part: slice) -> None:
