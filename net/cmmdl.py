@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Collection
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -129,7 +130,7 @@ class CMMDL(nn.Module):
             ValueError: for other shapes, unequal sizes, integers, NaN (`net.checks.check_pair`).
         """
         check_pair(vis, ir)
-        with reused_memory():
+        with reused_memory() if in_bands(self, vis) else nullcontext():
             return self.decoder(self.aggregated(vis, ir))  # (B, 1, H, W)
 
     def aggregated(self, vis: Tensor, ir: Tensor) -> Tensor:

@@ -18,17 +18,17 @@ SPARE = 1.05  # of a new block over what is wanted: a spectrum needs a little mo
 
 
 class Blocks:
-    """Memory of tensors that are gone, for those to come. One thread asks; any may be the last to use a tensor."""
+    """Memory of tensors that are gone, for those to come. One thread asks for it; any may be the last to use it."""
 
     def __init__(self) -> None:
         self._free: list[Tensor] = []  # (bytes,) uint8 each
 
     def lend(self, count: int) -> Tensor:
-        """`count` bytes or a little more, (bytes,) uint8, which come back when no tensor uses them any more."""
-        self._free.sort(key=len)
-        fitting = [i for i, block in enumerate(self._free) if len(block) >= count]
+        """`count` bytes or more, (bytes,) uint8, which come back when no tensor uses them any more."""
+        sizes = [len(block) for block in self._free]
+        fitting = [i for i, size in enumerate(sizes) if size >= count]
         if fitting:
-            block = self._free.pop(fitting[0])
+            block = self._free.pop(min(fitting, key=sizes.__getitem__))
         else:
             self._give_up(count)
             block = torch.empty(int(SPARE * count), dtype=torch.uint8)  # what is never written takes no memory
@@ -47,11 +47,7 @@ _blocks: ContextVar[Blocks | None] = ContextVar("blocks", default=None)
 
 @contextlib.contextmanager
 def reused_memory() -> Iterator[None]:
-    """While it lasts, tensors of `empty` in this thread follow each other in the same memory; within another one, that
-    one's lasts on."""
-    if _blocks.get():
-        yield
-        return
+    """While it lasts, tensors of `empty` in this thread follow each other in the same memory."""
     token = _blocks.set(Blocks())
     try:
         yield
