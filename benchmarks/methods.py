@@ -15,7 +15,6 @@ Weights are fresh: they change none of these figures. Columns:
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import net
 from utils.failures import command
-from utils.memory import keep_freed_memory
+from utils.memory import keep_freed_memory, peak_memory
 from utils.options import positive
 
 
@@ -105,7 +104,7 @@ def work(args: argparse.Namespace) -> int:
             began = time.perf_counter()
             model(*pair)
             seconds = (time.perf_counter() - began) / args.batch
-    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))  # kB on Linux
+    print(json.dumps([seconds, peak_memory()]))
     return 0
 
 

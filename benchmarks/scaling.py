@@ -12,7 +12,6 @@ import argparse
 import json
 import math
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from benchmarks import speed
 from net.layout import lay_out
 from utils.failures import command
 from utils.files import replacing
-from utils.memory import keep_freed_memory
+from utils.memory import keep_freed_memory, peak_memory
 
 SMALLEST = 64
 BATCHES = (2, 4, 8, 16)
@@ -100,8 +99,7 @@ def rank_worker(args: argparse.Namespace) -> int:
         speed.step(model, pair)
         times.append(time.perf_counter() - start)
     if dist.get_rank() == 0:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": statistics.median(times[1:]), "peak": peak}))
+        print(json.dumps({"seconds": statistics.median(times[1:]), "peak": peak_memory()}))
     dist.destroy_process_group()
     return 0
 

@@ -23,7 +23,6 @@ bf16.
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -44,7 +43,7 @@ from net.cmmdl_losses import fusion_loss
 from net.fuser import PRECISIONS, exact_convolutions
 from net.layout import lay_out
 from utils.failures import command
-from utils.memory import keep_freed_memory
+from utils.memory import keep_freed_memory, peak_memory
 
 SIDES = ("literal", "ours")
 TOLERANCE = 1e-4  # of outputs
@@ -183,8 +182,7 @@ def timed(run: Callable[[], Tensor], device: torch.device) -> tuple[Tensor, floa
     if on_gpu:
         torch.cuda.synchronize()
     seconds = time.perf_counter() - start
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # on Linux
-    return output, seconds, torch.cuda.max_memory_allocated() / 2**20 if on_gpu else kilobytes / 1024
+    return output, seconds, torch.cuda.max_memory_allocated() / 2**20 if on_gpu else peak_memory()
 
 
 def floor(gflop: float, threads: int, side: int = 2048) -> float:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.parallel import in_parallel
+from net.reuse import empty
 
 BAND_BYTES = 2 * 2**20  # of one band of a block's widest tensor; a core's share of the cache holds it
 
@@ -62,10 +63,10 @@ def by_onednn(x: Tensor) -> bool:
 
 
 def convolve(convolution: nn.Conv2d, source: Callable[[slice], Tensor], out: Tensor) -> None:
-    """A dense 3x3 convolution with zeros around the image, by bands, into `out`, (H, W, K).
+    """A dense 3x3 convolution of one image, with zeros around it, by bands, into `out`, (H, W, K).
 
     Args:
-        source: gives rows of the input, (n, W, C).
+        source: gives rows of the image, (n, W, C).
     """
     height, width = out.shape[:2]
     weight, bias = convolution.weight, convolution.bias
@@ -82,6 +83,17 @@ def convolve(convolution: nn.Conv2d, source: Callable[[slice], Tensor], out: Ten
         out[rows] = pixels(y)
 
     in_parallel(work, row_bands(slice(0, height), width * max(weight.shape[:2]), out.element_size()))
+
+
+def convolved(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    """`convolution(x)`, a dense 3x3 convolution, by bands; (B, C, H, W) -> (B, K, H, W), channels side by side."""
+
+    def of_one(x: Tensor) -> Tensor:
+        out = empty(x, *x.shape[2:], len(convolution.weight))
+        convolve(convolution, lambda rows: pixels(x)[rows], out)
+        return image(out)
+
+    return one_by_one(of_one, x)
 
 
 def row_bands(part: slice, row: int, itemsize: int, budget: int = 0) -> list[slice]:

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from net.ablation import PARTS, Merge, Unchanged
-from net.bands import convolve, image, in_bands, one_by_one, pixels
+from net.bands import convolved, in_bands
 from net.checks import check_pair
 from net.fdlb import FDLB
 from net.fourier import at_least_float32
 from net.hdfab import HDFAB
 from net.layout import channels_last, for_dense
 from net.restormer import Transformer, TransformerBlock
-from net.reuse import empty, reused_memory
+from net.reuse import reused_memory
 from net.sdlb import SDLB
 from net.sfca import SFCA
 
@@ -38,15 +38,8 @@ class Encoder(nn.Module):
         self.blocks = transformer(dim, heads, depth, frequency=frequency)
 
     def forward(self, x: Tensor) -> Tensor:
-        if in_bands(self, x):
-            return self.blocks(one_by_one(self._embedded, x), overwrite=True)
-        return self.blocks(channels_last(self.embed(x)))
-
-    def _embedded(self, x: Tensor) -> Tensor:
-        """`embed(x)` of one image, channels side by side."""
-        out = empty(x, *x.shape[2:], self.embed.out_channels)
-        convolve(self.embed, lambda rows: pixels(x)[rows], out)
-        return image(out)
+        x = convolved(self.embed, x) if in_bands(self, x) else channels_last(self.embed(x))
+        return self.blocks(x, overwrite=True)
 
 
 class Decoder(nn.Module):
@@ -57,25 +50,17 @@ class Decoder(nn.Module):
         self.blocks = transformer(dim, heads, depth, frequency=frequency)
         self.head = nn.Sequential(
             nn.Conv2d(dim, dim // 2, 3, padding=1, bias=False),
-            nn.LeakyReLU(0.01),
+            nn.LeakyReLU(0.01, inplace=True),
             nn.Conv2d(dim // 2, 1, 3, padding=1, bias=False),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.blocks(x)
         if in_bands(self, x):
-            return torch.sigmoid(one_by_one(self._headed, x))
+            first, activation, last = self.head
+            return torch.sigmoid(convolved(last, activation(convolved(first, x))))
         with torch.autocast(x.device.type, enabled=False):  # bf16 has 128 steps from 0.5 to 1: edges would be of noise
             return torch.sigmoid(self.head(for_dense(at_least_float32(x))))
-
-    def _headed(self, x: Tensor) -> Tensor:
-        """`head(x)` of one image, by bands."""
-        first, activation, last = self.head
-        x, size = pixels(x), x.shape[2:]
-        hidden, out = empty(x, *size, first.out_channels), empty(x, *size, last.out_channels)
-        convolve(first, lambda rows: x[rows], hidden)
-        convolve(last, lambda rows: activation(hidden[rows]), out)
-        return image(out)
 
 
 class CMMDL(nn.Module):

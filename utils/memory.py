@@ -1,9 +1,10 @@
-"""The C library's allocator, arranged for large tensors that come and go."""
+"""The memory of a process: the C library's allocator, arranged for large tensors that come and go, and the peak."""
 
 import ctypes
 import os
 import platform
 import sys
+from pathlib import Path
 
 # glibc's mallopt parameters, from malloc.h
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -2, -3, -4, -8
@@ -34,3 +35,18 @@ def keep_freed_memory(*, every_size: bool = False) -> bool:
     else:  # 32 MB is the highest threshold that glibc takes; a larger free end of the heap would take large blocks in
         settings = {M_MMAP_THRESHOLD: 32 * MB, M_TRIM_THRESHOLD: 64 * MB, M_TOP_PAD: 32 * MB}
     return all(libc.mallopt(parameter, value) == 1 for parameter, value in (settings | arenas).items())
+
+
+def peak_memory() -> float:
+    """The most memory that this process has had, in MB.
+
+    The kernel's figure for a process and what it ran before (`ru_maxrss`) counts the parent too, whose memory a new
+    process shares at first; on Linux that of the program alone is read.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (kilobytes,) = (line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(kilobytes) / 1024
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (MB if sys.platform == "darwin" else 1024)

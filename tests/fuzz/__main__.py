@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.fuzz.inputs import inputs
 from tests.fuzz.targets import TARGETS, Target
+from utils.memory import peak_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20  # seconds for one file
@@ -103,10 +104,10 @@ def hunt(target: Target, args: argparse.Namespace) -> None:
             return
         (folder / "now").write_bytes(data)
         counts[0] += 1
-        before = peak()
+        before = peak_memory()
         try:
             counts[1] += not target.accepts(data, folder)
-            assert peak() - before < MEMORY, "memory"
+            assert peak_memory() - before < MEMORY, "memory"
         except Exception as error:
             what = signature(error)
             if what not in findings:
@@ -133,11 +134,6 @@ def signature(error: Exception) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(ROOT))]
     place = [frame for frame in frames if "site-packages" not in frame.filename][-1]
     return f"{type(error).__name__} in {place.name}: {place.line}"
-
-
-def peak() -> float:
-    """The most memory that this process ever had, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def keep(folder: Path, suffix: str, data: bytes) -> Path:

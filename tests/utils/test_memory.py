@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
 
 from utils import memory
@@ -51,3 +52,29 @@ def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(memory.sys, "platform", "linux")
     monkeypatch.setattr(memory.platform, "libc_ver", lambda: ("", ""))
     assert memory.keep_freed_memory() is False
+
+
+PEAK = """
+import numpy
+from utils.memory import peak_memory
+before = peak_memory()
+numpy.ones(100 << 17).sum()
+print(before, peak_memory())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the peak of memory is not known here")
+def test_the_peak_is_of_this_process_and_lasts():
+    numpy.ones(300 << 17).sum()  # the parent's, which is not counted
+    answer = subprocess.run(
+        [sys.executable, "-c", PEAK], cwd=Path(memory.__file__).parents[1], capture_output=True, text=True, check=True
+    )
+    before, after = map(float, answer.stdout.split())
+    assert before < 150 and 90 < after - before < 150
+
+
+def test_without_the_kernels_status_the_peak_is_close(monkeypatch):
+    resource = pytest.importorskip("resource")
+    known = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    monkeypatch.setattr(memory.Path, "exists", lambda _: False)
+    assert memory.peak_memory() == pytest.approx(known / memory.MB, rel=0.2)
