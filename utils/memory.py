@@ -23,8 +23,8 @@ def keep_freed_memory(*, every_size: bool = False) -> bool:
 
     Args:
         every_size: keep also blocks of more than 32 MB: training and most networks are up to twice as fast with it.
-            Otherwise they go back: a hole that one left seldom fits the next, so that keeping them costs memory, which
-            does not pay for networks that have few of them at a time.
+            Otherwise they go back: a hole that one left seldom fits the next, so that keeping them costs memory.
+            Networks that fuse by bands keep their own, see `net.reuse`.
     """
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
         return False

@@ -14,7 +14,7 @@ from utils.inputs import Reader, Remarks, eight_bit
 from utils.metrics import grey
 from utils.scoring import Contender, Network, run_set
 
-MAX_PIXELS = 2**21  # a little more than 1920x1080, where CMMDL takes 4.3 GB of memory
+MAX_PIXELS = 2**21  # a little more than 1920x1080, where CMMDL takes some 4 GB of memory
 
 
 @dataclass(frozen=True)
