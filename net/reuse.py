@@ -31,13 +31,13 @@ class Blocks:
             block = self._free.pop(min(fitting, key=sizes.__getitem__))
         else:
             self._give_up(count)
-            block = torch.empty(int(SPARE * count), dtype=torch.uint8)  # what is never written takes no memory
+            block = torch.empty(int(SPARE * count), dtype=torch.uint8, device="cpu")  # unwritten, it takes no memory
         array = block.numpy()  # a new object each time, which dies with the last tensor that uses it
         weakref.finalize(array, self._free.append, block).atexit = False
         return torch.from_numpy(array)
 
     def _give_up(self, count: int) -> None:
-        """Return free blocks to the system, `count` bytes or all, so that kept memory never adds to the peak."""
+        """Return free blocks to the system, `count` bytes or all, so that kept memory does not add to the peak."""
         while count > 0 and self._free:
             count -= len(self._free.pop(0))
 
