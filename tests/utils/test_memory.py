@@ -63,7 +63,7 @@ print(before, peak_memory())
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the peak of memory is not known here")
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a program alone is known on Linux only")
 def test_the_peak_is_of_this_process_and_lasts():
     numpy.ones(300 << 17).sum()  # the parent's, which is not counted
     answer = subprocess.run(
@@ -73,8 +73,8 @@ def test_the_peak_is_of_this_process_and_lasts():
     assert before < 150 and 90 < after - before < 150
 
 
-def test_without_the_kernels_status_the_peak_is_close(monkeypatch):
-    resource = pytest.importorskip("resource")
-    known = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has both figures")
+def test_the_other_systems_figure_is_in_the_same_unit(monkeypatch):
+    alone = memory.peak_memory()
     monkeypatch.setattr(memory.Path, "exists", lambda _: False)
-    assert memory.peak_memory() == pytest.approx(known / memory.MB, rel=0.2)
+    assert 0.9 * alone < memory.peak_memory() < 100 * alone  # with what the parent had
