@@ -118,7 +118,7 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
                     tables.write_csv((contender.folder or args.out) / found.name / "metrics.csv", row)
         fused = len(result.pictures)
         print(f"{found.name}: {fused} pairs, {result.seconds / max(fused, 1):.2f} s each for fusing", file=sys.stderr)
-    command = shlex.join([Path(sys.argv[0]).name, *(word for word in sys.argv[1:] if word != "--continue")])
+    command = shlex.join([Path(__file__).name, *(word for word in args.words if word != "--continue")])
     title = "Fused by " + ", ".join(tables.label(c.name) for c in contenders if not c.is_floor)
     page = report.page(results, pictures, title=title, protocol=args.protocol, command=command)
     write_text(args.out / "index.html", page)
@@ -225,6 +225,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--no-metrics", action="store_true", help="fuse only")
     add("--continue", dest="go_on", action="store_true", help="go on with an interrupted run of the same command")
     args = parser.parse_args(argv)
+    args.words = sys.argv[1:] if argv is None else list(argv)
     chosen, args.method = args.method, list(dict.fromkeys(args.method or ["cmmdl"]))
     if args.fused and (chosen or args.weights or args.no_metrics or args.go_on):
         without = "--method, --weights, --no-metrics and --continue"

@@ -232,10 +232,7 @@ def steps_of_epoch(
 def build(args: argparse.Namespace, method: Method) -> nn.Module:
     """The network, ready to train."""
     options = {name: value for name in ("dim", "without") if (value := getattr(args, name))}
-    try:
-        network = net.load(args.init).train() if args.init else net.build(method.name, **options)
-    except TypeError as error:
-        raise ValueError(f"--method {method.name}: {error}") from error
+    network = net.load(args.init).train() if args.init else net.build(method.name, **options)
     if not isinstance(network, method.network):
         raise net.WeightsError(f"{args.init}: weights of {type(network).__name__}; expected those of {method.label}")
     if args.init and args.dim and args.dim != network.options.get("dim", args.dim):

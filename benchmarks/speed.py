@@ -211,7 +211,7 @@ def forward(model: torch.nn.Module, pair: list[Tensor], precision: str) -> Tenso
 @torch.inference_mode()
 def infer(model: torch.nn.Module, pair: list[Tensor], precision: str) -> Tensor:
     """`forward` as `net.Fuser` runs it."""
-    with exact_convolutions():
+    with exact_convolutions(pair[0].device):
         return forward(model, pair, precision)
 
 

@@ -20,13 +20,17 @@ BAND_BYTES = 2 * 2**20  # of one band of a block's widest tensor; a core's share
 def in_bands(block: nn.Module, x: Tensor) -> bool:
     """True where `block` works band by band: evaluation without gradients on a CPU, in float32 or float64.
 
-    Elsewhere the whole-tensor form runs: training differentiates it, GPUs prefer it, and compilers and exporters want
-    one graph without loops.
+    Elsewhere the whole-tensor form runs: training differentiates it, GPUs prefer it, compilers and exporters want one
+    graph without loops, and forward hooks within the block wait for its layers.
     """
-    graph = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    differentiable = torch.is_grad_enabled() or block.training
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
     half = torch.is_autocast_enabled("cpu") or x.dtype not in (torch.float32, torch.float64)
-    return x.device.type == "cpu" and not (graph or differentiable or half)
+    return not (torch.is_grad_enabled() or half or any(map(trained_or_watched, block.modules())))
+
+
+def trained_or_watched(module: nn.Module) -> bool:
+    return bool(module.training or module._forward_hooks or module._forward_pre_hooks)
 
 
 def pixels(x: Tensor) -> Tensor:

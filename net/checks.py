@@ -1,15 +1,37 @@
-"""What every network of this package expects of its two inputs, said once."""
+"""What every network of this package expects of its options and its two inputs, said once."""
+
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
 
-def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3) -> None:
+def check_width(dim: int, heads: int = 1, **more: int) -> None:
+    """Refuse numbers that no network is built of.
+
+    Args:
+        dim: feature channels, an even multiple of `heads`.
+        heads: attention heads.
+        more: other numbers by name, from 1 up.
+
+    Raises:
+        ValueError: says which, and what was expected.
+    """
+    for name, value in {"dim": dim, "heads": heads, **more}.items():
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name} is {value!r}; expected a whole number from 1 up")
+    if dim % heads or dim % 2:
+        of = f"multiple of heads ({heads})" if heads > 1 else "number"
+        raise ValueError(f"dim is {dim}; expected an even {of}")
+
+
+def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3, weight: Tensor | None = None) -> None:
     """Refuse anything but two finite float luminance batches of one shape.
 
     Args:
         vis, ir: expected as (B, 1, H, W), floating point, finite, on one device; luminance in [0, 1].
         minimum: smallest height and width that the network can take, in pixels.
+        weight: one of the network's; but for autocast the inputs have its precision, which is not a half one.
 
     Raises:
         ValueError: says what was found and what was expected.
@@ -32,6 +54,10 @@ def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3) -> None:
         raise ValueError(f"the pair is {width}x{height} pixels; expected at least {minimum}x{minimum}")
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or vis.is_meta:
         return  # there are no values to look at yet
+    if weight is not None and weight.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"the network's weights are {weight.dtype}; expected float32, and torch.autocast for less")
+    if weight is not None and weight.dtype != vis.dtype and not torch.is_autocast_enabled(vis.device.type):
+        raise ValueError(f"vis and ir are {vis.dtype}, the network's weights {weight.dtype}; expected one dtype")
     for name, x in (("vis", vis), ("ir", ir)):
         if not torch.isfinite(x).all():
             raise ValueError(f"{name} holds NaN or infinite values; expected finite luminance in [0, 1]")

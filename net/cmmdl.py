@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from net.ablation import PARTS, Merge, Unchanged
 from net.bands import convolved, in_bands
-from net.checks import check_pair
+from net.checks import check_pair, check_width
 from net.fdlb import FDLB
 from net.fourier import at_least_float32
 from net.hdfab import HDFAB
@@ -86,8 +86,7 @@ class CMMDL(nn.Module):
     ) -> None:
         super().__init__()
         without = [without] if isinstance(without, str) else sorted(without)
-        if dim % heads or dim % 2:
-            raise ValueError(f"dim is {dim}; expected an even multiple of heads ({heads})")
+        check_width(dim, heads, depth=depth)
         if unknown := [part for part in without if part not in PARTS]:
             raise ValueError(f"without {unknown[0]!r}; expected parts among {', '.join(PARTS)}")
         self.options = {"dim": dim, "heads": heads, "depth": depth, "coupling": coupling}
@@ -112,9 +111,9 @@ class CMMDL(nn.Module):
         """(B, 1, H, W) luminance in [0, 1], twice -> fused luminance (B, 1, H, W) in (0, 1).
 
         Raises:
-            ValueError: for other shapes, unequal sizes, integers, NaN (`net.checks.check_pair`).
+            ValueError: for other shapes, unequal sizes, another dtype than the weights', NaN (`net.checks.check_pair`).
         """
-        check_pair(vis, ir)
+        check_pair(vis, ir, weight=self.encoder.embed.weight)
         with reused_memory() if in_bands(self, vis) else nullcontext():
             return self.decoder(self.aggregated(vis, ir))  # (B, 1, H, W)
 

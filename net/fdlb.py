@@ -12,7 +12,7 @@ from net.polar import from_polar, to_polar
 from net.recompute import recomputed
 from net.reuse import empty
 
-EPS = 1e-8  # keeps the derivative of an amplitude finite where the spectrum is zero
+EPS = 1e-8  # added to the features before their transform, as the release does
 OFFSET = complex(2 * EPS, EPS)  # of a mixed spectrum, as the release adds it: twice to the real part
 
 
@@ -49,9 +49,13 @@ class FDLB(nn.Module):
         if in_bands(self, vis):
             pairs = [self._by_bands(*pair) for pair in zip(vis.split(1), ir.split(1), strict=True)]
             return pairs[0] if len(pairs) == 1 else tuple(map(torch.cat, zip(*pairs, strict=True)))
-        return recomputed(self._whole, vis, ir, when=self.checkpointed)
+        whole = self._whole
+        if torch.compiler.is_compiling():
+            # Inductor has no code for complex numbers, and fails at the gradients of these layouts. As a decorator
+            # this would load the compiler with every import.
+            whole = torch.compiler.disable(whole)
+        return recomputed(whole, vis, ir, when=self.checkpointed)
 
-    @torch.compiler.disable  # Inductor has no code for complex numbers, and fails at the gradients of these layouts
     def _whole(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
         size = vis.shape[-2:]
         amplitude_vis, phase_vis = to_polar(pointwise(self.pre_vis, vis, planes=True) + EPS)  # (B, C, H, W // 2 + 1)

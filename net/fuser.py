@@ -1,5 +1,6 @@
 """A network as a person uses it: two 8-bit images in, one 8-bit image out."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -14,6 +15,7 @@ from net.methods import method_of
 
 PRECISIONS = ("fp32", "bf16")
 PERCENTILES = (0.1, 99.9)  # of an image of more than 8 bits, which become black and white
+_setting = threading.RLock()  # of the precision of convolutions
 
 
 class Fuser:
@@ -59,7 +61,8 @@ class Fuser:
         """Fuse a pair.
 
         Args:
-            vis: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, uint8, uint16 or float; its colour is kept.
+            vis: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, uint8, uint16 or float; its colour is kept. All but
+                uint8, floats in [0, 1] too, are spread between their 0.1 and 99.9 percentiles.
             ir: the same forms; colour is reduced to luminance.
             blend: both inputs have the scene's colour (two exposures, two focus distances): take it from both.
 
@@ -67,7 +70,7 @@ class Fuser:
             uint8, (H, W) for a grey visible image (blending: two grey images), else (H, W, 3) RGB. Alpha is dropped.
 
         Raises:
-            ValueError: unequal sizes or other forms, with what was found.
+            ValueError: unequal sizes or other forms, with what was found, or a network that gives NaN.
         """
         vis, ir = to_unit(vis, "visible"), to_unit(ir, "infrared")
         return to_uint8(self.picture(vis, ir, blend=blend), self.stretch)
@@ -81,6 +84,9 @@ class Fuser:
         """What the network gives for two images as `to_unit` gives them, (1, 1, H, W) on the CPU.
 
         Luminance in [0, 1] or, by a network of another range, what its method's `output` makes luminance of.
+
+        Raises:
+            ValueError: unequal sizes, or a network that gives NaN.
         """
         if vis.shape[-2:] != ir.shape[-2:]:
             raise ValueError(
@@ -89,9 +95,12 @@ class Fuser:
             )
         vis, ir = (luma(image).to(self.device) for image in (vis, ir))
         bf16 = self.precision == "bf16"
-        with exact_convolutions(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+        with exact_convolutions(self.device), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             fused = tiled(self.model, vis, ir, self.tile) if self.tile else self.model(vis, ir)
-        return fused.float().cpu()
+        fused = fused.float().cpu()
+        if not fused.isfinite().all():
+            raise ValueError("the network gives NaN or infinite values for this pair; expected weights of a training")
+        return fused
 
     @staticmethod
     def colour(fused: Tensor, vis: Tensor, other: Tensor | None = None) -> Tensor:
@@ -108,15 +117,20 @@ class Fuser:
 
 
 @contextmanager
-def exact_convolutions() -> Iterator[None]:
+def exact_convolutions(device: torch.device) -> Iterator[None]:
     """While it lasts, float32 convolutions on a GPU are in float32, not in TF32, which torch takes by default and
-    which keeps ten bits of every number: results stay those of a CPU but for rounding."""
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
+    which keeps ten bits of every number: results stay those of a CPU but for rounding. (Matrix products are in float32
+    by default.) One thread after the other: the setting is the process's."""
+    if device.type != "cuda":
         yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
+        return
+    convolutions = torch.backends.cudnn.conv
+    with _setting:
+        before, convolutions.fp32_precision = convolutions.fp32_precision, "ieee"
+        try:
+            yield
+        finally:
+            convolutions.fp32_precision = before
 
 
 def pick_device(device: str | torch.device) -> torch.device:
@@ -174,13 +188,13 @@ def to_uint8(image: Tensor, stretch: bool) -> np.ndarray:
     """(1, C, H, W) in [0, 1] -> uint8 (H, W) or (H, W, 3).
 
     Stretched, minimum and maximum over all channels become 0 and 255 and the rest is truncated, as the release saves;
-    a constant image stays as it is. Otherwise values are rounded.
+    a constant image stays as it is. Otherwise values are clipped and rounded.
     """
     pixels = image[0].permute(1, 2, 0).numpy().squeeze(-1) if image.shape[1] == 1 else image[0].permute(1, 2, 0).numpy()
     low, high = pixels.min(), pixels.max()
     if stretch and high > low:
         return ((pixels - low) / (high - low) * 255).astype(np.uint8)
-    return (pixels * 255).round().astype(np.uint8)
+    return (pixels.clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def tiled(model: nn.Module, vis: Tensor, ir: Tensor, tile: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""HDFAB: heterogeneous-domain feature aggregation block (the journal abstract calls it HDFFB), and the decoder."""
+"""HDFAB: heterogeneous-domain feature aggregation block (the journal abstract calls it HDFFB)."""
 
 from functools import partial
 

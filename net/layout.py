@@ -60,7 +60,7 @@ def product(convolution: nn.Conv2d, x: Tensor, *, planes: bool) -> Tensor:
 
 
 def depthwise(convolution: nn.Conv2d, x: Tensor) -> Tensor:
-    """`convolution(x)` with a depth-wise 3x3 kernel, in the precision of x, with a faster gradient."""
+    """`convolution(x)` with a depth-wise 3x3 kernel, with a faster gradient, for which it is in the precision of x."""
     if not torch.is_grad_enabled():
         return convolution(x)
     return Depthwise.apply(x, convolution.weight.to(x.dtype), convolution.padding[0])

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.checks import check_pair
+from net.checks import check_pair, check_width
 from net.cmmdl import transformer
 from net.fdlb import FDLB
 from net.hdfab import HDFAB
@@ -61,8 +61,7 @@ class CMMDLLite(nn.Module):
 
     def __init__(self, *, dim: int = 16, heads: int = 2, depth: int = 1, detail: int = 12) -> None:
         super().__init__()
-        if dim % heads or dim % 2:
-            raise ValueError(f"dim is {dim}; expected an even multiple of heads ({heads})")
+        check_width(dim, heads, depth=depth, detail=detail)
         self.options = {"dim": dim, "heads": heads, "depth": depth, "detail": detail}
         self.embed = nn.Conv2d(SCALE**2, dim, 3, padding=1)
         self.encoder = transformer(dim, heads, depth)
@@ -78,9 +77,9 @@ class CMMDLLite(nn.Module):
         """(B, 1, H, W) luminance in [0, 1], twice -> fused luminance (B, 1, H, W) in [0, 1].
 
         Raises:
-            ValueError: for other shapes, unequal sizes, integers, NaN (`net.checks.check_pair`).
+            ValueError: for other shapes, unequal sizes, another dtype than the weights', NaN (`net.checks.check_pair`).
         """
-        check_pair(vis, ir, minimum=MINIMUM_SIZE)
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=self.embed.weight)
         height, width = vis.shape[-2:]
         pair = F.pad(torch.cat([vis, ir]), (0, -width % SCALE, 0, -height % SCALE), mode="replicate")
         guides = F.pixel_shuffle(self.guide(self.on_grid(pair)), SCALE)  # (B, GUIDES, H, W), padded

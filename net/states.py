@@ -16,13 +16,14 @@ def find_state(content: Any, depth: int = 0) -> dict[str, Tensor]:
     """The tensors by name inside a checkpoint, without `module.`; empty where there are none."""
     if not isinstance(content, Mapping) or depth > NESTING:
         return {}
+    for key in NESTED_UNDER:  # before tensors beside them, such as a number of epochs
+        if state := find_state(content.get(key), depth + 1):
+            return state
     state = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
     if state:
         return {re.sub(r"^(module\.)+", "", key): value for key, value in state.items()}
-    nested = sorted(content, key=lambda key: NESTED_UNDER.index(key) if key in NESTED_UNDER else len(NESTED_UNDER))
-    for key in nested:
-        state = find_state(content[key], depth + 1)
-        if state:
+    for nested in content.values():
+        if state := find_state(nested, depth + 1):
             return state
     return {}
 

@@ -59,8 +59,8 @@ def diverged(
 
 
 def write_batch(folder: Path, rank: int, batch: Batch, patches: Mapping[int, str], terms: Mapping[str, float]) -> None:
-    """Write one process's batch: `process_<rank>.npz` with the tensors by name, float32 (B, 1, S, S), a png for each
-    patch with all of them side by side, and `process_<rank>.json` with loss terms, indices and origins.
+    """Write one process's batch: `process_<rank>.npz` with the tensors by name, float32 (B, C, S, S), a png for each
+    patch with all their channels side by side, and `process_<rank>.json` with loss terms, indices and origins.
 
     Raises:
         OSError, ImageError: it cannot be written.
@@ -75,7 +75,8 @@ def write_batch(folder: Path, rank: int, batch: Batch, patches: Mapping[int, str
     write_text(folder / f"{name}.json", json.dumps(about, indent=2) + "\n")
     with replacing(folder / f"{name}.npz") as temporary, temporary.open("wb") as file:
         np.savez(file, **{key: x.numpy() for key, x in tensors.items()})
-    for number, row in enumerate(torch.cat([*tensors.values()], dim=3)):  # (1, S, 3S or 4S)
+    channels = [channel for x in tensors.values() for channel in x.split(1, dim=1)]  # (B, 1, S, S) each
+    for number, row in enumerate(torch.cat(channels, dim=3)):  # (1, S, n S)
         write_image(folder / f"{name}_patch_{number}.png", picture(row))
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,14 +29,12 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary.open("xb").close()  # its permissions are those of any new file
     try:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -65,9 +63,3 @@ def check_digest(path: Path) -> None:
     if path.name in expected and (found := sha256(path)) != expected[path.name]:
         wanted = f"{expected[path.name][:12]}..., as SHA256SUMS beside it says"
         raise ValueError(f"{path}: damaged or another file, its SHA-256 is {found[:12]}...; expected {wanted}")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

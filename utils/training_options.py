@@ -1,6 +1,7 @@
 """The command line of the training script."""
 
 import argparse
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,6 +54,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args.recipe = args.recipe or next(iter(known))
     if args.recipe not in known:
         parser.error(f"argument --recipe: invalid choice: {args.recipe!r}; {args.method} has {', '.join(known)}")
+    if args.without and "without" not in inspect.signature(methods[args.method].network).parameters:
+        parser.error(f"argument --without: {args.method} has no parts that can be left out")
     if args.init and args.without:
         parser.error("argument --without: builds a new network; it does not go with --init")
     if args.teacher and not known[args.recipe].teacher:

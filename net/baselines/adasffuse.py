@@ -46,7 +46,7 @@ class AdaSFFuse(nn.Module):
 
     def __init__(self, *, dim: int = 64, dropout: float = 0.4, release_padding: bool = False) -> None:
         super().__init__()
-        if dim % (HEAD // 2):
+        if dim < 1 or dim % (HEAD // 2):
             raise ValueError(f"dim is {dim}; expected a multiple of {HEAD // 2}, half a head of the scan")
         self.options = {"dim": dim, "dropout": dropout, "release_padding": release_padding}
         self.release_padding = release_padding
@@ -72,7 +72,7 @@ class AdaSFFuse(nn.Module):
         Raises:
             ValueError: an input that `check_pair` refuses.
         """
-        check_pair(vis, ir, minimum=MINIMUM_SIZE)
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=self.stem[0].weight)
         height, width = vis.shape[-2:]
         if self.release_padding:
             vis, ir = pad_like_release(vis), pad_like_release(ir)

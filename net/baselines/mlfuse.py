@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.baselines.release import bare_name, flatten, translate
-from net.checks import check_pair
+from net.checks import check_pair, check_width
 
 MINIMUM_SIZE = 15  # pixels: a stride-2 convolution without padding, then a 7x7 pooling window
 
@@ -139,8 +139,7 @@ class MLFuse(nn.Module):
 
     def __init__(self, *, dim: int = 32) -> None:
         super().__init__()
-        if dim % 2:
-            raise ValueError(f"dim is {dim}; expected an even number")
+        check_width(dim)
         self.options = {"dim": dim}
         self.edge_stem = conv_norm_relu(1, dim)
         self.saliency_stem = conv_norm_relu(1, dim)
@@ -158,7 +157,7 @@ class MLFuse(nn.Module):
 
     def features(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The three branches' outputs E, K and S, each (B, dim, H, W)."""
-        check_pair(vis, ir, minimum=MINIMUM_SIZE)
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=self.project.weight)
         edge = self.edge_branch(self.edge_stem(vis))
         saliency = self.saliency_branch(self.saliency_stem(ir))
         cross = self.cross_branch(self.cross_stem_vis(vis), self.cross_stem_ir(ir))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from net.baselines.release import bare_name, flatten, translate
 from net.baselines.sfdfuse_coder import Decoder, Encoder, FeedForward, base_fusion_block, detail_fusion_block
-from net.checks import check_pair
+from net.checks import check_pair, check_width
 
 MINIMUM_SIZE = 4  # pixels: the decoder mirrors three pixels at each border
 
@@ -68,8 +68,7 @@ class SFDFuse(nn.Module):
         self, *, dim: int = 64, heads: int = 8, feed_forward: FeedForward = "normed", drop_path: float = 0.1
     ) -> None:
         super().__init__()
-        if dim % heads or dim % 2:
-            raise ValueError(f"dim is {dim}; expected an even multiple of heads ({heads})")
+        check_width(dim, heads)
         if feed_forward not in ("normed", "shuffle"):
             raise ValueError(f"feed_forward is '{feed_forward}'; expected 'normed' or 'shuffle'")
         self.options = {"dim": dim, "heads": heads, "feed_forward": feed_forward, "drop_path": drop_path}
@@ -84,7 +83,7 @@ class SFDFuse(nn.Module):
         Raises:
             ValueError: an input that `check_pair` refuses.
         """
-        check_pair(vis, ir, minimum=MINIMUM_SIZE)
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=self.encoder.embed.weight)
         return SFDFuseFeatures(*self.encoder(crop_to_even(vis)), *self.encoder(crop_to_even(ir)))
 
     def reconstruct(self, vis: Tensor, ir: Tensor, *, vis_detail_for_ir: bool = False) -> SFDFuseReconstruction:

@@ -176,6 +176,7 @@ GOOD = torch.rand(1, 1, 8, 8)
         (GOOD, GOOD / 0, "ir holds NaN or infinite"),
         (GOOD.int(), GOOD.int(), "expected floating point"),
         (GOOD.double(), GOOD, "expected one dtype"),
+        (GOOD.double(), GOOD.double(), r"vis and ir are torch.float64, the network's weights torch.float32"),
         (GOOD[..., :2, :], GOOD[..., :2, :], "8x2 pixels; expected at least 3x3"),
         (GOOD[:0], GOOD[:0], "expected"),
         (GOOD.numpy(), GOOD, "vis is a ndarray"),
@@ -186,7 +187,18 @@ def test_other_inputs_are_refused_with_what_was_expected(small, vis, ir, message
         small(vis, ir)
 
 
-@pytest.mark.parametrize("options", [{"dim": 20}, {"dim": 15, "heads": 5}, {"coupling": "other"}, {"without": "all"}])
+def test_weights_in_half_precision_are_refused_and_autocast_is_not(small):
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert small(GOOD.bfloat16(), GOOD.bfloat16()).isfinite().all()
+    with pytest.raises(ValueError, match=r"weights are torch.bfloat16; expected float32, and torch.autocast"):
+        small.bfloat16()(GOOD.bfloat16(), GOOD.bfloat16())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"dim": 20}, {"dim": 15, "heads": 5}, {"dim": 0}, {"heads": 0}, {"depth": -1}, {"depth": 1.5},
+     {"coupling": "other"}, {"without": "all"}],
+)  # fmt: skip
 def test_impossible_options_are_refused(options):
     with pytest.raises(ValueError, match="expected"):
         net.build("cmmdl", **options)

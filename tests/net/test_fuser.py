@@ -1,12 +1,14 @@
 """A network as a person uses it."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
 
 import net
 from net.color import blend_chroma, rgb_to_ycbcr, ycbcr_to_rgb
-from net.fuser import exact_convolutions, starts
+from net.fuser import exact_convolutions, starts, to_uint8
 
 
 @pytest.fixture
@@ -101,18 +103,54 @@ def test_a_missing_cuda_device_is_refused(small):
 
 
 def test_a_gpu_keeps_all_digits_of_float32_while_it_fuses_and_only_then(monkeypatch):
-    class Watching(Average):
-        def forward(self, vis, ir):
-            seen.append(torch.backends.cudnn.allow_tf32)
-            return super().forward(vis, ir)
-
-    seen, black = [], np.zeros((8, 8), np.uint8)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    net.Fuser(Watching(), device="cpu")(black, black)
-    assert seen == [False] and torch.backends.cudnn.allow_tf32
-    with pytest.raises(RuntimeError), exact_convolutions():
+    convolutions, gpu = torch.backends.cudnn.conv, torch.device("cuda")
+    monkeypatch.setattr(convolutions, "fp32_precision", "tf32")
+    with exact_convolutions(gpu), exact_convolutions(gpu):
+        assert convolutions.fp32_precision == "ieee"
+    assert convolutions.fp32_precision == "tf32" and torch.backends.cudnn.allow_tf32
+    with pytest.raises(RuntimeError), exact_convolutions(gpu):
         raise RuntimeError
-    assert torch.backends.cudnn.allow_tf32
+    assert convolutions.fp32_precision == "tf32"
+    with exact_convolutions(torch.device("cpu")):
+        assert convolutions.fp32_precision == "tf32"
+
+
+def test_threads_that_fuse_at_a_time_leave_the_setting_as_it_was(monkeypatch):
+    convolutions, inside, go_on = torch.backends.cudnn.conv, threading.Event(), threading.Event()
+    monkeypatch.setattr(convolutions, "fp32_precision", "tf32")
+
+    def first():
+        with exact_convolutions(torch.device("cuda")):
+            inside.set()
+            go_on.wait(10)
+
+    def second():
+        with exact_convolutions(torch.device("cuda")):
+            go_on.set()
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    inside.wait(10)
+    threads[1].start()  # would begin within the first and end after it
+    assert not go_on.wait(0.2), "it waits"
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert convolutions.fp32_precision == "tf32"
+
+
+def test_a_network_that_gives_no_numbers_is_refused(images):
+    class Broken(Average):
+        def forward(self, vis, ir):
+            return super().forward(vis, ir) * torch.nan
+
+    with pytest.raises(ValueError, match="NaN or infinite values for this pair"):
+        net.Fuser(Broken(), device="cpu")(*images)
+
+
+def test_without_a_stretch_what_is_beyond_black_and_white_is_clipped():
+    beyond = torch.tensor([[-0.003, 0.5], [1.004, 7.0]])[None, None]
+    assert to_uint8(beyond, stretch=False).tolist() == [[0, 128], [255, 255]]
 
 
 @pytest.mark.parametrize("size", [(100, 90), (64, 64), (65, 130), (40, 33)])

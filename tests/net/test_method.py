@@ -1,5 +1,8 @@
 """What a method says of itself holds for its network."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -18,6 +21,11 @@ def test_the_smallest_size_fuses_and_a_built_network_is_known_by_its_method(name
     assert output.shape == (1, 1, side, side + 1) and output.min() >= 0 and output.max() <= 1
     assert method_of(model) is method and method.name == name
     assert any(True for _ in model.parameters()) == method.learns
+
+
+def test_importing_the_networks_does_not_load_the_compiler():
+    loaded = "import net, sys; sys.exit('torch._dynamo' in sys.modules)"  # it takes as long as torch itself
+    assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0
 
 
 def test_a_network_from_elsewhere_is_of_no_method():

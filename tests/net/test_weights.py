@@ -26,6 +26,7 @@ WRAPPINGS = {
     "parallel": lambda state: {f"module.{key}": value for key, value in state.items()},
     "doubly parallel": lambda state: {f"module.module.{key}": value for key, value in state.items()},
     "nested": lambda state: {"epoch": 3, "state_dict": state},
+    "nested beside tensors": lambda state: {"epoch": torch.tensor(3), "state_dict": state},
     "nested under an unusual name": lambda state: {"epoch": 3, "fusion_net": {"inner": state}},
     "nested and parallel": lambda state: {"model": {f"module.{key}": value for key, value in state.items()}},
 }

@@ -60,12 +60,15 @@ def test_the_batch_is_kept_as_numbers_as_pictures_and_with_its_origin(training, 
 
 def test_a_map_is_kept_too_and_what_is_no_number_is_black(training, batch, tmp_path):
     batch.vis[0, 0, 0, 0] = math.nan
-    stop(training, batch._replace(image_map=batch.ir), tmp_path)
+    maps = torch.cat([batch.ir, batch.vis], dim=1)  # as CMMDL-lite's recipe has two
+    stop(training, batch._replace(image_map=maps), tmp_path)
     (place,) = tmp_path.iterdir()
     assert np.isnan(np.load(place / "process_0.npz")["vis"][0, 0, 0, 0])
-    assert {"vis", "ir", "mask", "image_map"} == set(np.load(place / "process_0.npz"))
+    tensors = np.load(place / "process_0.npz")
+    assert {"vis", "ir", "mask", "image_map"} == set(tensors)
+    assert np.array_equal(tensors["image_map"], maps, equal_nan=True)
     picture = cv2.imread(str(place / "process_0_patch_0.png"), cv2.IMREAD_UNCHANGED)
-    assert picture.shape == (8, 32) and picture[0, 0] == 0
+    assert picture.shape == (8, 40) and picture[0, 0] == 0
 
 
 @pytest.mark.parametrize(
