@@ -4,6 +4,7 @@
     python CMMDL_test.py --data DIR --weights CMMDL.pth --protocol cddfuse
     python CMMDL_test.py --data DIR --method cmmdl --method mlfuse --weights mlfuse=MLFuse.pth
     python CMMDL_test.py --data DIR --fused DIR --out DIR            # score what some other program fused
+    python CMMDL_test.py --data DIR --method cmmdl --fused DIR=NAME  # and a method beside it
     python CMMDL_test.py --pairs pairs.csv                           # pairs that a file lists, two paths a line
     python CMMDL_test.py --pair VIS IR                               # one pair
     python CMMDL_test.py --video VIS IR --out fused.mp4              # two synchronised videos, frame by frame
@@ -13,13 +14,14 @@ Exit status: 0 all done, 1 some inputs were refused (each named on stderr) and t
 
 import argparse
 import shlex
+import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import net
-from data.images import MAX_PIXELS
+from data.images import EXTENSIONS, MAX_PIXELS
 from data.kinds import TASKS
 from data.pairs import PairFolder
 from net.fuser import PRECISIONS
@@ -31,8 +33,8 @@ from utils.journal import Journal, digest_of
 from utils.memory import keep_freed_memory
 from utils.metrics import PROTOCOLS
 from utils.options import UsageError, not_negative, positive, whole
-from utils.published import published
-from utils.scoring import Contender, Network, floor, given, run_set
+from utils.published import known, published
+from utils.scoring import Contender, Network, Result, floor, given, run_set
 from utils.sets import describe, open_sets
 from utils.shipped import open_model
 from utils.video import fuse_video
@@ -59,7 +61,7 @@ def what_is_left(args: argparse.Namespace) -> str:
     """What an interrupted run leaves, and how to go on, in words."""
     if args.video:
         return f"frames that were fused are in {args.out}"
-    if args.fused:
+    if not args.method:
         return f"sets that were scored have their metrics.csv in {args.out}; the same command scores all anew"
     return f"what was fused is in {args.out}, and --continue goes on from there"
 
@@ -95,12 +97,15 @@ def carry_out(args: argparse.Namespace) -> int:
 def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argparse.Namespace) -> int:
     """Fuse and score every set, print and save the tables; how many inputs were refused."""
     results, pictures, refusals = {}, {}, 0
+    several = sum(not contender.is_floor for contender in contenders) > 1
     if not args.no_metrics:
         print(f"Scoring protocol: {args.protocol}")
     read = Reader(args.resize == "ir", not args.no_registration_check, args.max_pixels)
     for found in sets:
         if found.pairs:
-            print(describe(found), flush=True)
+            print(describe(found, args.protocol), flush=True)
+            for line in notes(found, args):
+                print(f"{found.name}: {line}", file=sys.stderr)
         result = run_set(
             found, contenders, protocol=args.protocol, metrics=not args.no_metrics, home=args.out, read=read
         )
@@ -115,9 +120,11 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
             print(tables.text(found.name, rows), flush=True)
             for contender, row in zip(contenders, result.rows, strict=True):
                 if not contender.is_floor and row.images:
-                    tables.write_csv((contender.folder or args.out) / found.name / "metrics.csv", row)
-        fused = len(result.pictures)
-        print(f"{found.name}: {fused} pairs, {result.seconds / max(fused, 1):.2f} s each for fusing", file=sys.stderr)
+                    home = contender.folder or (args.out / contender.name if several else args.out)
+                    tables.write_csv(home / found.name / "metrics.csv", row)
+        print(f"{found.name}: {what_was_done(result)}", file=sys.stderr)
+    if not any(pictures.values()):
+        return refusals
     command = shlex.join([Path(__file__).name, *(word for word in args.words if word != "--continue")])
     title = "Fused by " + ", ".join(tables.label(c.name) for c in contenders if not c.is_floor)
     page = report.page(results, pictures, title=title, protocol=args.protocol, command=command)
@@ -127,6 +134,24 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
         write_text(args.out / "table.tex", tables.latex(results, args.protocol))
     print(f"pictures and tables: {args.out / 'index.html'}", file=sys.stderr)
     return refusals
+
+
+def notes(found: PairFolder, args: argparse.Namespace) -> Iterator[str]:
+    """What a reader of a set's scores should know beforehand."""
+    known_weights = {name for name in args.method if net.METHODS[name].learns}
+    if found.task != "ivf" and known_weights - weights_by_method(args.weights or [], args.method).keys():
+        yield "the weights that ship were trained on infrared and visible pairs alone; --weights takes others"
+    if args.published and not args.no_metrics and not published(found.name, args.protocol):
+        sets = ", ".join(known(args.protocol)) or "none"
+        yield f"no published figures of a set of this name in protocol {args.protocol} (there are: {sets})"
+
+
+def what_was_done(result: Result) -> str:
+    """How many pairs of a set were fused or scored, and the time that each network took."""
+    count = len(result.pictures)
+    times = (f"{tables.label(name)} {statistics.median(seconds):.2f} s" for name, seconds in result.seconds.items())
+    took = ", ".join(times)
+    return f"{count} pair{'s' * (count != 1)}" + (f"; {took} a pair (median)" if took else "")
 
 
 def run_video(args: argparse.Namespace) -> int:
@@ -143,32 +168,29 @@ def run_video(args: argparse.Namespace) -> int:
 
 
 def open_contenders(args: argparse.Namespace, single: bool) -> list[Contender]:
-    """The methods to compare, or the folder of fused images (of a `single` set or several), and below them the floor.
+    """The methods to compare, the folders of fused images (of a `single` set or several), and below them the floor.
 
     Raises:
-        UsageError, WeightsError, FileNotFoundError: weights that are missing, wrong, or of another method.
+        UsageError, WeightsError, FileNotFoundError: weights or a folder that are missing, wrong, or of another method.
     """
     rules = [] if args.no_metrics else floor(args.protocol, beside=args.method)
-    if args.fused:
-        if not args.fused.is_dir():
-            raise UsageError(f"{args.fused}: no such folder; expected the folder of fused images")
-        return [given(args.fused, rules, single), *rules]
     options = {"device": args.device, "precision": args.precision, "tile": args.tile}
     contenders: list[Contender] = []
     files = weights_by_method(args.weights or [], args.method)
     for name in args.method:
-        folder = args.out if len(args.method) == 1 else args.out / name
+        folder = args.out / name if args.fused or len(args.method) > 1 else args.out
         model = open_model(name, files.get(name))
         if args.compile:
             net.METHODS[name].compile_network(model, dynamic=True)  # images may be of any size
         contenders.append(Network(name, net.Fuser(model, **options), args.protocol, folder))
+    contenders += given(args.fused, [*contenders, *rules], single)
     return contenders + rules
 
 
 def open_journal(contenders: Sequence[Contender], args: argparse.Namespace) -> Journal | None:
     """The record of the images fused into the output folder, with --continue that of a run before; None if none are."""
     args.out.mkdir(parents=True, exist_ok=True)
-    if args.fused:
+    if not args.method:
         return None
     settings = {name: getattr(args, name) for name in ("protocol", "precision", "compile", "tile", "resize", "task")}
     networks = [contender for contender in contenders if contender.folder]
@@ -210,7 +232,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--out", type=Path, help="where images, tables and index.html go (result), or the video (result/fused.mp4)")
     add("--method", choices=net.METHODS, action="append", help="repeat to compare several (cmmdl)")
     add("--weights", action="append", metavar="[NAME=]PATH", help="weights file (the one that ships in models/)")
-    add("--fused", type=Path, metavar="DIR", help="score the images of another program instead of fusing")
+    add("--fused", action="append", metavar="DIR[=NAME]", default=[],
+        help="score the images of another program, alone or beside each --method; repeatable")  # fmt: skip
     add("--protocol", choices=PROTOCOLS, default="cmmdl", help="scoring convention (cmmdl, the release's)")
     add("--published", action="store_true",
         help="beside ours, the published figures of known sets (TNO, MSRS, ...) in the same protocol")  # fmt: skip
@@ -226,16 +249,19 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--continue", dest="go_on", action="store_true", help="go on with an interrupted run of the same command")
     args = parser.parse_args(argv)
     args.words = sys.argv[1:] if argv is None else list(argv)
-    chosen, args.method = args.method, list(dict.fromkeys(args.method or ["cmmdl"]))
-    if args.fused and (chosen or args.weights or args.no_metrics or args.go_on):
-        without = "--method, --weights, --no-metrics and --continue"
-        parser.error(f"--fused scores images as they are; it goes without {without}")
+    args.method = list(dict.fromkeys(args.method or ([] if args.fused else ["cmmdl"])))
+    if args.fused and args.no_metrics:
+        parser.error("--fused scores images as they are; it goes without --no-metrics")
+    if args.fused and not args.method and (args.weights or args.go_on):
+        parser.error("--fused alone fuses nothing; --weights and --continue need a --method beside it")
     if args.video and (args.data or args.pairs or args.pair or args.fused or args.go_on or len(args.method) > 1):
         parser.error("--video is one job by one method; without --data, --pairs, --pair, --fused and --continue")
     args.out = args.out or Path("result/fused.mp4" if args.video else "result")
     if args.out.exists() and args.out.is_dir() is bool(args.video):
         found, expected = ("folder", "file") if args.video else ("file", "folder")
         parser.error(f"--out {args.out}: is a {found}; expected a {expected}")
+    if not args.video and args.out.suffix.lower() in EXTENSIONS and not args.out.exists():
+        parser.error(f"--out {args.out}: expected a folder, for images, tables and the page")
     if args.video and args.out.exists() and any(path.exists() and args.out.samefile(path) for path in args.video):
         parser.error(f"--out {args.out}: is one of the two videos to fuse; expected another file")
     if not (args.data or args.pairs or args.pair):

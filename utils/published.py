@@ -12,15 +12,16 @@ FILE = Path(__file__).with_name("published.csv")
 
 @dataclass
 class Published(Row):
-    """A row of a published table. `scores` has what was printed; `source` says where, and of how many images."""
+    """A row of a published table. `scores` has what was printed; `source` says where, `count` over how many images."""
 
     is_floor: bool = True  # not a rival: it was not measured here
     scores: dict[str, float] = field(default_factory=dict)
     source: str = ""
+    count: int = 0
 
     @property
     def label(self) -> str:
-        return f"{self.method}, published"
+        return f"{self.method}, published ({self.count})"
 
     def mean(self) -> dict[str, float]:
         return self.scores
@@ -35,6 +36,13 @@ def published(name: str, protocol: str) -> list[Published]:
             line["method"],
             scores={metric: float(line[metric]) for metric in METRICS if line.get(metric)},
             source=f"{line['source']}, {line['images']} images",
+            count=int(line["images"]),
         )
         for line in lines
     ]
+
+
+def known(protocol: str) -> list[str]:
+    """The names of the sets that have published rows in a convention."""
+    with FILE.open(newline="", encoding="utf-8") as file:
+        return list(dict.fromkeys(line["set"] for line in csv.DictReader(file) if line["protocol"] == protocol))

@@ -23,6 +23,7 @@ from utils.failures import by_tiles, memory_in_plain_words
 from utils.inputs import Inputs, Reader, Remarks, eight_bit
 from utils.journal import Journal
 from utils.metrics import Sources, grey
+from utils.options import UsageError
 from utils.report import Pictures
 from utils.tables import Row, label
 
@@ -95,7 +96,7 @@ class Folder:
         files = self.images(home / pair.name)
         if len(files) != 1:
             what = " and ".join(path.name for path in files) or "no image"
-            raise ImageError(f"{pair.name}: {what} in {home}; expected one fused image of that stem")
+            raise ImageError(f"{what} in {home}; expected one fused image of that stem")
         image = eight_bit(read_image(files[0], max_pixels=max(MAX_PIXELS, ir.shape[0] * ir.shape[1])), "fused")
         if image.shape[:2] != ir.shape[:2]:
             sizes = f"{image.shape[1]}x{image.shape[0]}, its pair {ir.shape[1]}x{ir.shape[0]}"
@@ -111,14 +112,30 @@ class Folder:
         return self.listed[place.parent].get(place.name, [])
 
 
-def given(root: Path, beside: Sequence[Contender], single: bool) -> Folder:
-    """The images in a folder, called as the folder, and "max (given)" where a method `beside` or a source is called so.
+def given(values: Iterable[str], beside: Sequence[Contender], single: bool) -> list[Folder]:
+    """The images in folders, `DIR` or `DIR=NAME` each, without a name called as the folder, and "max (given)" where a
+    method `beside` or a source is called so.
 
     Scores and pictures are kept by name: one of two of a name would be lost. `single`: there is one set alone.
+
+    Raises:
+        UsageError: no such folder, one in which a method is going to write, or two of one name.
     """
-    name = root.resolve().name
     taken = {word for contender in beside for word in (contender.name, label(contender.name))}
-    return Folder(f"{name} (given)" if name in taken or is_role(name) else name, root, single)
+    folders: dict[str, Folder] = {}
+    for value in values:
+        path, _, name = (value, "", "") if Path(value).is_dir() else value.rpartition("=")
+        root = Path(path or value)
+        if not root.is_dir():
+            raise UsageError(f"--fused {value}: no such folder; expected the folder of fused images, DIR or DIR=NAME")
+        if any(contender.folder and contender.folder.resolve() == root.resolve() for contender in beside):
+            raise UsageError(f"--fused {value}: is where a method is going to write; expected another --out")
+        name = name or root.resolve().name
+        name = f"{name} (given)" if name in taken or is_role(name) else name
+        if name in folders or not name or "/" in name:
+            raise UsageError(f"--fused {value}: {name!r} is the name of two or of none; name them apart, as DIR=NAME")
+        folders[name] = Folder(name, root, single)
+    return [*folders.values()]
 
 
 def floor(protocol: str, beside: Sequence[str]) -> list[Network]:
@@ -135,7 +152,7 @@ class Result:
     pictures: dict[str, Pictures] = field(default_factory=dict)
     refused: list[Refusal] = field(default_factory=list)
     remarks: Remarks = field(default_factory=Remarks)
-    seconds: float = 0.0  # of fusing alone
+    seconds: dict[str, list[float]] = field(default_factory=dict)  # of fusing a pair, by network
 
 
 def run_set(
@@ -202,7 +219,8 @@ def run_set(
                         fused.append((contender, contender.fuse(found, pair, *images)))
                 except (ValueError, MemoryError) as error:
                     result.refused.append(Refusal(pair.name, f"{contender.name}: {error}"))
-                result.seconds += time.monotonic() - began if not contender.is_floor else 0
+                if isinstance(contender, Network) and not contender.is_floor:
+                    result.seconds.setdefault(contender.name, []).append(time.monotonic() - began)
             pixels = math.prod(inputs.vis.shape[:2])
             while jobs and too_many(jobs, pixels):
                 collect()

@@ -44,10 +44,12 @@ def open_sets(
     return list(sets.values()), refused
 
 
-def describe(found: PairFolder) -> str:
-    """A set's task and which input is which, in one line."""
+def describe(found: PairFolder, protocol: str) -> str:
+    """A set's task, which input is which, and the colour of the fused images, in one line."""
     vis, ir = found.pairs[0].words
     colour = "colour blended from both" if found.task in BLENDED else f"colour of {vis}"
+    if protocol == "cddfuse":
+        colour = f"grey, as protocol {protocol} scores (cmmdl keeps the colour)"
     return f"Task of {found.name}: {found.task} ({TASKS[found.task]}): vis = {vis}, ir = {ir}, {colour}"
 
 

@@ -215,7 +215,7 @@ def test_what_cannot_be_done_is_a_usage_error_in_one_sentence(pairs, weights, tm
 @pytest.mark.parametrize(
     "arguments",
     [["--limit", "0"], ["--limit", "-1"], ["--tile", "x"], ["--protocol", "other"], ["--method", "other"],
-     ["--precision", "fp8"], ["--fused", ".", "--weights", "w"], ["--out", __file__]],
+     ["--precision", "fp8"], ["--fused", ".", "--weights", "w"], ["--out", __file__], ["--out", "fused.png"]],
 )  # fmt: skip
 def test_nonsense_options_are_refused_by_the_parser(arguments):
     with pytest.raises(SystemExit) as error:
@@ -229,7 +229,7 @@ def test_a_folder_of_fused_images_that_do_not_fit_is_refused(pairs, tmp_path, ca
     assert run("--data", pairs / "A", "--fused", tmp_path / "fused", "--out", tmp_path / "out") == 1
     errors = capsys.readouterr().err
     assert "10x10, its pair 64x48" in errors
-    assert "2: no image in" in errors
+    assert "2: fused: no image in" in errors
 
 
 def test_the_same_command_twice_gives_the_same_files(pairs, weights, tmp_path):

@@ -59,18 +59,50 @@ def test_a_stem_names_one_image(pairs, score, tmp_path, capsys):
     for file in ("1.png", "1.bmp", "2.png"):
         save(tmp_path / "mine" / file, read_image(pairs / "A" / "vi" / "1.png"))
     assert score(pairs / "A", tmp_path / "mine") == 1
-    assert f"1: 1.bmp and 1.png in {tmp_path / 'mine'}; expected one" in capsys.readouterr().err
+    assert f"1: mine: 1.bmp and 1.png in {tmp_path / 'mine'}; expected one" in capsys.readouterr().err
 
 
 def test_of_several_sets_each_needs_a_folder_of_its_own(pairs, score, tmp_path, capsys):
     for file in ("1.png", "2.png", "A/1.png", "A/2.png"):
         save(tmp_path / "mine" / file, read_image(pairs / "A" / "vi" / file[-5:]))
     assert score(pairs, tmp_path / "mine") == 1
-    assert f"refused: B: 1: mine: 1: no image in {tmp_path / 'mine' / 'B'}; expected" in capsys.readouterr().err
+    assert f"refused: B: 1: mine: no image in {tmp_path / 'mine' / 'B'}; expected" in capsys.readouterr().err
     assert (tmp_path / "A" / "metrics.csv").exists() and not (tmp_path / "B" / "metrics.csv").exists()
 
 
-def test_images_that_are_given_are_not_fused_by_a_method_too(pairs, tmp_path, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        CMMDL_test.main(["--data", str(pairs / "A"), "--fused", str(tmp_path), "--method", "max"])
-    assert "goes without --method" in capsys.readouterr().err
+def test_several_folders_and_methods_stand_in_one_table(pairs, tmp_path, capsys):
+    for name in ("max", "other"):
+        for i in (1, 2):
+            save(tmp_path / name / f"{i}.png", read_image(pairs / "A" / "vi" / f"{i}.png"))
+    command = ["--data", pairs / "A", "--method", "max", "--fused", tmp_path / "max",
+               "--fused", f"{tmp_path / 'other'}=Theirs", "--out", tmp_path / "out"]  # fmt: skip
+    assert CMMDL_test.main(list(map(str, command))) == 0
+    table = [line[:-64].rstrip() for line in capsys.readouterr().out.splitlines()[-7:-1]]
+    assert table == ["maximum", "max (given)", "Theirs", "average", "laplacian", "DWT"]
+    names = ("max", "max (given)", "Theirs")
+    fused, given, theirs = (scores(tmp_path / "out" / name / "A" / "metrics.csv")[-1] for name in names)
+    assert given == theirs != fused
+    assert len(list((tmp_path / "out" / "max" / "A").glob("*.png"))) == 2
+    assert not list((tmp_path / "out" / "Theirs").rglob("*.png")), "they stay where they are"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--fused", "{0}/none"], "none: no such folder"),
+        (["--fused", "{0}/mine", "--fused", "{0}/b/mine"], "'mine' is the name of two"),
+        (["--fused", "{0}/mine=a/b"], "name them apart"),
+        (["--fused", "{0}/out/max", "--method", "max"], "is where a method is going to write"),
+        (["--fused", "{0}/mine", "--no-metrics"], "goes without --no-metrics"),
+        (["--fused", "{0}/mine", "--continue"], "need a --method beside it"),
+    ],
+)
+def test_folders_that_cannot_be_told_apart_or_scored_are_refused(pairs, tmp_path, capsys, options, sentence):
+    for folder in ("mine", "b/mine", "out/max"):
+        (tmp_path / folder).mkdir(parents=True)
+    options = [option.format(tmp_path) for option in options]
+    try:
+        status = CMMDL_test.main(["--data", str(pairs / "A"), "--out", str(tmp_path / "out"), *options])
+    except SystemExit as error:
+        status = error.code
+    assert status == 2 and sentence in capsys.readouterr().err

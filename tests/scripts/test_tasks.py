@@ -72,6 +72,18 @@ def test_the_task_can_be_said(tmp_path, capsys, colourful):
     assert tint(read_image(tmp_path / "mff" / "set" / "1.png")) > 40
 
 
+def test_a_run_says_what_the_weights_that_ship_have_not_seen_and_that_a_protocol_is_grey(tmp_path, capsys, colourful):
+    for kind, name in (("under", "brackets"), ("over", "brackets"), ("vi", "camera"), ("ir", "camera")):
+        save(tmp_path / "sets" / name / kind / "1.png", colourful[0])
+    command = ["--data", tmp_path / "sets", "--method", "cmmdl-lite", "--protocol", "cddfuse", "--no-metrics"]
+    assert run(*command, "--out", tmp_path / "out") == 0
+    printed = capsys.readouterr()
+    said = [line for line in printed.err.splitlines() if "the weights that ship were trained on infrared" in line]
+    assert len(said) == 1 and said[0].startswith("brackets: ")
+    assert printed.out.count("grey, as protocol cddfuse scores") == 2
+    assert read_image(tmp_path / "out" / "cmmdl-lite" / "camera" / "1.png").ndim == 2
+
+
 def test_pairs_of_two_medical_scans_name_both_on_the_page(tmp_path, colourful):
     save(tmp_path / "set" / "SPECT" / "1.png", colourful[0])
     save(tmp_path / "set" / "MRI" / "1.png", colourful[1])

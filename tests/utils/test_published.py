@@ -22,11 +22,11 @@ def test_tables_show_published_rows_with_their_sources_and_never_as_the_best():
     ours = [Row(name, {"1": dict.fromkeys(METRICS, 0.1 * i)}) for i, name in enumerate(("cmmdl", "mlfuse"))]
     rows = {"MSRS": [*ours, *published("MSRS", "cddfuse")]}
     text = tables.text("MSRS", rows["MSRS"])
-    assert "CDDFuse, published 6.70 43.38 11.56" in " ".join(text.split())
+    assert "CDDFuse, published (361) 6.70 43.38 11.56" in " ".join(text.split())
     emma = next(line for line in text.splitlines() if line.startswith("EMMA"))
-    assert emma.split() == ["EMMA,", "published", "6.71", "44.13", "11.56", "1.63", "0.97"]
+    assert emma.split() == ["EMMA,", "published", "(361)", "6.71", "44.13", "11.56", "1.63", "0.97"]
     page = tables.markdown(rows, "cddfuse")
-    assert "- CDDFuse, published: " in page and "361 images" in page
+    assert "- CDDFuse, published (361): " in page and "361 images" in page
     assert not [line for line in page.splitlines() if "published" in line and "**" in line]
     assert "EMMA, published" in tables.latex(rows, "cddfuse")
 
@@ -38,5 +38,8 @@ def test_the_test_script_prints_them_when_asked(tmp_path, capsys):
     arguments = ["--data", str(tmp_path / "TNO"), "--method", "average", "--protocol", "cddfuse"]
     for options, count in (([], 0), (["--published"], 2)):
         assert CMMDL_test.main([*arguments, *options, "--out", str(tmp_path / "out")]) == 0
-        assert capsys.readouterr().out.count(", published") == count
+        assert capsys.readouterr().out.count(", published (25)") == count
     assert "CDDFuse, published" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert CMMDL_test.main([*arguments, "--published", "--protocol", "cmmdl", "--out", str(tmp_path / "out")]) == 0
+    said = "no published figures of a set of this name in protocol cmmdl (there are: none)"
+    assert said in capsys.readouterr().err
