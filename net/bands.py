@@ -1,8 +1,9 @@
 """Inference band by band: a few rows of the image pass through several layers while they are in the processor's cache.
 
 On a CPU most layers wait for memory, not for arithmetic. A block whose `in_bands` is true therefore does not run layer
-after layer over the whole image, but takes one band of rows through all its layers and writes only the result. In this
-form an image is (H, W, C): the matrix products and sums over channels read each pixel's channels side by side.
+after layer over the whole image, but takes one band of rows through all its layers and writes only the result: what its
+`forward` computes is then computed by its `by_bands`. In this form an image is (H, W, C): the matrix products and sums
+over channels read each pixel's channels side by side.
 """
 
 from collections.abc import Callable, Iterator

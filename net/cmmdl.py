@@ -25,7 +25,7 @@ from net.sfca import SFCA
 
 
 def transformer(dim: int, heads: int, depth: int, *, frequency: bool = True) -> Transformer:
-    blocks = (TransformerBlock(dim, SFCA(dim, heads, frequency=frequency), "sfca") for _ in range(depth))
+    blocks = (TransformerBlock(dim, SFCA(dim, heads, frequency=frequency)) for _ in range(depth))
     return Transformer(*blocks)
 
 

@@ -60,9 +60,9 @@ class FDLB(nn.Module):
         size = vis.shape[-2:]
         amplitude_vis, phase_vis = to_polar(pointwise(self.pre_vis, vis, planes=True) + EPS)  # (B, C, H, W // 2 + 1)
         amplitude_ir, phase_ir = to_polar(pointwise(self.pre_ir, ir, planes=True) + EPS)
-        fused = through(self.phase_fused, torch.cat([phase_vis, phase_ir], dim=1))
-        amplitude_vis, amplitude_ir = through(self.amp_vis, amplitude_vis), through(self.amp_ir, amplitude_ir)
-        own_vis, own_ir = through(self.pha_vis, phase_vis), through(self.pha_ir, phase_ir)
+        fused = mix(self.phase_fused, torch.cat([phase_vis, phase_ir], dim=1))
+        amplitude_vis, amplitude_ir = mix(self.amp_vis, amplitude_vis), mix(self.amp_ir, amplitude_ir)
+        own_vis, own_ir = mix(self.pha_vis, phase_vis), mix(self.pha_ir, phase_ir)
         restored_vis = from_polar(amplitude_vis, fused, size, OFFSET) + from_polar(amplitude_vis, own_vis, size, OFFSET)
         restored_ir = from_polar(amplitude_ir, fused, size, OFFSET) + from_polar(amplitude_ir, own_ir, size, OFFSET)
         return self.post_vis(for_dense(restored_vis.to(vis.dtype))), self.post_ir(for_dense(restored_ir.to(ir.dtype)))
@@ -77,14 +77,14 @@ class FDLB(nn.Module):
         fused = empty(vis, *spectra[0].shape)
 
         def work(rows: slice) -> None:
-            phases = torch.cat([spectrum[:, rows].angle() for spectrum in spectra]).flatten(1)  # (2C, P)
-            fused[:, rows] = mixed(self.phase_fused, phases).view(fused[:, rows].shape)
+            phases = torch.cat([one[:, rows].angle() for one in spectra]).flatten(1)  # (2C, P)
+            fused[:, rows] = mix_bins(self.phase_fused, phases).view(fused[:, rows].shape)
 
         in_parallel(work, bands)
         size = vis.shape[-2:]
 
-        def out(own: Tensor, amplitude: nn.Sequential, phase: nn.Sequential, post: nn.Conv2d) -> Tensor:
-            planes = restored(own, fused, amplitude, phase, bands, size)
+        def out(own: Tensor, mix_amplitude: nn.Sequential, mix_phase: nn.Sequential, post: nn.Conv2d) -> Tensor:
+            planes = restored(own, fused, mix_amplitude, mix_phase, bands, size)
             result = empty(vis, *size, len(planes))
             convolve(post, lambda rows: from_planes(planes[:, rows]), result)
             return image(result)
@@ -98,9 +98,9 @@ def mixer(channels: int, dim: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, dim, 1), nn.LeakyReLU(0.1), nn.Conv2d(dim, dim, 1))
 
 
-def through(mixer: nn.Sequential, x: Tensor) -> Tensor:
+def mix(layers: nn.Sequential, x: Tensor) -> Tensor:
     """A mixer on planes: (B, channels, H, W) -> (B, dim, H, W)."""
-    first, activation, second = mixer
+    first, activation, second = layers
     return pointwise(second, activation(pointwise(first, x, planes=True)), planes=True)
 
 
@@ -111,13 +111,13 @@ def spectrum(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     transformed = empty(x, len(bias), size[0], size[1] // 2 + 1, dtype=x.dtype.to_complex())
     planes = planes_within(transformed, size)
 
-    def convolve(rows: slice) -> None:
+    def project(rows: slice) -> None:
         to_planes(projected(points[rows], weight, bias), planes[:, rows])
 
     def transform(channel: int) -> None:
         transformed[channel] = rfft2(planes[channel])
 
-    in_parallel(convolve, row_bands(slice(0, size[0]), points[0].numel(), x.element_size()))
+    in_parallel(project, row_bands(slice(0, size[0]), points[0].numel(), x.element_size()))
     in_parallel(transform, range(len(bias)))
     make_real_bins_positive(transformed, size)
     return transformed
@@ -128,27 +128,28 @@ def planes_within(spectra: Tensor, size: torch.Size) -> Tensor:
     return torch.view_as_real(spectra).flatten(1)[:, : size.numel()].unflatten(1, size)
 
 
-def mixed(mixer: nn.Sequential, x: Tensor) -> Tensor:
-    """A mixer on planes of any shape: (channels, P) -> (dim, P)."""
-    first, _, second = mixer
+def mix_bins(layers: nn.Sequential, x: Tensor) -> Tensor:
+    """A mixer on bins in any order: (channels, P) -> (dim, P)."""
+    first, _, second = layers
     hidden = F.leaky_relu_(torch.addmm(first.bias[:, None], first.weight.flatten(1), x), 0.1)
     return torch.addmm(second.bias[:, None], second.weight.flatten(1), hidden)
 
 
 def restored(
     own: Tensor,
-    phase_fused: Tensor,
-    amplitude: nn.Sequential,
-    phase: nn.Sequential,
+    phase: Tensor,
+    mix_amplitude: nn.Sequential,
+    mix_phase: nn.Sequential,
     bands: list[slice],
     size: torch.Size,
 ) -> Tensor:
-    """r of one modality in planes (C, H, W), from its spectrum (C, H, W // 2 + 1), whose memory they take."""
+    """r of one modality in planes (C, H, W), from its spectrum (C, H, W // 2 + 1), whose memory they take, and the
+    fused phase."""
     fused, planes = empty(own, *own.shape), planes_within(own, size)
-    put_both(fused, own, phase_fused, amplitude, phase, bands)
+    put_both(fused, own, phase, mix_amplitude, mix_phase, bands)
 
     def invert(channel: int) -> None:
-        parts = (irfft2(spectrum[channel], size).abs_() for spectrum in (fused, own))
+        parts = (irfft2(one[channel], size).abs_() for one in (fused, own))
         torch.add(*parts, out=planes[channel])
 
     in_parallel(invert, range(len(own)))
@@ -156,19 +157,24 @@ def restored(
 
 
 def put_both(
-    fused: Tensor, own: Tensor, phase_fused: Tensor, amplitude: nn.Sequential, phase: nn.Sequential, bands: list[slice]
+    fused: Tensor,
+    own: Tensor,
+    phase: Tensor,
+    mix_amplitude: nn.Sequential,
+    mix_phase: nn.Sequential,
+    bands: list[slice],
 ) -> None:
     """Writes the two spectra that are inverted, with the fused phase and, in the place of the spectrum, its own."""
 
     def work(rows: slice) -> None:
-        strength = mixed(amplitude, own[:, rows].abs().flatten(1))  # (C, P)
-        put_polar(fused[:, rows], strength, phase_fused[:, rows].flatten(1))
-        put_polar(own[:, rows], strength, mixed(phase, own[:, rows].angle().flatten(1)))
+        amplitude = mix_bins(mix_amplitude, own[:, rows].abs().flatten(1))  # (C, P)
+        put_polar(fused[:, rows], amplitude, phase[:, rows].flatten(1))
+        put_polar(own[:, rows], amplitude, mix_bins(mix_phase, own[:, rows].angle().flatten(1)))
 
     in_parallel(work, bands)
 
 
-def put_polar(out: Tensor, amplitude: Tensor, angle: Tensor) -> None:
+def put_polar(out: Tensor, amplitude: Tensor, phase: Tensor) -> None:
     """Writes the spectrum that `from_polar` inverts, from (C, P) each, into (C, n, W // 2 + 1)."""
-    real, imaginary = (amplitude * angle.cos()).add_(OFFSET.real), (amplitude * angle.sin()).add_(OFFSET.imag)
+    real, imaginary = (amplitude * phase.cos()).add_(OFFSET.real), (amplitude * phase.sin()).add_(OFFSET.imag)
     out.copy_(torch.complex(real, imaginary).view(out.shape))

@@ -87,13 +87,13 @@ class HDFAB(nn.Module):
         """`CBR_1([F_v, S_i])` and `CBR_2([S_v, F_i])`, (B, C, H, W) each."""
         pairs = (self.cbr_1, f_vis, s_ir), (self.cbr_2, s_vis, f_ir)
         if in_bands(self, f_vis):
-            return tuple(one_by_one(partial(crossed, block), *pair) for block, *pair in pairs)
+            return tuple(one_by_one(partial(cbr_by_bands, block), *pair) for block, *pair in pairs)
         return tuple(block(torch.cat(pair, dim=1)) for block, *pair in pairs)
 
     def join(self, m1: Tensor, m2: Tensor) -> Tensor:
         """What comes after `cross`: (B, C, H, W) twice -> (B, C, H, W)."""
         if in_bands(self, m1):
-            return one_by_one(self._joined, m1, m2)
+            return one_by_one(self._join_by_bands, m1, m2)
         m = torch.cat([m1, m2], dim=1)  # (B, 2C, H, W)
         summary = torch.cat([m.mean(1, keepdim=True), m.max(1, keepdim=True).values], dim=1)  # (B, 2, H, W)
         m = m + torch.sigmoid(self.spatial(summary)) * m
@@ -103,7 +103,7 @@ class HDFAB(nn.Module):
             features = torch.cat([features, stage(features)], dim=1)  # (B, kC, H, W)
         return self.channel_1(x1) + self.channel_2(x2) + self.dense[-1](features)
 
-    def _joined(self, m1: Tensor, m2: Tensor) -> Tensor:
+    def _join_by_bands(self, m1: Tensor, m2: Tensor) -> Tensor:
         """What `join` computes, of one image (1, C, H, W) twice; every BatchNorm is folded into its convolution."""
         m = m1, m2 = pixels(m1), pixels(m2)
         height, width, dim = m1.shape
@@ -136,7 +136,7 @@ class HDFAB(nn.Module):
         return image(y)
 
 
-def crossed(block: CBR, first: Tensor, second: Tensor) -> Tensor:
+def cbr_by_bands(block: CBR, first: Tensor, second: Tensor) -> Tensor:
     """`block([first, second])` of one image (1, C, H, W), by bands."""
     first, second = pixels(first), pixels(second)
     weights = halves(block)

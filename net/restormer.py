@@ -52,7 +52,7 @@ class GDFN(nn.Module):
         a, b = depthwise(self.dwconv, pointwise(self.project_in, x)).chunk(2, dim=1)
         return pointwise(self.project_out, F.gelu(a) * b)
 
-    def residual(self, x: Tensor, norm: ChannelLayerNorm, out: Tensor) -> None:
+    def by_bands(self, x: Tensor, norm: ChannelLayerNorm, out: Tensor) -> None:
         """`out = x + self(norm(x))` of one image (H, W, C), by bands."""
         expand, project = self.project_in.weight.flatten(1), self.project_out.weight.flatten(1)
         source = lambda rows: norm.last(x[rows])  # noqa: E731
@@ -66,28 +66,24 @@ class GDFN(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """`x + attention(norm1(x))`, then `x + GDFN(norm2(x))`; (B, C, H, W) in and out.
+    """`x + SFCA(norm1(x))`, then `x + GDFN(norm2(x))`; (B, C, H, W) in and out."""
 
-    The attention is registered under the name given, so that a checkpoint's keys say which one it is.
-    """
-
-    def __init__(self, dim: int, attention: nn.Module, name: str) -> None:
+    def __init__(self, dim: int, sfca: nn.Module) -> None:
         super().__init__()
         self.norm1 = ChannelLayerNorm(dim)
-        self.add_module(name, attention)
+        self.sfca = sfca
         self.norm2 = ChannelLayerNorm(dim)
         self.gdfn = GDFN(dim)
-        self._attention = name
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + getattr(self, self._attention)(self.norm1(x))
+        x = x + self.sfca(self.norm1(x))
         return x + recomputed_on_cpu(lambda x: self.gdfn(self.norm2(x)), x)
 
     def by_bands(self, x: Tensor, scratch: list[Tensor]) -> Tensor:
         """`forward(x)` of one image (H, W, C), by bands; it takes the first of four scratch tensors, x its place."""
-        getattr(self, self._attention).add_to(x, self.norm1, scratch)
+        self.sfca.by_bands(x, self.norm1, scratch)
         out, scratch[0] = scratch[0], x
-        self.gdfn.residual(x, self.norm2, out)
+        self.gdfn.by_bands(x, self.norm2, out)
         return out
 
 

@@ -54,6 +54,15 @@ class Coupling(nn.Module):
         self.rho = Bottleneck(dim // 2)
         self.eta = Bottleneck(dim // 2)
 
+    def log_scale(self, y1: Tensor) -> Tensor:
+        return 0.8 * torch.tanh(0.5 * self.rho(y1))  # 2 sigmoid(x) - 1 = tanh(x / 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z1, z2 = x.chunk(2, dim=1)
+        y1 = z1 + self.phi(z2 if self.affine else z1)
+        y2 = z2 * torch.exp(self.log_scale(y1)) + self.eta(y1)
+        return torch.cat([y1, y2], dim=1)
+
     def by_bands(self, x: Tensor) -> Tensor:
         """What `forward` computes, of one image (H, W, C); rho and eta read y1 in one pass."""
         y = empty(x, *x.shape)
@@ -71,15 +80,6 @@ class Coupling(nn.Module):
         in_parallel(first, shares(len(x)))
         in_parallel(second, shares(len(x)))
         return y
-
-    def log_scale(self, y1: Tensor) -> Tensor:
-        return 0.8 * torch.tanh(0.5 * self.rho(y1))  # 2 sigmoid(x) - 1 = tanh(x / 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        z1, z2 = x.chunk(2, dim=1)
-        y1 = z1 + self.phi(z2 if self.affine else z1)
-        y2 = z2 * torch.exp(self.log_scale(y1)) + self.eta(y1)
-        return torch.cat([y1, y2], dim=1)
 
     def inverse(self, y: Tensor) -> Tensor:
         """The x with `forward(x) = y`.

@@ -63,7 +63,7 @@ class SFCA(nn.Module):
         c = circular_convolution(*u, k_f).to(x.dtype, memory_format=torch.channels_last)
         return pointwise(self.project_f, self.norm_f(c) * v_f) + s
 
-    def add_to(self, x: Tensor, norm: ChannelLayerNorm, scratch: list[Tensor]) -> None:
+    def by_bands(self, x: Tensor, norm: ChannelLayerNorm, scratch: list[Tensor]) -> None:
         """`x += self(norm(x))` of one image (H, W, C), by bands; `scratch` is four tensors of its size."""
         v, v_f, *planes = scratch
         u, k_f = (plane.view(self.dim, *x.shape[:2]) for plane in planes)
