@@ -21,11 +21,16 @@ def find_state(content: Any, depth: int = 0) -> dict[str, Tensor]:
             return state
     state = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
     if state:
-        return {re.sub(r"^(module\.)+", "", key): value for key, value in state.items()}
+        return {bare_name(key): value for key, value in state.items()}
     for nested in content.values():
         if state := find_state(nested, depth + 1):
             return state
     return {}
+
+
+def bare_name(key: str) -> str:
+    """A tensor's name without the `module.` that parallel wrappers put before it."""
+    return re.sub(r"^(module\.)+", "", key)
 
 
 def check_values(state: Mapping[str, Tensor], size: int) -> None:

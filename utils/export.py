@@ -22,8 +22,8 @@ from utils.failures import command
 from utils.files import replacing
 from utils.options import UsageError
 from utils.real_fourier import real_arithmetic
+from utils.shipped import open_model
 
-SHIPPED = Path(__file__).resolve().parents[1] / "models" / "CMMDL.pth"
 EXAMPLE = (48, 62)  # height and width at which the graph is recorded; the graph takes any
 
 
@@ -31,7 +31,7 @@ EXAMPLE = (48, 62)  # height and width at which the graph is recorded; the graph
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status as the module's docstring says."""
     args = parse(argv)
-    model = net.load(args.weights)
+    model = net.load(args.weights) if args.weights else open_model("cmmdl")
     for write, path in ((write_onnx, args.onnx), (write_safetensors, args.safetensors)):
         if path:
             with replacing(path) as temporary:
@@ -75,7 +75,7 @@ def write_onnx(path: str | Path, model: nn.Module) -> None:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m utils.export", description="Write weights for other programs")
     add = parser.add_argument
-    add("--weights", type=Path, default=SHIPPED, metavar="PATH", help="weights file (the one that ships in models/)")
+    add("--weights", type=Path, metavar="PATH", help="weights file (the one that ships in models/)")
     add("--onnx", type=Path, metavar="FILE", help="the network as an ONNX graph for images of any size")
     add("--safetensors", type=Path, metavar="FILE", help="the weights alone; net.load reads them again")
     args = parser.parse_args(argv)

@@ -5,25 +5,19 @@ from typing import Any
 
 from torch import Tensor
 
-WRAPPERS = ("model", "params", "state_dict")  # names under which a file may nest its state dict
-PARALLEL_PREFIX = "module."  # what a state dict saved from a parallel wrapper puts before every name
-
-
-def bare_name(name: str) -> str:
-    """A parameter's name without the prefix of a parallel wrapper."""
-    return name.removeprefix(PARALLEL_PREFIX)
+from net.states import NESTED_UNDER, bare_name, listed
 
 
 def flatten(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """All tensors of a weight file under flat names.
 
-    A state dict nested under one of `WRAPPERS` is taken out and what stands beside it (an epoch number, say) is left.
+    A state dict nested under one of `NESTED_UNDER` is taken out; what stands beside it (an epoch number, say) is left.
     Several state dicts side by side become one, each name preceded by its dict's name: `Encoder.conv.weight`.
 
     Raises:
         ValueError: names the entry that is neither a tensor nor a state dict.
     """
-    for wrapper in WRAPPERS:
+    for wrapper in NESTED_UNDER:
         if isinstance(checkpoint.get(wrapper), Mapping):
             return flatten(checkpoint[wrapper])
     tensors: dict[str, Tensor] = {}
@@ -56,7 +50,7 @@ def translate(
         unused: exact release names of tensors that the network never reads; they may be there or not.
 
     Raises:
-        ValueError: names the missing and the left-over tensors (ten of each), or the first one of a wrong shape.
+        ValueError: names the missing and the left-over tensors (some of each), or the first one of a wrong shape.
     """
     if expected.keys() <= tensors.keys():
         ours = {name: name for name in expected}  # saved by this repository
@@ -65,9 +59,8 @@ def translate(
     missing = [name for name in ours if name not in tensors]
     left_over = [name for name in tensors if name not in ours and name not in unused]
     if missing or left_over:
-        raise ValueError(
-            f"these are not {method}'s weights; missing: {_listed(missing)}; not expected: {_listed(left_over)}"
-        )
+        missing, left_over = (listed(names) or "none" for names in (missing, left_over))
+        raise ValueError(f"these are not {method}'s weights; missing: {missing}; not expected: {left_over}")
     for theirs, name in ours.items():
         if tensors[theirs].shape != expected[name].shape:
             found, wanted = tuple(tensors[theirs].shape), tuple(expected[name].shape)
@@ -79,8 +72,3 @@ def _replace(name: str, pairs: Iterable[tuple[str, str]]) -> str:
     for ours, theirs in pairs:
         name = name.replace(ours, theirs)
     return name
-
-
-def _listed(names: Sequence[str], most: int = 10) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(names[:most]) or "none") + more
