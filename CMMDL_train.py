@@ -126,9 +126,11 @@ def train(args: argparse.Namespace, world: World) -> bool:
             training.save(folder / LAST)
             board.write_history()
     if world.is_main:
-        training.save_weights(folder / f"{method.label}.pth")
+        weights = folder / f"{method.label}.pth"
+        training.save_weights(weights)
         runs.finish(folder)
-        log.info("done: %s", folder / f"{method.label}.pth")
+        log.info("done: %s", weights)
+        log.info("to fuse with it: python CMMDL_test.py --method %s --weights %s --data DIR", method.name, weights)
     return True
 
 
