@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 
 from utils.metrics import METRICS
-from utils.tables import PRINTED, Row, cell, is_best, named
+from utils.tables import PRINTED, Row, cell, is_best, label, named
 
 TEMPLATE = Path(__file__).with_name("report.html")
 THUMBNAIL = 360  # pixels wide at most
+TALLEST = 8000
 QUALITY = 85
 WORST = 5  # images that are shown above all others
 WORST_BY = ("VIF", "Qabf", "SSIM")
@@ -36,10 +37,12 @@ class Pictures:
 
 
 def thumbnail(image: np.ndarray) -> str:
-    """A JPEG data URL of a uint8 image, (H, W) or (H, W, 3) RGB, reduced to `THUMBNAIL` pixels in width."""
+    """A JPEG data URL of a uint8 image, (H, W) or (H, W, 3) RGB, reduced to `THUMBNAIL` pixels in width and, as JPEGs
+    may have no more, some thousands in height."""
     height, width = image.shape[:2]
-    if width > THUMBNAIL:
-        size = (THUMBNAIL, max(1, round(height * THUMBNAIL / width)))
+    scale = min(1, THUMBNAIL / width, TALLEST / height)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     pixels = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     encoded = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
@@ -84,8 +87,9 @@ def section(key: str, name: str, rows: Sequence[Row], pictures: Mapping[str, Pic
     lines = "".join(line(ids[stem], stem, found, methods) for stem, found in pictures.items())
     strips = "".join(strip(row, ids, hidden=row is not methods[0]) for row in methods)
     count = max((len(found.thumbnails) for found in pictures.values()), default=1)
+    room = f"--count: {count}; --beside: {59 if names else 53}em"  # for so many pictures beside the scores
     return (
-        f'<section id="{key}" style="--count: {count}"><h2>{html.escape(name)} ({len(pictures)} images)</h2>'
+        f'<section id="{key}" style="{room}"><h2>{html.escape(name)} ({len(pictures)} images)</h2>'
         f'{means(rows)}{choice(methods)}{strips}<div><table class="images">'
         f'<thead><tr><th class="sort" aria-sort="none">image</th>'
         f'<th class="row">pictures</th>{names}{heads}</tr></thead><tbody>{lines}</tbody></table></div></section>'
@@ -149,4 +153,4 @@ def figure(caption: str, found: Pictures) -> str:
     name = html.escape(caption, quote=True)
     file = f' data-file="{quote(found.files[caption], errors="surrogateescape")}"' if caption in found.files else ""
     image = f'<img src="{found.thumbnails[caption]}" alt="{name}" loading="lazy">'
-    return f'<figure data-of="{name}"{file}>{image}<figcaption>{name}</figcaption></figure>'
+    return f'<figure data-of="{name}"{file}>{image}<figcaption>{html.escape(label(caption))}</figcaption></figure>'

@@ -113,7 +113,7 @@ def test_several_methods_share_one_table_and_page(pairs, weights, tmp_path, caps
     assert "**" in (out / "table.md").read_text()
     assert r"\textbf" in (out / "table.tex").read_text()
     page = (out / "index.html").read_text()
-    assert page.count("<figcaption>cmmdl") == page.count("<figcaption>max") == 2
+    assert page.count("<figcaption>CMMDL<") == page.count("<figcaption>maximum<") == 2
 
 
 def test_the_page_stands_alone_but_for_links_to_full_size_images(pairs, weights, tmp_path):
@@ -166,7 +166,7 @@ def test_what_one_method_cannot_take_is_refused_and_the_others_fuse_it(pairs, we
     assert "small: mlfuse: the pair is 14x16 pixels; expected at least 15x15" in capsys.readouterr().err
     assert (out / "cmmdl" / "A" / "small.png").exists() and not (out / "mlfuse" / "A" / "small.png").exists()
     page = (out / "index.html").read_text()
-    assert all(page.count(f"<figcaption>{name}</figcaption>") == n for name, n in (("cmmdl", 3), ("mlfuse", 2)))
+    assert all(page.count(f"<figcaption>{name}</figcaption>") == n for name, n in (("CMMDL", 3), ("MLFuse", 2)))
     for table, best in (("table.md", "**"), ("table.tex", r"\textbf")):
         text = (out / table).read_text()
         assert all(label in text for label in ("CMMDL", "MLFuse", "average", "DWT")) and best in text
