@@ -9,8 +9,13 @@
     python CMMDL_test.py --pair VIS IR                               # one pair
     python CMMDL_test.py --video VIS IR --out fused.mp4              # two synchronised videos, frame by frame
 
-Exit status: 0 all done, 1 some inputs were refused (each named on stderr) and the rest done, 2 usage.
+Exit status: 0 all done, 1 some inputs were refused (each named on stderr) and the rest done, 2 usage, 130 interrupted.
 """
+
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while torch loads: no traceback
 
 import argparse
 import shlex
@@ -34,9 +39,10 @@ from utils.memory import keep_freed_memory
 from utils.metrics import PROTOCOLS
 from utils.options import UsageError, not_negative, positive, whole
 from utils.published import known, published
-from utils.scoring import Contender, Network, Result, floor, given, run_set
+from utils.scoring import Contender, Network, Result, floor, given, place, run_set
 from utils.sets import describe, open_sets
 from utils.shipped import open_model
+from utils.streams import steady_streams
 from utils.video import fuse_video
 
 HOME = Path(__file__).resolve().parent
@@ -45,9 +51,8 @@ HOME = Path(__file__).resolve().parent
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status as the module's docstring says."""
     args = parse(argv)
-    sys.stdout.reconfigure(errors="backslashreplace")  # names of sets may hold what a terminal cannot show
     try:
-        with memory_in_plain_words():
+        with steady_streams(), memory_in_plain_words():
             return carry_out(args)
     except MemoryError as error:  # where no pair can be refused for it
         print(f"error: {error}", file=sys.stderr)
@@ -78,6 +83,7 @@ def carry_out(args: argparse.Namespace) -> int:
             return run_video(args)
         sets, refused = open_sets(args.data, args.pairs, args.pair, task=args.task, limit=args.limit)
         contenders = open_contenders(args, single=len(sets) == 1)
+        check_places(contenders, sets)
         journal = open_journal(contenders, args)
     except (ValueError, OSError) as error:
         print(f"error: {sentence(error)}", file=sys.stderr)
@@ -112,6 +118,9 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
         rows = [*result.rows, *(published(found.name, args.protocol) if args.published else [])]
         results[found.name], pictures[found.name] = rows, result.pictures
         refusals += len(result.refused)
+        if args.no_metrics:  # scores of an earlier run's images would stay beside these
+            for file in (home / found.name / "metrics.csv" for home in [args.out, *(c.folder for c in contenders)]):
+                file.unlink(missing_ok=True)
         for line in result.remarks.lines():
             print(f"{found.name}: {line}", file=sys.stderr)
         for refusal in result.refused:
@@ -129,9 +138,11 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
     title = "Fused by " + ", ".join(tables.label(c.name) for c in contenders if not c.is_floor)
     page = report.page(results, pictures, title=title, protocol=args.protocol, command=command)
     write_text(args.out / "index.html", page)
-    if not args.no_metrics:
-        write_text(args.out / "table.md", tables.markdown(results, args.protocol))
-        write_text(args.out / "table.tex", tables.latex(results, args.protocol))
+    for name, written in (("table.md", tables.markdown), ("table.tex", tables.latex)):
+        if args.no_metrics:
+            (args.out / name).unlink(missing_ok=True)
+        else:
+            write_text(args.out / name, written(results, args.protocol))
     print(f"pictures and tables: {args.out / 'index.html'}", file=sys.stderr)
     return refusals
 
@@ -187,6 +198,16 @@ def open_contenders(args: argparse.Namespace, single: bool) -> list[Contender]:
     return contenders + rules
 
 
+def check_places(contenders: Sequence[Contender], sets: Sequence[PairFolder]) -> None:
+    """Raise UsageError where a fused image would take the place of one that is fused."""
+    sources = {path.resolve() for found in sets for pair in found.pairs for path in (pair.vis, pair.ir)}
+    for contender in contenders:
+        for found in sets if contender.folder else ():
+            for pair in found.pairs:
+                if (file := place(contender, found, pair)).resolve() in sources:
+                    raise UsageError(f"--out: {file} is one of the images to fuse; expected another folder")
+
+
 def open_journal(contenders: Sequence[Contender], args: argparse.Namespace) -> Journal | None:
     """The record of the images fused into the output folder, with --continue that of a run before; None if none are."""
     args.out.mkdir(parents=True, exist_ok=True)
@@ -211,6 +232,8 @@ def weights_by_method(given: Sequence[str], methods: Sequence[str]) -> dict[str,
             name, path = methods[0], value
             if len(methods) > 1:
                 raise UsageError(f"--weights {value}: expected NAME=PATH, with NAME one of {', '.join(methods)}")
+        if name in files:
+            raise UsageError(f"--weights {value}: the second of {name}; expected one file for each method")
         if name not in methods:
             raise UsageError(f"--weights {value}: {name} is not among the methods asked for ({', '.join(methods)})")
         files[name] = Path(path)
@@ -220,16 +243,17 @@ def weights_by_method(given: Sequence[str], methods: Sequence[str]) -> dict[str,
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fuse folders of pairs and score them")
     add = parser.add_argument
-    add("--data", type=Path, action="extend", nargs="+", metavar="DIR", default=[],
+    add("--data", type=path, action="extend", nargs="+", metavar="DIR", default=[],
         help="pair folders, or folders of pair folders (test_img)")  # fmt: skip
-    add("--pairs", type=Path, nargs="+", metavar="CSV", default=[],
+    add("--pairs", type=path, nargs="+", metavar="CSV", default=[],
         help="files that list pairs, visible and infrared path on each line")  # fmt: skip
-    add("--pair", type=Path, nargs=2, metavar=("VIS", "IR"), help="the two files of one pair")
+    add("--pair", type=path, nargs=2, metavar=("VIS", "IR"), help="the two files of one pair")
     add("--task", choices=TASKS, help="what the pairs are (guessed from the folders' names)")
     add("--resize", choices=["ir"], help="bring the infrared image to the visible's size instead of refusing the pair")
     add("--no-registration-check", action="store_true", help="do not look for misaligned pairs")
-    add("--video", type=Path, nargs=2, metavar=("VIS", "IR"), help="two synchronised videos; --out is then a video too")
-    add("--out", type=Path, help="where images, tables and index.html go (result), or the video (result/fused.mp4)")
+    add("--video", type=path, nargs=2, metavar=("VIS", "IR"), help="two synchronised videos; --out is then a video too")
+    add("--out", type=path, help="where images, tables and index.html go (result; scores of --fused alone: scores), "
+        "or the video (result/fused.mp4)")  # fmt: skip
     add("--method", choices=net.METHODS, action="append", help="repeat to compare several (cmmdl)")
     add("--weights", action="append", metavar="[NAME=]PATH", help="weights file (the one that ships in models/)")
     add("--fused", action="append", metavar="DIR[=NAME]", default=[],
@@ -256,18 +280,37 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--fused alone fuses nothing; --weights and --continue need a --method beside it")
     if args.video and (args.data or args.pairs or args.pair or args.fused or args.go_on or len(args.method) > 1):
         parser.error("--video is one job by one method; without --data, --pairs, --pair, --fused and --continue")
-    args.out = args.out or Path("result/fused.mp4" if args.video else "result")
-    if args.out.exists() and args.out.is_dir() is bool(args.video):
-        found, expected = ("folder", "file") if args.video else ("file", "folder")
-        parser.error(f"--out {args.out}: is a {found}; expected a {expected}")
-    if not args.video and args.out.suffix.lower() in EXTENSIONS and not args.out.exists():
-        parser.error(f"--out {args.out}: expected a folder, for images, tables and the page")
-    if args.video and args.out.exists() and any(path.exists() and args.out.samefile(path) for path in args.video):
-        parser.error(f"--out {args.out}: is one of the two videos to fuse; expected another file")
+    args.out = args.out or Path("result/fused.mp4" if args.video else "result" if args.method else "scores")
+    try:
+        check_out(args)
+    except OSError as error:
+        parser.error(f"--out {sentence(error)}")
+    except UsageError as error:
+        parser.error(f"--out {args.out}: {error}")
     if not (args.data or args.pairs or args.pair):
         args.data = [HOME / "test_img"]
     return args
 
 
+def path(text: str) -> Path:
+    """A path; an empty one, as of a shell's variable that is not set, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name; expected a path")
+    return Path(text)
+
+
+def check_out(args: argparse.Namespace) -> None:
+    """Raise UsageError, or OSError, where the output cannot go."""
+    if args.out.exists() and args.out.is_dir() is bool(args.video):
+        found, expected = ("folder", "file") if args.video else ("file", "folder")
+        raise UsageError(f"is a {found}; expected a {expected}")
+    if not args.video and args.out.suffix.lower() in EXTENSIONS and not args.out.exists():
+        raise UsageError("expected a folder, for images, tables and the page")
+    if args.video and args.out.exists() and any(path.exists() and args.out.samefile(path) for path in args.video):
+        raise UsageError("is one of the two videos to fuse; expected another file")
+
+
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):  # a scheduler's end is as Ctrl-C: what is done is kept
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())

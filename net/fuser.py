@@ -96,7 +96,8 @@ class Fuser:
         vis, ir = (luma(image).to(self.device) for image in (vis, ir))
         bf16 = self.precision == "bf16"
         with exact_convolutions(self.device), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            fused = tiled(self.model, vis, ir, self.tile) if self.tile else self.model(vis, ir)
+            whole = not 0 < self.tile < max(vis.shape[-2:])
+            fused = self.model(vis, ir) if whole else tiled(self.model, vis, ir, self.tile)
         fused = fused.float().cpu()
         if not fused.isfinite().all():
             raise ValueError("the network gives NaN or infinite values for this pair; expected weights of a training")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 from data.images import ImageError, read_image
 from data.pairs import Pair, PairFolder
 from utils.files import sha256, write_text
+from utils.locks import hold
 from utils.options import UsageError
 
 NAME = "run.jsonl"
@@ -31,30 +33,42 @@ class Journal:
         go_on: take over the images of an earlier run; False begins anew.
 
     Raises:
-        UsageError: the earlier run had other settings, or its journal cannot be read.
+        UsageError: the earlier run had other settings, its journal cannot be read, or it is not over.
         OSError: the folder cannot be written.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], *, go_on: bool) -> None:
         self.path, self.settings = folder / NAME, dict(settings)
+        if self.path.exists():
+            with self.path.open("a", encoding="utf-8") as earlier:
+                if not hold(earlier):
+                    raise UsageError(f"{folder}: another run writes there; wait for it, end it, or give another --out")
         self.lines: dict[Key, list[str]] = self._earlier() if go_on and self.path.exists() else {}
         self._lock = threading.Lock()
+        self._sources: dict[tuple[str, str], str] = {}  # digests by set and image
         for half in folder.rglob("*.png.*.part") if go_on else ():  # what a killed run was writing
             half.unlink()
         self._write()
         self._file = self.path.open("a", encoding="utf-8")
+        hold(self._file)
+
+    def note_sources(self, found: PairFolder, pair: Pair) -> None:
+        """Take down what a pair is going to be fused from. Before it is read: what changes later is fused again."""
+        with suppress(OSError):  # which whoever reads it tells
+            self._sources[found.name, pair.name] = sources(found, pair)
 
     def find(self, method: str, found: PairFolder, pair: Pair, file: Path) -> np.ndarray | None:
         """The fused image of a pair if it is done: there as it was written, from the same sources."""
         line = self.lines.get((method, found.name, pair.name))
+        origin = self._sources.get((found.name, pair.name))
         try:
-            return read_image(file) if line and line == [sources(found, pair), sha256(file)] else None
+            return read_image(file) if line and line == [origin, sha256(file)] else None
         except (ImageError, OSError):  # gone
             return None
 
     def add(self, method: str, found: PairFolder, pair: Pair, file: Path) -> None:
         """Take down that the fused image of a pair is done."""
-        key, line = (method, found.name, pair.name), [sources(found, pair), sha256(file)]
+        key, line = (method, found.name, pair.name), [self._sources.get((found.name, pair.name), ""), sha256(file)]
         with self._lock:
             self.lines[key] = line
             self._file.write(json.dumps([*key, *line]) + "\n")

@@ -30,6 +30,10 @@ def evaluate(fused, ir, vis, protocol="cmmdl"):
     return Sources(ir, vis).evaluate(fused, protocol)
 
 
+class TooSmall(ValueError):
+    """Images that are too small to be scored."""
+
+
 class Sources:
     """One pair of sources that any number of fused images is scored against; what depends on the pair is kept."""
 
@@ -72,7 +76,7 @@ class Image:
         if not isinstance(levels, np.ndarray) or levels.dtype != np.uint8 or levels.ndim != 2:
             raise ValueError(f"{name}: {_describe(levels)}; expected a uint8 grey array (H, W)")
         if min(levels.shape) < MIN_SIDE:
-            raise ValueError(f"{name}: {_size(levels)}; VIF's four scales need {MIN_SIDE}x{MIN_SIDE} or more")
+            raise TooSmall(f"{name}: {_size(levels)}; VIF's four scales need {MIN_SIDE}x{MIN_SIDE} or more")
         self.name = name
         self.levels = levels.copy()
         self.values = levels.astype(np.float64)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from utils import provenance
 from utils.distributed import World
+from utils.locks import hold
 
 LAST = "last.pth"
 ARGUMENTS = "arguments.json"
@@ -133,14 +134,8 @@ def lock(stream: TextIO, folder: Path) -> None:
 
     A training whose `torchrun` was killed goes on without it; two that write to one folder would spoil both.
     """
-    try:
-        import fcntl  # there is none on Windows
-    except ImportError:
-        return
-    try:
-        fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError) as error:
-        raise OSError(f"{folder}: another training writes there; wait for it, end it, or give --resume none") from error
+    if not hold(stream):
+        raise OSError(f"{folder}: another training writes there; wait for it, end it, or give --resume none")
 
 
 def plain(args: Namespace) -> dict[str, Any]:

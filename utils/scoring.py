@@ -19,10 +19,10 @@ from data.images import MAX_PIXELS, ImageError, read_image, write_image
 from data.kinds import BLENDED, is_role
 from data.pairs import Pair, PairFolder, Refusal, list_images
 from net.fuser import Fuser, to_uint8, to_unit
-from utils.failures import by_tiles, memory_in_plain_words
+from utils.failures import by_tiles, memory_in_plain_words, sentence
 from utils.inputs import Inputs, Reader, Remarks, eight_bit
 from utils.journal import Journal
-from utils.metrics import Sources, grey
+from utils.metrics import Sources, TooSmall, grey
 from utils.options import UsageError
 from utils.report import Pictures
 from utils.tables import Row, label
@@ -181,10 +181,13 @@ def run_set(
     rows = dict(zip((c.name for c in contenders), result.rows, strict=True))
     jobs: deque[tuple[Pair, int, Future]] = deque()  # each with its pixels
     read = read or Reader()
+    journal = next((contender.journal for contender in contenders if contender.journal), None)
 
     def prepare(pair: Pair) -> Inputs | ImageError | MemoryError:
         try:
             with memory_in_plain_words():
+                if journal:
+                    journal.note_sources(found, pair)
                 return read(pair)
         except MemoryError as error:
             return error
@@ -247,7 +250,7 @@ def finish(
 ) -> tuple[Pictures, dict[str, dict[str, float]], list[Refusal]]:
     """Write and score one pair's fused images; its pictures, scores by method, and what was refused."""
     vis, ir = (eight_bit(image, word) for image, word in zip(images, pair.words, strict=True))
-    pictures, scores, refused = Pictures(), {}, []
+    pictures, scores, refused, unscored = Pictures(), {}, [], ""
     for word, image in zip(pair.words, (vis, ir), strict=True):
         pictures.add(word, image)
     sources = None
@@ -257,12 +260,14 @@ def finish(
                 file = write(contender, found, pair, image)
                 if not contender.is_floor:
                     pictures.add(contender.name, image, file.relative_to(home).as_posix() if file else "")
-                if protocol:
+                if protocol and not unscored:
                     sources = sources or Sources(grey(ir), grey(vis))
                     scores[contender.name] = sources.evaluate(grey(image), protocol)
-        except (ValueError, MemoryError) as error:
-            refused.append(Refusal(pair.name, f"{contender.name}: {error}"))
-    return pictures, scores, refused
+        except TooSmall as error:
+            unscored = f"fused, but not scored: {error} (--no-metrics asks for no scores)"
+        except (ValueError, MemoryError, OSError) as error:
+            refused.append(Refusal(pair.name, f"{contender.name}: {sentence(error)}"))
+    return pictures, scores, refused + ([Refusal(pair.name, unscored)] if unscored else [])
 
 
 def write(contender: Contender, found: PairFolder, pair: Pair, image: np.ndarray) -> Path | None:

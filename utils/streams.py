@@ -1,0 +1,54 @@
+"""Standard output and error that never end the work: closed, full, a pipe that nobody reads, or letters they lack."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+
+class Steady:
+    """A text stream that takes everything; what cannot be written is dropped."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream or nowhere()  # there is none where a shell closed it (`2>&-`)
+        if hasattr(self._stream, "reconfigure"):
+            self._stream.reconfigure(errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except OSError:
+            self._drop()
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Send the rest nowhere, and what is still in the stream's buffer, which Python writes when it ends."""
+        lost, self._stream = self._stream, nowhere()
+        with suppress(OSError):
+            os.dup2(self._stream.fileno(), lost.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the rest of the run
+
+
+@contextmanager
+def steady_streams() -> Iterator[None]:
+    """While it lasts, standard output and error are `Steady`."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(Steady, before)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stdout, sys.stderr = before
