@@ -119,8 +119,9 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
         results[found.name], pictures[found.name] = rows, result.pictures
         refusals += len(result.refused)
         if args.no_metrics:  # scores of an earlier run's images would stay beside these
-            for file in (home / found.name / "metrics.csv" for home in [args.out, *(c.folder for c in contenders)]):
-                file.unlink(missing_ok=True)
+            for home in (args.out, *(contender.folder for contender in contenders)):
+                if (file := home / found.name / "metrics.csv").is_file():
+                    file.unlink()
         for line in result.remarks.lines():
             print(f"{found.name}: {line}", file=sys.stderr)
         for refusal in result.refused:

@@ -90,7 +90,7 @@ def test_a_source_that_changed_while_it_was_fused_is_fused_again(folder, run, mo
 
     forward = Average.forward
     with monkeypatch.context() as patch:
-        patch.setattr("utils.scoring.ahead", lambda pool, function, items: [(item, function(item)) for item in items])
+        patch.setattr("utils.scoring.ahead", lambda _, read, items: [(item, read(item)) for item in items])
         patch.setattr(Average, "forward", changing)
         assert CMMDL_test.main(COMMAND) == 0
     assert run(*COMMAND, "--continue") == (0, 1)

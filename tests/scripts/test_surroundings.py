@@ -1,0 +1,156 @@
+"""CMMDL_test.py where something around it gives way: streams, places and files, one of which never ends the rest."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import CMMDL_test
+from data.images import read_image
+from data.scenes import render
+from net.baselines.rules import Average
+from tests.pictures import save
+
+ROOT = Path(__file__).resolve().parents[2]
+LAST_WRITTEN = ("index.html", "table.md", "table.tex")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The working folder, with the sets A and B of two pairs each."""
+    for seed, name in enumerate(("A/{}/1.png", "A/{}/2.png", "B/{}/1.png", "B/{}/2.png")):
+        scene = render(seed, 48, 64)
+        for kind, image in (("vi", scene.vis), ("ir", scene.ir)):
+            save(tmp_path / "sets" / name.format(kind), image)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments):
+    return CMMDL_test.main(["--method", "average", *map(str, arguments)])
+
+
+def shell(command):
+    """The exit status of a shell's command line, in which {script} is the script."""
+    script = f"{sys.executable} {ROOT / 'CMMDL_test.py'} --method average --data sets --out out"
+    done = subprocess.run(["bash", "-c", command.format(script=script)], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    return done.returncode
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("command", ["set -o pipefail; {script} | head -1", "{script} > /dev/full 2> /dev/full"])
+def test_a_stream_that_nobody_reads_or_that_is_full_does_not_end_the_run(folder, command):
+    assert shell(command) == 0
+    assert all((folder / "out" / name).exists() for name in (*LAST_WRITTEN, "B/2.png"))
+
+
+def test_closed_streams_do_not_end_the_run(folder):
+    assert shell("{script} >&- 2>&-") == 0
+    assert all((folder / "out" / name).exists() for name in (*LAST_WRITTEN, "B/2.png"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--pair", "out/pair/a.png", "sets/A/ir/1.png", "--out", "out"],
+        ["--pairs", "sets/A/vi.csv", "--out", "sets/A"],
+    ],
+)
+def test_a_fused_image_never_takes_the_place_of_one_that_is_fused(folder, capsys, arguments):
+    (folder / "out" / "pair").mkdir(parents=True)
+    shutil.copy(folder / "sets" / "A" / "vi" / "1.png", folder / "out" / "pair" / "a.png")
+    (folder / "sets" / "A" / "vi.csv").write_text("vi/1.png,ir/1.png\nvi/2.png,ir/2.png\n")
+    before = {path: path.read_bytes() for path in folder.rglob("*.png")}
+    assert run(*arguments) == 2
+    assert "is one of the images to fuse; expected another folder" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.rglob("*.png")} == before
+
+
+def test_a_source_that_goes_while_it_is_fused_is_fused_and_the_rest_too(folder, monkeypatch):
+    def deleting(self, vis, ir):
+        (folder / "sets" / "A" / "vi" / "1.png").unlink(missing_ok=True)
+        return forward(self, vis, ir)
+
+    forward = Average.forward
+    monkeypatch.setattr(Average, "forward", deleting)
+    assert run("--data", "sets", "--out", "out") == 0
+    assert len(list((folder / "out").rglob("[12].png"))) == 4
+
+
+def test_a_set_that_has_no_place_is_refused_and_the_next_one_done(folder, capsys):
+    (folder / "out").mkdir()
+    (folder / "out" / "A").touch()
+    assert run("--data", "sets", "--out", "out", "--no-metrics") == 1
+    errors = capsys.readouterr().err
+    assert errors.count("refused: A: ") == 2 and "File exists" in errors
+    assert (folder / "out" / "B" / "2.png").exists() and (folder / "out" / "index.html").exists()
+
+
+def test_scores_of_an_earlier_run_do_not_stay_beside_images_without(folder):
+    assert run("--data", "sets", "--out", "out") == 0
+    assert (folder / "out" / "B" / "metrics.csv").exists()
+    assert run("--data", "sets", "--out", "out", "--no-metrics") == 0
+    assert not [path for path in (folder / "out").rglob("*") if path.suffix in (".csv", ".md", ".tex")]
+
+
+def test_scores_of_given_images_go_to_a_folder_of_their_own(folder):
+    assert run("--data", "sets/A") == 0
+    before = (folder / "result" / "A" / "metrics.csv").read_bytes()
+    assert CMMDL_test.main(["--data", "sets/A", "--fused", "sets/A/vi"]) == 0
+    assert (folder / "result" / "A" / "metrics.csv").read_bytes() == before
+    assert (folder / "scores" / "A" / "metrics.csv").read_bytes() != before
+
+
+def test_pairs_too_small_to_be_scored_are_fused_and_told_once(folder, capsys):
+    for kind in ("vi", "ir"):
+        save(folder / "sets" / "A" / kind / "small.png", read_image(folder / "sets" / "A" / kind / "1.png")[:30, :33])
+    assert run("--data", "sets/A", "--out", "out") == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if "small" in line]
+    assert len(said) == 1 and "fused, but not scored" in said[0] and "--no-metrics" in said[0]
+    assert (folder / "out" / "A" / "small.png").exists()
+    assert "\nsmall," not in (folder / "out" / "A" / "metrics.csv").read_text()
+
+
+def test_a_strip_of_an_image_has_its_pictures_on_the_page(folder):
+    for kind in ("vi", "ir"):
+        save(folder / "tall" / kind / "1.png", np.full((66000, 4), 90, np.uint8))
+    assert run("--data", "tall", "--out", "out", "--no-metrics", "--no-registration-check") == 0
+    assert (folder / "out" / "index.html").read_text().count("data:image/jpeg") == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--data", ""], "argument --data: an empty name"),
+        (["--out", ""], "argument --out: an empty name"),
+        (["--out", "o" * 300], "File name too long"),
+        (["--method", "cmmdl-lite", "--weights", "cmmdl-lite=a.pth", "--weights", "cmmdl-lite=b.pth"], "the second of"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_what_a_command_line_cannot_mean_is_refused(capsys, arguments, sentence):
+    try:
+        status = run("--data", "sets/A", *arguments)
+    except SystemExit as error:
+        status = error.code
+    assert status == 2 and sentence in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGTERM")
+@pytest.mark.usefixtures("folder")
+def test_a_scheduler_that_ends_a_run_is_told_how_to_go_on():
+    held_up = f"import sys; sys.argv = ['{ROOT / 'CMMDL_test.py'}', *sys.argv[1:]]; " + (
+        "import os, runpy, signal\nfrom net.baselines.rules import Average\n"
+        "Average.forward = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or signal.pause()\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    command = [sys.executable, "-c", held_up, "--method", "average", "--data", "sets", "--out", "out"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    assert done.returncode == 130 and "--continue goes on from there" in done.stderr
+    assert "Traceback" not in done.stderr
