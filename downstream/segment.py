@@ -6,9 +6,11 @@ Infrared alone, visible alone, their average and their maximum are always judged
 has the same training: network, steps, seeds, order of images, mirroring and crops. Cross-validation over scenes
 (downstream/scenes.py): each image is tested once for each seed, by a segmenter that has seen no frame near it.
 
-IoU is in percent, from the pixels of all tested images together, and the mean over the seeds; mIoU is the mean over the
-classes that occur, the unlabelled one included, as is usual on MSRS. What follows ± is the standard deviation over the
-trainings, folds and seeds. `against maximum` is the mIoU less that of the maximum in the same fold by the same seed.
+IoU is in percent, from the pixels of all tested images together, and the mean over the seeds that have it. mIoU is the
+mean over the classes that occur in the labels or were guessed, the unlabelled one included, as is usual on MSRS. One
+that was guessed but does not occur counts as 0, one that is in neither is left out. What follows ± is the standard
+deviation over the trainings, folds and seeds. `against maximum` is the mIoU less that of the maximum in the same fold
+by the same seed.
 
 Each training is kept in `<out>/runs` when it is done, and the same command given again goes on from there.
 """
@@ -90,7 +92,8 @@ def confusions(stems: Sequence[str], truth: np.ndarray, found: np.ndarray) -> di
 
 
 def figures(outcome: Mapping[str, list]) -> tables.Figures:
-    """The IoU of each class, their mean, and those of the objects by day and night, in percent; NaN of nothing."""
+    """The IoU of each class, the mean of those that are numbers, and those of the objects by day and night, in percent;
+    NaN of nothing."""
     by_time = {time: iou(np.array(pixels)) for time, pixels in outcome.items()}
     all_day = iou(sum(np.array(pixels) for pixels in outcome.values()))
     found = {"mIoU": float(np.nanmean(all_day)), **dict(zip(CLASSES, all_day.tolist(), strict=True))}
@@ -101,14 +104,15 @@ def figures(outcome: Mapping[str, list]) -> tables.Figures:
 
 
 def iou(confusion: np.ndarray) -> np.ndarray:
-    """Intersection over union of each class in percent, (9,); NaN of one that neither occurs nor was found."""
+    """Intersection over union of each class in percent, (9,); 0 of one that was found but does not occur, NaN of one
+    that neither occurs nor was found."""
     both = confusion.diagonal()
     either = confusion.sum(0) + confusion.sum(1) - both
     return np.divide(100 * both, either, out=np.full(len(both), np.nan), where=either > 0)
 
 
 def pooled(outcomes: Mapping[Run, Mapping[str, list]]) -> tables.Figures:
-    """The figures of the pixels of all folds together, as mean over the seeds."""
+    """The figures of the pixels of all folds together, each as mean over the seeds that have it; NaN where none has."""
     by_seed = []
     for seed in sorted({seed for _, seed in outcomes}):
         together: dict[str, np.ndarray] = {}
@@ -116,7 +120,8 @@ def pooled(outcomes: Mapping[Run, Mapping[str, list]]) -> tables.Figures:
             for time, pixels in outcome.items() if other == seed else ():
                 together[time] = together.get(time, 0) + np.array(pixels)
         by_seed.append(figures(together))
-    return {name: float(np.mean([found[name] for found in by_seed])) for name in by_seed[0]}
+    numbers = {name: [found[name] for found in by_seed if not np.isnan(found[name])] for name in by_seed[0]}
+    return {name: float(np.mean(values)) if values else np.nan for name, values in numbers.items()}
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

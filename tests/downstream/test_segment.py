@@ -50,6 +50,23 @@ def test_folds_are_pooled_by_pixels_and_seeds_by_mean():
     assert segment.pooled(outcomes)["person"] == pytest.approx((100 * 60 / 120 + 0) / 2)
 
 
+def test_a_class_that_was_guessed_but_does_not_occur_counts_as_0_and_one_in_neither_is_left_out():
+    truth, found = np.zeros((1, 4, 4), np.uint8), np.zeros((1, 4, 4), np.uint8)
+    assert segment.figures(segment.confusions(["1D"], truth, found))["mIoU"] == 100
+    found[0, 0] = 1
+    figures = segment.figures(segment.confusions(["1D"], truth, found))
+    assert (figures["unlabelled"], figures["car"], figures["mIoU"]) == (75, 0, 75 / 2) and np.isnan(figures["person"])
+
+
+def test_a_class_that_one_seed_alone_has_is_its_figure():
+    truth, other = np.zeros((1, 4, 4), np.uint8), np.zeros((1, 4, 4), np.uint8)
+    other[0, 0] = 1
+    outcomes = {(0, seed): segment.confusions(["1D"], truth, found) for seed, found in enumerate((truth, other))}
+    pooled = segment.pooled(outcomes)
+    assert (pooled["unlabelled"], pooled["car"], pooled["mIoU"]) == (175 / 2, 0, (100 + 75 / 2) / 2)
+    assert np.isnan(pooled["person"]) and np.isnan(pooled["car night"])
+
+
 def test_every_method_is_compared_with_the_maximum_run_by_run():
     low = tables.Result("max", {"mIoU": 25.0}, {(0, 0): {"mIoU": 10.0}, (1, 0): {"mIoU": 40.0}})
     high = tables.Result("mine", {"mIoU": 27.0}, {(0, 0): {"mIoU": 12.0}, (1, 0): {"mIoU": 43.0}})
