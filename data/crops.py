@@ -132,7 +132,8 @@ def read_images(
         (vis, ir, mask) of uint8 (H, W).
 
     Raises:
-        PairError: a root is no folder of pairs, or not one pair could be read.
+        PairError: a root is no folder of pairs, its labels lie in a folder that cannot be read, or not one pair could
+            be read.
     """
     train, held_out, refused = [], [], []
     sets = [found for root in roots for found in find_sets(root)]

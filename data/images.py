@@ -3,7 +3,8 @@
 import os
 import struct
 import threading
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import cv2
@@ -43,7 +44,7 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Returns (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA in the file's own dtype: uint8, uint16 or float32. A palette
     becomes RGB, grey with alpha becomes RGBA, one bit per pixel becomes 0 and 255. The content decides the format,
     not the extension. Raises ImageError for anything that is not one whole image, TooManyPixels for one of more than
-    `max_pixels`, before its pixels are decoded.
+    `max_pixels`, before its pixels are decoded. MemoryError says nothing of the file.
     """
     path = Path(path)
     data = _read_bytes(path)
@@ -121,7 +122,8 @@ def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
     if image.dtype == np.float32 and not np.isfinite(image).all():
         raise ImageError(f"{path}: pixels that are infinite or not a number; expected finite ones")
     if image.ndim == 3:
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+        with _lack_of_memory():
+            return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
     return image
 
 
@@ -129,11 +131,21 @@ def _decode_natively(data: bytes) -> tuple[np.ndarray | None, list[str]]:
     """The image in OpenCV's order of channels, None if there is none, and what the decoders said."""
     with caught_messages() as messages:
         try:
-            return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), messages
-        except cv2.error as error:
-            if getattr(error, "code", 0) == cv2.Error.StsNoMem:  # nothing that the file is to blame for
-                raise MemoryError(str(error)) from None
+            with _lack_of_memory():
+                return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), messages
+        except cv2.error:
             return None, messages
+
+
+@contextmanager
+def _lack_of_memory() -> Iterator[None]:
+    """Turn OpenCV's lack of memory into Python's: the file is not to blame for it."""
+    try:
+        yield
+    except cv2.error as error:
+        if getattr(error, "code", 0) == cv2.Error.StsNoMem:
+            raise MemoryError(str(error)) from None
+        raise
 
 
 def _without_padding(data: bytes) -> bytes:

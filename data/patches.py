@@ -50,12 +50,20 @@ class Tally:
 class Masks:
     """The mask files of one pair folder by stem: labels, of which `classes` are salient, or plain masks (None)."""
 
-    files: dict[str, Path]
+    files: dict[str, list[Path]]
     classes: tuple[int, ...] | None
+
+    def file(self, stem: str) -> Path | None:
+        """The file of a pair, or None without one. Raises ImageError for two."""
+        paths = self.files.get(stem, [])
+        if len(paths) > 1:
+            names = " and ".join(path.name for path in paths)
+            raise ImageError(f"{stem}: {paths[0].parent} holds {names}; a stem must name one image")
+        return paths[0] if paths else None
 
     def read(self, stem: str, shape: tuple[int, int]) -> np.ndarray | None:
         """The salient pixels, (H, W) bool, or None without a file. Raises ImageError for a file that does not fit."""
-        path = self.files.get(stem)
+        path = self.file(stem)
         if path is None:
             return None
         if self.classes is None:
@@ -73,9 +81,15 @@ def read_labels(path: Path, shape: tuple[int, int]) -> np.ndarray:
 
 
 def find_masks(folder: Path, classes: tuple[int, ...]) -> Masks:
-    """The masks of the pair folder `folder`; a label folder without images counts as none."""
-    labels = _images_in(folder, LABEL_FOLDERS)
-    return Masks(labels, classes) if labels else Masks(_images_in(folder, MASK_FOLDERS), None)
+    """The masks of the pair folder `folder`; a label folder without images counts as none.
+
+    Raises PairError for a folder that cannot be read.
+    """
+    try:
+        labels = _images_in(folder, LABEL_FOLDERS)
+        return Masks(labels, classes) if labels else Masks(_images_in(folder, MASK_FOLDERS), None)
+    except OSError as error:
+        raise PairError(f"{error.filename}: not readable ({error.strerror}); expected labels or masks") from None
 
 
 def grey(image: np.ndarray, span: tuple[float, float] | None = None) -> np.ndarray:
@@ -136,16 +150,23 @@ class Cut(NamedTuple):
     masked: bool
 
 
-def cut(pair: Pair, masks: Masks, *, size: int, stride: int, min_contrast: float | None) -> Cut | ImageError:
-    """Cut one pair into those patches that have contrast, or say why it is of no use."""
+def cut(pair: Pair, masks: Masks, **how: float | None) -> Cut | ImageError | MemoryError:
+    """Cut one pair into those patches that have contrast (`how` as in `cut_pair`), or say why it is of no use."""
     try:
-        vis, ir = read_pair(pair)
-        height, width = vis.shape[:2]
-        if min(height, width) < size:
-            raise ImageError(f"{pair.vis.name}: {width}x{height}; a patch is {size}x{size}")
-        mask = masks.read(pair.name, (height, width))
+        return cut_pair(pair, masks, **how)
     except ImageError as error:
         return error
+    except MemoryError:
+        return MemoryError(f"{pair.vis.name}: out of memory")  # without a traceback, which would hold what takes it
+
+
+def cut_pair(pair: Pair, masks: Masks, *, size: int, stride: int, min_contrast: float | None) -> Cut:
+    """Cut one pair into those patches that have contrast. Raises ImageError for one that is of no use."""
+    vis, ir = read_pair(pair)
+    height, width = vis.shape[:2]
+    if min(height, width) < size:
+        raise ImageError(f"{pair.vis.name}: {width}x{height}; a patch is {size}x{size}")
+    mask = masks.read(pair.name, (height, width))
     whole_mask = np.zeros((height, width), bool) if mask is None else mask
     spans = span_of(vis), span_of(ir)
     patches = [
@@ -167,19 +188,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = _parse(argv)
     tally = Tally()
-    folders = list(_find_folders(args.root, tally))
-    if not any(folder.pairs for folder in folders):
+    found = list(_find_folders(args.root, args.mask_classes, tally))
+    if not found:
         print("error: no pair to cut; nothing was written", file=sys.stderr)
         return 2
     attributes = {
         "stride": args.stride,
         "min_contrast": "none" if args.min_contrast is None else args.min_contrast,
         "mask_classes": ",".join(CLASSES[index] for index in args.mask_classes),
-        "sources": ", ".join(f"{folder.name} ({len(folder.pairs)} pairs)" for folder in folders if folder.pairs),
+        "sources": ", ".join(f"{folder.name} ({len(folder.pairs)} pairs)" for folder, _ in found),
     }
     try:
         with PatchWriter(args.out, size=args.size, dtype=args.dtype, attributes=attributes) as writer:
-            _cut(writer, folders, args, tally)
+            _cut(writer, found, args, tally)
     except PatchFileError as error:
         print(f"error: {error} ({_summary(tally)})", file=sys.stderr)
         return 1
@@ -202,16 +223,17 @@ def _short_turns() -> Iterator[None]:
         sys.setswitchinterval(usual)
 
 
-def _cut(writer: PatchWriter, folders: list[PairFolder], args: argparse.Namespace, tally: Tally) -> None:
+def _cut(
+    writer: PatchWriter, folders: list[tuple[PairFolder, Masks]], args: argparse.Namespace, tally: Tally
+) -> None:
     """Write the patches of every pair; the next pairs are read and cut while one is being written."""
-    total = sum(len(folder.pairs) for folder in folders)
+    total = sum(len(folder.pairs) for folder, _ in folders)
     how = {"size": writer.size, "stride": args.stride, "min_contrast": args.min_contrast}
     with _short_turns(), tqdm(total=total, unit="image", disable=None) as bar, ThreadPoolExecutor(WORKERS) as pool:
-        for folder in folders:
-            masks = find_masks(folder.vis_dir.parent, args.mask_classes) if folder.pairs else None
+        for folder, masks in folders:
             for _, found in ahead(pool, partial(cut, masks=masks, **how), folder.pairs, depth=AHEAD):
                 bar.update()
-                if isinstance(found, ImageError):
+                if isinstance(found, Exception):
                     _refuse(f"{folder.name}: {found}", tally)
                     continue
                 for patch in found.patches:
@@ -222,7 +244,10 @@ def _cut(writer: PatchWriter, folders: list[PairFolder], args: argparse.Namespac
                 tally.dropped += found.dropped
 
 
-def _find_folders(roots: list[Path], tally: Tally) -> Iterator[PairFolder]:
+def _find_folders(
+    roots: list[Path], classes: tuple[int, ...], tally: Tally
+) -> Iterator[tuple[PairFolder, Masks]]:
+    """The folders that have pairs, with their masks."""
     for root in roots:
         try:
             folders = find_sets(root)
@@ -232,7 +257,11 @@ def _find_folders(roots: list[Path], tally: Tally) -> Iterator[PairFolder]:
         for folder in folders:
             for refusal in folder.refused:
                 _refuse(str(refusal) if refusal.name == folder.name else f"{folder.name}: {refusal}", tally)
-            yield folder
+            try:
+                if folder.pairs:
+                    yield folder, find_masks(folder.vis_dir.parent, classes)
+            except PairError as error:
+                _refuse(f"{folder.name}: {error}", tally)
 
 
 def _refuse(reason: str, tally: Tally) -> None:
@@ -256,12 +285,12 @@ def _values(path: Path, shape: tuple[int, int]) -> np.ndarray:
     return image.reshape(*shape, -1)[..., :3]
 
 
-def _images_in(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+def _images_in(folder: Path, names: Sequence[str]) -> dict[str, list[Path]]:
     """Images by their pair's name, of the first of the sub-folders `names` (in any case) that has some."""
     subs = {sub.name.lower(): sub for sub in folder.iterdir() if sub.is_dir()}
     for name in names:
         if name in subs and (images := images_by_name(subs[name])):
-            return {stem: paths[-1] for stem, paths in images.items()}
+            return images
     return {}
 
 

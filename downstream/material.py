@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from data.crops import TARGETS
 from data.pairs import Pair, PairFolder, find_sets, images_by_name, read_pair
-from data.patches import find_masks, read_labels
+from data.patches import Masks, find_masks, read_labels
 from utils.inputs import eight_bit
 from utils.options import UsageError
 from utils.scoring import Contender, Folder, floor
@@ -89,16 +89,14 @@ def open_labels(material: Material, folder: Path | None = None) -> np.ndarray:
 
     Raises:
         UsageError: an image has no labels.
-        OSError: `folder` is not there.
-        ImageError: a label file cannot be read or does not fit.
+        OSError: `folder` is not there, or cannot be read.
+        PairError: the folder beside the sources cannot be read.
+        ImageError: a label file cannot be read, does not fit, or is one of two of a stem.
     """
     home = folder or material.found.vis_dir.parent
-    if folder:
-        files = {stem: paths[0] for stem, paths in images_by_name(folder).items()}
-    else:
-        masks = find_masks(home, TARGETS)
-        files = masks.files if masks.classes else {}  # plain masks name no class
-    missing = [stem for stem in material.stems if stem not in files]
+    labels = Masks(images_by_name(folder), TARGETS) if folder else find_masks(home, TARGETS)
+    files = {stem: labels.file(stem) for stem in material.stems} if labels.classes else {}  # plain masks name no class
+    missing = [stem for stem in material.stems if not files.get(stem)]
     if missing:
         raise UsageError(f"{home}: no labels of {missing[0]} ({len(missing)} missing); expected MSRS's class numbers")
     return np.stack([read_labels(files[stem], material.shape) for stem in material.stems])

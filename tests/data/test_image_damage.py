@@ -118,15 +118,16 @@ def test_damage_is_noticed_beside_a_progress_bar(tmp_path, capfdbinary, monkeypa
     assert capfdbinary.readouterr().err == bar
 
 
-def test_a_lack_of_memory_is_no_damage(tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", ["imdecode", "cvtColor"])
+def test_a_lack_of_memory_is_no_damage(tmp_path, monkeypatch, step):
     path = tmp_path / "a.png"
     save(path, picture())
 
-    def imdecode(*_):
+    def short(*_):
         error = cv2.error("Failed to allocate 1 bytes")
         error.code = cv2.Error.StsNoMem
         raise error
 
-    monkeypatch.setattr(cv2, "imdecode", imdecode)
+    monkeypatch.setattr(cv2, step, short)
     with pytest.raises(MemoryError, match="allocate"):
         read_image(path)

@@ -1,8 +1,10 @@
 """What is cut from pair folders for training, and the command that does it."""
 
+import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from data import patches
 from data.patches import main
 from data.patchfile import PatchDataset
 from tests.pictures import save
@@ -140,6 +143,62 @@ def test_labels_that_do_not_fit_refuse_their_pair(tmp_path, capsys, labels, reas
     error = capsys.readouterr().err
     assert "labels/1.png" in error
     assert reason in error
+
+
+def test_two_label_files_of_one_stem_refuse_their_pair_with_both_names(tmp_path, capsys):
+    save_pair(tmp_path / "set", "1")
+    save_pair(tmp_path / "set", "2")
+    for name in ("1.bmp", "1.png"):
+        save(tmp_path / "set" / "labels" / name, np.zeros((40, 60), np.uint8))
+    status, out = cut(tmp_path)
+    assert status == 1 and len(PatchDataset(out)) == 6
+    assert "labels holds 1.bmp and 1.png; a stem must name one image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", ["labels", "mask"])
+def test_a_folder_of_masks_that_cannot_be_read_refuses_its_set_and_no_other(tmp_path, capsys, monkeypatch, folder):
+    for name in ("bad", "good"):
+        save_pair(tmp_path / "sets" / name, "1")
+        save(tmp_path / "sets" / name / folder / "1.png", np.zeros((40, 60), np.uint8))
+    listed = Path.iterdir
+
+    def iterdir(path):
+        if path == tmp_path / "sets" / "bad" / folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)  # root may read every folder
+    status, out = cut(tmp_path, root=tmp_path / "sets")
+    assert status == 1 and len(PatchDataset(out)) == 6
+    place = tmp_path / "sets" / "bad" / folder
+    said = capsys.readouterr().err
+    assert said == f"refused: bad: {place}: not readable (Permission denied); expected labels or masks\n"
+    with h5py.File(out) as file:
+        assert file.attrs["sources"] == "good (1 pairs)"
+    assert cut(tmp_path, root=tmp_path / "sets" / "bad")[0] == 2
+
+
+@pytest.mark.parametrize("step", ["read_pair", "span_of", "grey", "is_low_in_contrast"])
+def test_a_pair_for_which_memory_is_too_small_is_refused_and_the_rest_is_done(tmp_path, capsys, monkeypatch, step):
+    for stem in "123":
+        save_pair(tmp_path / "set", stem)
+    work, read = getattr(patches, step), patches.read_pair
+    current = threading.local()  # pairs are cut in threads
+
+    def reading(pair):
+        current.stem = pair.name
+        return short(pair) if step == "read_pair" else read(pair)
+
+    def short(*args):
+        if current.stem == "2":
+            raise MemoryError
+        return work(*args)
+
+    monkeypatch.setattr(patches, step, short)
+    monkeypatch.setattr(patches, "read_pair", reading)
+    status, out = cut(tmp_path)
+    assert status == 1 and len(PatchDataset(out)) == 12
+    assert capsys.readouterr().err == "refused: set: 2.png: out of memory\n"
 
 
 # --- the command line

@@ -38,6 +38,10 @@ def colour_label(folder):
     save(folder / "Segmentation_labels" / "00001D.png", np.full((48, 64), 200, np.uint8))
 
 
+def second_label(folder):
+    save(folder / "Segmentation_labels" / "00001D.bmp", np.zeros((48, 64), np.uint8))
+
+
 def remove_ir(folder):
     (folder / "ir" / "00001D.png").unlink()
 
@@ -52,6 +56,7 @@ def other_size(folder):
     [
         (remove_label, "no labels of 00001D (1 missing)"),
         (colour_label, "00001D.png: colours or values up to 200; expected class numbers 0 to 8"),
+        (second_label, "Segmentation_labels holds 00001D.bmp and 00001D.png; a stem must name one image"),
         (remove_ir, "00001D.png: in vi but not in ir"),
         (other_size, "64x50 and 64x48 in one set; a judge needs one size"),
     ],
@@ -61,6 +66,14 @@ def test_what_cannot_be_judged_is_refused_in_a_sentence(labelled, tmp_path, caps
     assert contrast.main(["--data", str(labelled), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert message in said and said.strip().count("\n") == 0 and not (tmp_path / "out").exists()
+
+
+def test_two_labels_of_a_stem_in_a_folder_that_was_given_are_refused_with_both_names(labelled, tmp_path, capsys):
+    folder = (labelled / "Segmentation_labels").rename(tmp_path / "elsewhere")
+    assert (open_labels(open_material(labelled), folder) == 2).any()
+    (folder / "00030D.tif").write_bytes((folder / "00030D.png").read_bytes())
+    assert contrast.main(["--data", str(labelled), "--labels", str(folder)]) == 2
+    assert "elsewhere holds 00030D.png and 00030D.tif; a stem must name one image" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
