@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from data import patches
-from data.patches import main
+from data.patches import grey, main
 from data.patchfile import PatchDataset
 from tests.pictures import save
 
@@ -49,6 +49,21 @@ def test_patches_are_what_lies_in_the_images(tmp_path):
     for i, (y, x) in enumerate([(0, 0), (0, 20), (0, 40), (20, 0), (20, 20), (20, 40)]):
         np.testing.assert_allclose(patches[i][0][0], vis[y : y + 16, x : x + 16], atol=1e-6)
         np.testing.assert_allclose(patches[i][1][0], ir[y : y + 16, x : x + 16], atol=1e-6)
+
+
+@pytest.mark.parametrize("side", ["vi", "ir"])
+def test_a_patch_of_16_bits_is_stretched_as_its_whole_image_is(tmp_path, side):
+    save_pair(tmp_path / "set", "1")
+    ramp = (300 + 40 * np.arange(40)[:, None] + 10 * np.arange(60)).astype(np.uint16)
+    save(tmp_path / "set" / side / "1.png", ramp)
+    status, out = cut(tmp_path, "--no-contrast-filter")
+    assert status == 0
+    whole = grey(ramp)
+    assert whole.min() == 0 and whole.max() == 1
+    found = [patch[0 if side == "vi" else 1][0].numpy() for patch in PatchDataset(out)]
+    for patch, (y, x) in zip(found, [(0, 0), (0, 20), (0, 40), (20, 0), (20, 20), (20, 40)], strict=True):
+        np.testing.assert_allclose(patch, whole[y : y + 16, x : x + 16], atol=1e-6)
+    assert found[0].max() < 0.5 < found[-1].min()
 
 
 @pytest.mark.parametrize("side", ["vi", "ir"])
