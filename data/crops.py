@@ -127,9 +127,10 @@ def read_images(
     """Read every pair below the given folders as 8-bit luminance.
 
     Returns:
-        training images, held-out images (every tenth, chosen by the file's stem, so that one scene stored at two sizes
-        falls on one side), the refusals, and the names of the training images, `<set>/<stem>`. An image is a triple
-        (vis, ir, mask) of uint8 (H, W).
+        training images, held-out images (every tenth, chosen by the pair's name: its path in its folder without
+        extension, so that a scene stored at two sizes in two sets falls on one side if it has one path in both), the
+        refusals, and the names of the training images, `<set>/<name>`. An image is a triple (vis, ir, mask) of uint8
+        (H, W).
 
     Raises:
         PairError: a root is no folder of pairs, its labels lie in a folder that cannot be read, or not one pair could
@@ -159,9 +160,9 @@ def read_images(
     return [image for _, image in train], [image for _, image in held_out], refused, [name for name, _ in train]
 
 
-def is_held_out(stem: str) -> bool:
-    """Whether the image of a stem is kept from training. A name on disk need not be UTF-8: its bytes count."""
-    return zlib.crc32(stem.encode("utf-8", "surrogateescape")) % HELD_OUT == 0
+def is_held_out(name: str) -> bool:
+    """Whether the pair of a name (see `Pair`) is kept from training. It need not be UTF-8 on disk: its bytes count."""
+    return zlib.crc32(name.encode("utf-8", "surrogateescape")) % HELD_OUT == 0
 
 
 def read_image(pair: Pair, masks: Masks) -> Triple:

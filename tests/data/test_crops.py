@@ -179,7 +179,7 @@ def test_a_crop_of_a_larger_image_than_others_still_tells_its_own_name():
     assert CropDataset([ramp(4, 4), ramp(9, 9)], ["small", "large"], size=8).origin(0).startswith("large: 8x8 pixels")
 
 
-def test_about_a_tenth_is_held_out_and_one_stem_always_falls_on_one_side(folder, tmp_path):
+def test_about_a_tenth_is_held_out_and_one_name_always_falls_on_one_side(folder, tmp_path):
     train, held_out, *_ = read_images([folder])
     assert 1 <= len(held_out) <= 6
     (tmp_path / "again").mkdir()
@@ -187,6 +187,17 @@ def test_about_a_tenth_is_held_out_and_one_stem_always_falls_on_one_side(folder,
     (folder / "ir").rename(tmp_path / "again" / "infrared")
     again = read_images([tmp_path / "again"])
     assert all(np.array_equal(a[1], b[1]) for a, b in zip(held_out, again[1], strict=True))
+
+
+def test_in_nested_folders_the_path_decides_what_is_held_out(folder):
+    for side in ("vi", "ir"):
+        (folder / side / "a").mkdir()
+        for path in list((folder / side).glob("*.png")):
+            path.rename(folder / side / "a" / path.name)
+    train, held_out, _, names = read_images([folder])
+    kept = [f"a/{i}" for i in range(30) if i not in (2, 3) and zlib.crc32(f"a/{i}".encode()) % HELD_OUT > 0]
+    assert sorted(names) == sorted(f"set/{name}" for name in kept) and len(train) + len(held_out) == 28
+    assert kept != [f"a/{i}" for i in range(30) if i not in (2, 3) and zlib.crc32(str(i).encode()) % HELD_OUT > 0]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are bytes on POSIX only")
