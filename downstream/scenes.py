@@ -5,10 +5,10 @@ tested on the next is tested on what it has seen. Names say what follows what: M
 their frame and D or N for day and night (00134D), its test set has about every fourth frame, and both sets come from a
 few drives.
 
-The rule: images whose names differ only in their number, by at most `GAP` from one to the next, are one run. A run of
-more than `LONGEST` images is cut where neighbours look least alike, by the correlation of small copies of visible and
-infrared, into scenes of at most that many. A fold takes whole scenes. What is left: neighbours on the two sides of a
-cut may still share something far away.
+The rule: images whose names differ only in their number, by at most `GAP` from one to the next, are one run, whatever
+lies between them. A run of more than `LONGEST` images is cut where neighbours look least alike, by the correlation of
+small copies of visible and infrared, into scenes of at most that many. A fold takes whole scenes. What is left:
+neighbours on the two sides of a cut may still share something far away.
 """
 
 import re
@@ -25,43 +25,46 @@ THUMBNAIL = (32, 24)  # pixels
 
 
 def scenes(material: Material) -> list[list[int]]:
-    """The indices of the images of each scene, in the order of the images."""
-    alike = likeness(material)
-    return [scene for run in runs(material.stems) for scene in cut(run, alike)]
+    """The indices of the images of each scene, in the order in which the runs begin."""
+    return [scene for run in runs(material.stems) for scene in cut(run, likeness(material, run))]
 
 
 def runs(stems: Sequence[str]) -> list[list[int]]:
-    """Indices of names that count on; a name without a number is a run by itself."""
+    """Indices of names that count on, whatever lies between them; a name without a number is a run by itself."""
     found: list[list[int]] = []
-    before = None
+    latest: dict[tuple[str, str], tuple[int, list[int]]] = {}  # by what stands around the number: it, and its run
     for i, stem in enumerate(stems):
         match = re.fullmatch(r"(.*?)(\d+)(\D*)", stem)
-        here = match and (match[1], match[3], int(match[2]))
-        if before and here and here[:2] == before[:2] and abs(here[2] - before[2]) <= GAP:
-            found[-1].append(i)
-        else:
+        if match is None:
             found.append([i])
-        before = here
+            continue
+        around, number = (match[1], match[3]), int(match[2])
+        before, run = latest.get(around, (0, []))
+        if not run or abs(number - before) > GAP:
+            run = []
+            found.append(run)
+        run.append(i)
+        latest[around] = number, run
     return found
 
 
 def cut(run: list[int], alike: np.ndarray) -> list[list[int]]:
     """A run in parts of at most LONGEST images, cut in its middle half where neighbours are least alike.
 
-    `alike` (N - 1,): how much each image looks like the next one.
+    `alike` (len(run) - 1,): how much each image of the run looks like the next one.
     """
     if len(run) <= LONGEST:
         return [run]
     quarter = len(run) // 4
-    at = min(range(quarter, len(run) - quarter), key=lambda place: alike[run[place] - 1])
-    return cut(run[:at], alike) + cut(run[at:], alike)
+    at = min(range(quarter, len(run) - quarter), key=lambda place: alike[place - 1])
+    return cut(run[:at], alike[: at - 1]) + cut(run[at:], alike[at:])
 
 
-def likeness(material: Material) -> np.ndarray:
-    """How much each image looks like the next one, (N - 1,): the mean of two correlations, -1 to 1."""
-    total = np.zeros(len(material.ir) - 1)
+def likeness(material: Material, run: Sequence[int]) -> np.ndarray:
+    """How much each image of a run looks like the next one, (len(run) - 1,): the mean of two correlations, -1 to 1."""
+    total = np.zeros(len(run) - 1)
     for images in (material.vis, material.ir):
-        small = np.stack([thumbnail(image) for image in images])  # (N, pixels)
+        small = np.stack([thumbnail(images[i]) for i in run])  # (images, pixels)
         total += (small[1:] * small[:-1]).mean(axis=1) / 2
     return total
 
