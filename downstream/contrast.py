@@ -2,7 +2,7 @@
 
     python -m downstream.contrast --data MSRS --fused DIR[=NAME] ... --out result/contrast
 
-For people and cars, by day and by night:
+For people and cars, by day and by night, or in all pairs together where some name tells no time of day:
 
     contrast   grey levels, 0 to 255: the absolute difference of an object's mean luminance and that of its surround,
                averaged over the objects. An object is a connected part of a class, of `SMALLEST` pixels at least; its
@@ -35,7 +35,6 @@ OBJECTS = ("person", "car")
 SMALLEST, NEAREST = 16, 3  # pixels
 TITLE = "Contrast of objects in grey levels, edges kept inside them in percent"
 CASES = [f"{name} {time}" for name in OBJECTS for time in ("day", "night")]
-COLUMNS = [f"{what} {case}" for what in ("contrast", "ir", "vi") for case in CASES]
 
 
 @command
@@ -46,11 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     material = open_material(args.data, args.limit)
     labels = open_labels(material, args.labels)
-    results = []
+    names, results = columns(material.stems), []
     for contender in open_contenders(args.fused):
         values = contrasts(material, labels, material.pictures(contender))
         results.append(tables.Result(contender.name, values, is_floor=contender.is_floor))
-    tables.write(args.out, "contrast", results, COLUMNS, TITLE, printed=COLUMNS[: len(CASES)])
+    tables.write(args.out, "contrast", results, names, TITLE, printed=names[: len(cases(material.stems))])
     return 0
 
 
@@ -65,8 +64,18 @@ def add_inputs(parser: argparse.ArgumentParser, out: Path, truth: str = "labels"
     add("--limit", type=not_negative, default=0, metavar="N", help="only the first N pairs")
 
 
+def cases(stems: Sequence[str]) -> list[str]:
+    """People and cars by day and by night if every name tells its time of day, else in all pairs together."""
+    return CASES if all(map(time_of, stems)) else list(OBJECTS)
+
+
+def columns(stems: Sequence[str]) -> list[str]:
+    """The names of a table's figures."""
+    return [f"{what} {case}" for what in ("contrast", "ir", "vi") for case in cases(stems)]
+
+
 def contrasts(material: Material, labels: np.ndarray, pictures: np.ndarray) -> dict[str, float]:
-    """The figures of one method by the names in `COLUMNS`; NaN where there is no such object.
+    """The figures of one method by the names in `columns`; NaN where there is no such object.
 
     Args:
         labels: class numbers, uint8 (N, H, W).
@@ -76,6 +85,7 @@ def contrasts(material: Material, labels: np.ndarray, pictures: np.ndarray) -> d
         UsageError: the images are too small for the measure of edges.
     """
     found: dict[str, list] = defaultdict(list)
+    by_time = cases(material.stems) == CASES
     sets = zip(material.stems, material.vis, material.ir, labels, pictures, strict=True)
     for stem, vis, ir, label, picture in tqdm(sets, "objects", len(labels), unit="image", disable=None, leave=False):
         try:
@@ -87,12 +97,12 @@ def contrasts(material: Material, labels: np.ndarray, pictures: np.ndarray) -> d
             where = label == CLASSES.index(name)
             if not where.any():
                 continue
-            case = f"{name} {time_of(stem)}"
+            case = f"{name} {time_of(stem)}" if by_time else name
             found[f"contrast {case}"] += stand_out(fused.values, where, label > 0)
             for word, source in sources.items():
                 kept = kept_edges(*source.edges, *fused.edges)[where].sum()
                 found[f"{word} {case}"].append((kept, source.edges[0][where].sum()))
-    return {column: summary(column, found[column]) for column in COLUMNS}
+    return {column: summary(column, found[column]) for column in columns(material.stems)}
 
 
 def stand_out(image: np.ndarray, where: np.ndarray, labelled: np.ndarray) -> list[float]:
@@ -120,7 +130,7 @@ def stand_out(image: np.ndarray, where: np.ndarray, labelled: np.ndarray) -> lis
 
 
 def summary(column: str, values: list) -> float:
-    """The mean of contrasts, or the share in percent of (kept, all) edges; NaN of nothing."""
+    """The mean of contrasts, or the share in percent of (kept, all) edges together; NaN of nothing."""
     if column.startswith("contrast"):
         return float(np.mean(values)) if values else np.nan
     kept, total = np.sum(values, axis=0) if values else (0, 0)

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from data.patches import CLASSES
 from downstream import tables
 from downstream.contrast import CASES, add_inputs, contrasts
-from downstream.contrast import COLUMNS as CONTRASTS
+from downstream.contrast import columns as contrast_columns
 from downstream.material import open_contenders, open_labels, open_material, time_of
 from downstream.runs import Run, Store, add_protocol, command, cross_validate, protocol
 from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
@@ -72,7 +72,7 @@ def judge(args: argparse.Namespace) -> None:
         results.append(tables.Result(contender.name, values, runs, contender.is_floor))
     tables.compare(results, "mIoU")
     title = f"IoU in percent ± deviation over {protocol(args, material.shape)}"
-    extra = CONTRASTS if args.contrast else ()
+    extra = contrast_columns(material.stems) if args.contrast else ()
     tables.write(args.out, "segment", results, COLUMNS, title, printed=PRINTED, extra=extra)
     tqdm.write(f"tables: {args.out / 'segment.md'}", file=sys.stderr)
 

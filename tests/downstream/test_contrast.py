@@ -24,6 +24,29 @@ def test_contrast_is_the_difference_from_the_near_surround_in_grey_levels(scene)
     assert contrast.stand_out(255 - image, where, where) == [30]
 
 
+def test_the_surround_reaches_as_far_as_half_the_root_of_the_area(scene):
+    image, where = scene  # 140 pixels, so 6 of surround
+    far, near = image.copy(), image.copy()
+    far[:, 50:] = 255
+    near[:, 49:] = 255
+    assert contrast.stand_out(far, where, where) == [30] != contrast.stand_out(near, where, where)
+
+
+def test_a_small_object_has_a_surround_of_three_pixels():
+    image, where = np.full((20, 20), 100.0), np.zeros((20, 20), bool)
+    where[8:12, 8:12] = True
+    image[where], image[:, 15:] = 110, 200
+    assert contrast.stand_out(image, where, where) == [10]
+    image[:, 14:] = 200
+    assert contrast.stand_out(image, where, where) != [10]
+
+
+def test_contrasts_are_averaged_and_edges_weighed_by_their_strength():
+    assert contrast.summary("contrast car day", [10, 20, 90]) == 40
+    assert contrast.summary("ir car day", [(1, 2), (3, 8)]) == 40
+    assert np.isnan(contrast.summary("contrast car day", [])) and np.isnan(contrast.summary("ir car day", [(0, 0)]))
+
+
 def test_each_object_counts_and_small_ones_do_not(scene):
     image, where = scene
     other = np.zeros_like(where)
@@ -48,7 +71,7 @@ def test_a_source_keeps_its_own_edges_and_a_flat_image_none(labelled, fused, tmp
     assert list(rows) == ["infrared", "visible", "average", "max", "copied"]
     assert float(rows["infrared"]["ir car day"]) == pytest.approx(97.5, abs=0.5)
     assert float(rows["infrared"]["vi car day"]) < 90
-    for column in contrast.COLUMNS:  # the fused images are the infrared ones
+    for column in contrast.columns(["1D", "1N"]):  # the fused images are the infrared ones
         assert rows["copied"][column] == rows["infrared"][column]
     assert "| copied |" in (tmp_path / "contrast.md").read_text()
 
@@ -59,3 +82,20 @@ def test_what_does_not_occur_is_left_empty(labelled, fused, tmp_path):
     assert contrast.main(["--data", str(labelled), "--out", str(tmp_path)]) == 0
     rows = list(csv.DictReader((tmp_path / "contrast.csv").open()))
     assert rows[0]["contrast person night"] == "" and rows[0]["contrast person day"] != ""
+
+
+def test_where_names_tell_no_time_of_day_all_pairs_are_in_one_column(labelled, tmp_path, capsys):
+    def figures(out):
+        return list(csv.DictReader((tmp_path / out / "contrast.csv").open()))
+
+    for path in labelled.glob("*/*N.*"):
+        path.unlink()
+    command = ["--data", str(labelled), "--out"]
+    assert contrast.main([*command, str(tmp_path / "day")]) == 0
+    for path in labelled.glob("*/00002D.*"):
+        path.rename(path.with_stem("00002"))
+    assert contrast.main([*command, str(tmp_path / "any")]) == 0
+    for by_day, row in zip(figures("day"), figures("any"), strict=True):
+        assert row == {column.replace(" day", ""): x for column, x in by_day.items() if not column.endswith("night")}
+        assert row["contrast person"] and row["vi car"]
+    assert capsys.readouterr().out.splitlines()[-6].split() == ["contrast", "person", "contrast", "car"]
