@@ -27,7 +27,9 @@ def main() -> int:
                         help="a run folder's history.csv")  # fmt: skip
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "training.png")
     args = parser.parse_args()
-    draw(read(args.history), args.out)
+    columns = read(args.history)
+    draw(columns, args.out)
+    print(f"{len(columns['epoch'])} epochs of {args.history}; {args.out}")
     return 0
 
 

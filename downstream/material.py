@@ -84,6 +84,11 @@ def open_material(data: Path, limit: int = 0) -> Material:
     return Material(found, vis, ir)
 
 
+def has_labels(material: Material) -> bool:
+    """Whether there are label images beside a set's sources."""
+    return find_masks(material.found.vis_dir.parent, TARGETS).classes is not None
+
+
 def open_labels(material: Material, folder: Path | None = None) -> np.ndarray:
     """The class numbers of every pair, uint8 (N, H, W), from `folder` or `Segmentation_labels` beside the sources.
 

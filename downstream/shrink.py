@@ -2,7 +2,8 @@
 
     python -m downstream.shrink --data MSRS/test --size 320x240 --out data/MSRS_320
 
-Sources are averaged over areas, labels keep the class of the nearest pixel, boxes are fractions and stay as they are.
+Sources are averaged over areas, labels keep the class of the nearest pixel, boxes are fractions and stay as they are. A
+set needs labels or boxes.
 Methods then fuse the small pairs, so that every method's images are of one size and nothing is fused twice.
 """
 
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from data.images import write_image
 from downstream.boxes import boxes_folder
-from downstream.material import open_labels, open_material
+from downstream.material import has_labels, open_labels, open_material
 from utils.failures import command
 from utils.inputs import eight_bit
 from utils.options import size
@@ -31,26 +32,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=size, default=(320, 240), metavar="WxH", help="of the copies (320x240)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the pair folder to write")
     args = parser.parse_args(argv)
-    shrink(args.data, args.size, args.out)
+    print(f"{shrink(args.data, args.size, args.out)}; {args.out}")
     return 0
 
 
-def shrink(data: Path, size: tuple[int, int], out: Path) -> None:
-    """Write a set's sources, labels and boxes to `out`, at `size` (width, height) in pixels."""
+def shrink(data: Path, size: tuple[int, int], out: Path) -> str:
+    """Write a set's sources, labels and boxes to `out`, at `size` (width, height) in pixels; what was written."""
     material = open_material(data)
-    labels = open_labels(material)
-    parts = {
-        "vi": (material.vis, cv2.INTER_AREA),
-        "ir": (material.ir, cv2.INTER_AREA),
-        "Segmentation_labels": (labels, cv2.INTER_NEAREST),
-    }
+    boxes = boxes_folder(material)
+    parts = {"vi": (material.vis, cv2.INTER_AREA), "ir": (material.ir, cv2.INTER_AREA)}
+    if has_labels(material) or not boxes:
+        parts["Segmentation_labels"] = open_labels(material), cv2.INTER_NEAREST
     for name, (images, interpolation) in parts.items():
         for stem, image in zip(tqdm(material.stems, name, unit="image", disable=None), images, strict=True):
             file = out / name / f"{stem}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             write_image(file, cv2.resize(eight_bit(image, name), size, interpolation=interpolation))
-    if boxes := boxes_folder(material):
+    if boxes:
         shutil.copytree(boxes, out / "boxes", dirs_exist_ok=True)
+    truth = [word for word, there in (("labels", len(parts) > 2), ("boxes", boxes)) if there]
+    return f"{len(material.stems)} pairs at {size[0]}x{size[1]} with {' and '.join(truth)}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The picture of a training."""
 
 import math
+import sys
 
 import cv2
 import pytest
@@ -24,6 +25,14 @@ def test_terms_that_one_phase_alone_has_are_missing_in_the_others(tmp_path):
     columns = curves.read(tmp_path / "history.csv")
     assert columns["teacher"][0] == 0.5 and math.isnan(columns["teacher"][1])
     curves.draw(columns, tmp_path / "curves.png")
+
+
+def test_the_command_says_what_it_wrote(tmp_path, monkeypatch, capsys):
+    history, out = tmp_path / "history.csv", tmp_path / "curves.png"
+    history.write_text(HISTORY)
+    monkeypatch.setattr(sys, "argv", ["curves", str(history), "--out", str(out)])
+    assert curves.main() == 0 and out.exists()
+    assert capsys.readouterr().out == f"2 epochs of {history}; {out}\n"
 
 
 NOT_A_HISTORY = ["", "a,b\n1,2\n", "epoch,steps,lr,total\n1,2,3,many\n", "epoch,steps,lr,total\n1,2\n"]

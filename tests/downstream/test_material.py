@@ -21,13 +21,32 @@ def test_names_tell_the_time_of_day():
     assert [time_of(stem) for stem in ("00012D", "00012N", "FLIR", "N", "12")] == ["day", "night", "", "", ""]
 
 
-def test_a_smaller_copy_keeps_classes_boxes_and_pairs(labelled, tmp_path):
+def test_a_smaller_copy_keeps_classes_boxes_and_pairs(labelled, tmp_path, capsys):
     assert shrink.main(["--data", str(labelled), "--size", "32x24", "--out", str(tmp_path / "small")]) == 0
+    assert capsys.readouterr().out == f"6 pairs at 32x24 with labels and boxes; {tmp_path / 'small'}\n"
     large, small = open_material(labelled), open_material(tmp_path / "small")
     assert small.stems == large.stems and small.shape == (24, 32)
     assert (open_labels(small) == open_labels(large)[:, ::2, ::2]).mean() > 0.95
     assert set(np.unique(open_labels(small))) <= {0, 1, 2}
     assert all((a == b).all() for a, b in zip(open_boxes(small), open_boxes(large), strict=True))
+
+
+def test_a_set_needs_labels_or_boxes_for_a_smaller_copy(labelled, tmp_path, capsys):
+    command = ["--data", str(labelled), "--size", "32x24", "--out", str(tmp_path / "small")]
+    labels, boxes = labelled / "Segmentation_labels", labelled / "boxes"
+    labels.rename(tmp_path / "labels")
+    assert shrink.main(command) == 0
+    assert capsys.readouterr().out.startswith("6 pairs at 32x24 with boxes; ")
+    assert sorted(path.name for path in (tmp_path / "small").iterdir()) == ["boxes", "ir", "vi"]
+    boxes.rename(tmp_path / "boxes")
+    assert shrink.main(command) == 2
+    assert "no labels of 00001D (6 missing)" in capsys.readouterr().err
+    (tmp_path / "labels").rename(labels)
+    assert shrink.main(command) == 0
+    assert capsys.readouterr().out.startswith("6 pairs at 32x24 with labels; ")
+    (tmp_path / "boxes").rename(boxes)
+    (labels / "00001D.png").unlink()  # boxes are no excuse for that
+    assert shrink.main(command) == 2
 
 
 def remove_label(folder):
