@@ -38,11 +38,12 @@ def test_what_is_found_where_it_is_has_full_precision(coco):  # noqa: ARG001
     assert np.isnan(figures["AP bicycle"])  # none occurs
 
 
-def test_a_box_beside_the_object_counts_at_small_overlap_alone(coco):  # noqa: ARG001
+@pytest.mark.parametrize(("overlap", "ap50", "ap"), [(0.61, 100, 30), (0.52, 100, 10), (0.48, 0, 0)])
+def test_a_box_beside_the_object_counts_at_small_overlap_alone(coco, overlap, ap50, ap):  # noqa: ARG001
     moved = TWO.copy()
-    moved[:, 1] += 0.24 * moved[:, 3]  # overlap 0.76 / 1.24 = 0.61
+    moved[:, 1] += moved[:, 3] * (1 - overlap) / (1 + overlap)
     figures = detect.average_precision([TWO], [seen(moved)], SHAPE)
-    assert figures["AP50"] == pytest.approx(100) and figures["AP"] == pytest.approx(30)  # 0.50, 0.55 and 0.60
+    assert figures["AP50"] == pytest.approx(ap50) and figures["AP"] == pytest.approx(ap)  # of 0.50, 0.55, ..., 0.95
 
 
 def test_the_wrong_class_and_nothing_at_all_have_none(coco):  # noqa: ARG001
