@@ -247,14 +247,19 @@ def test_missing_permissions_are_named(bad, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("size", "status", "words"),
-    [(0, 2, "run.jsonl: File too large"), (600, 1, "good: average: "), (6000, 1, "index.html: File too large")],
+    [(0, 2, "run.jsonl: File too large"), (600, 1, "good: average: "), (9000, 1, "index.html: File too large")],
 )
 def test_a_full_disk_is_told_by_file_and_leaves_no_half_one(bad, tmp_path, capsys, size, status, words):
+    assert fuse(tmp_path / "whole", "--data", bad / "other" / "good") == 0
     with disk_of(size):
         assert fuse(tmp_path / "out", "--data", bad / "other" / "good") == status
     assert words in capsys.readouterr().err
-    left = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
-    assert left <= {"run.jsonl", "good.png"}, "neither half an image nor half a page"
+    left = {path.name: path for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert left.keys() <= {"run.jsonl", "good.png"}, "not half a page"
+    assert ("good.png" in left) == (size == 9000)  # it has room there, and the page has none
+    if "good.png" in left:
+        whole = tmp_path / "whole" / "good" / "good.png"
+        assert left["good.png"].read_bytes() == whole.read_bytes(), "not half an image"
 
 
 def test_a_full_disk_is_told_by_data_patches(bad, tmp_path, capsys):
