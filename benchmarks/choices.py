@@ -7,8 +7,9 @@ means over the centres of those that a training on these folders holds out. One 
 small differences: `--seed` repeats it with another.
 
 Each training is a run of CMMDL_train.py in a folder of its own below `--out`, and options that are not of this program
-go to it. The same command given again goes on, and trains anew where data, options, losses or recipe are other ones.
-On a GPU the network may have its full width:
+go to it. The same command given again goes on, and trains anew where images, labels, options, or the code of losses and
+recipes are other ones; after a change of the networks give another `--out`. On a GPU the network may have its full
+width:
 
     python -m benchmarks.choices --data DIR --dim 64 --epochs 4 --passes 4 --batch-size 32 --precision bf16 --workers 8
 """
@@ -17,6 +18,7 @@ import argparse
 import hashlib
 import inspect
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -27,13 +29,17 @@ import CMMDL_train
 import net
 from benchmarks import losses
 from benchmarks.losses import LOSSES, Loss, centres
-from net import cmmdl_losses, cmmdl_training, recipe
+from data.crops import TARGETS
+from data.pairs import PairError, find_sets
+from data.patches import find_masks
+from net import cmmdl_losses, cmmdl_training, objective, recipe
 from net.ablation import PARTS
 from net.cmmdl_training import BEST
 from net.fuser import to_uint8
 from net.objective import Phase
 from net.recipe import Crops, Recipe, constant
 from utils.failures import command
+from utils.files import sha256
 from utils.metrics import evaluate
 from utils.options import not_negative, positive, whole
 from utils.tables import Row, text
@@ -69,6 +75,7 @@ def main() -> int:
     parser.add_argument("--limit", type=positive, default=6, help="held-out images of each folder that are scored")
     parser.add_argument("--seed", type=not_negative, default=42)
     args, args.options = parser.parse_known_args()
+    args.home = args.out / f"dim{args.dim}-epochs{args.epochs}-size{args.size}-seed{args.seed}-{digest(args)}"
     rows = {folder: [] for folder in args.data}
     for variant in args.variant or VARIANTS:
         weights = train(args, variant)
@@ -84,8 +91,7 @@ def main() -> int:
 
 def train(args: argparse.Namespace, variant: str) -> Path | None:
     """The weights of a variant, trained unless they are there; None where the training was stopped."""
-    budget = f"dim{args.dim}-epochs{args.epochs}-size{args.size}-seed{args.seed}"
-    out = args.out / f"{budget}-{digest(args)}" / variant
+    out = args.home / variant
     if done := sorted(out.glob("*-cmmdl/CMMDL.pth")):
         return done[-1]
     name, part = (variant, []) if variant in RECIPES else ("best", ["--without", variant.removeprefix("without-")])
@@ -97,11 +103,24 @@ def train(args: argparse.Namespace, variant: str) -> Path | None:
 
 
 def digest(args: argparse.Namespace) -> str:
-    """Eight characters that change with the folders, other options of a training, the losses and the recipe."""
-    code = [inspect.getsource(module) for module in (losses, cmmdl_losses, cmmdl_training, recipe)]
-    folders = sorted(str(folder.resolve()) for folder in args.data)
-    content = "\n".join([*folders, *args.options, *code])
-    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    """Eight characters that change with the folders, what a training reads of them, its other options, and the code of
+    losses and recipes."""
+    modules = losses, cmmdl_losses, cmmdl_training, objective, recipe, sys.modules[__name__]
+    folders = sorted({folder.resolve() for folder in args.data})
+    content = [f"{file} {sha256(file)}" for folder in folders for file in files(folder)]
+    told = "\n".join([*map(str, folders), *content, *args.options, *map(inspect.getsource, modules)])
+    return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+def files(root: Path) -> Iterator[Path]:
+    """The images and labels that a training reads of a folder; none of one that it refuses."""
+    try:
+        sets = [(found, find_masks(found.vis_dir.parent, TARGETS)) for found in find_sets(root) if found.pairs]
+    except PairError:
+        return
+    for found, masks in sets:
+        for pair in found.pairs:
+            yield from (path for path in (pair.vis, pair.ir, *masks.files.get(pair.name, ())) if path.is_file())
 
 
 @torch.inference_mode()

@@ -29,6 +29,7 @@ from net.layout import lay_out
 from utils.failures import command
 from utils.files import replacing
 from utils.memory import keep_freed_memory, peak_memory
+from utils.options import positive, whole
 
 SMALLEST = 64
 BATCHES = (2, 4, 8, 16)
@@ -38,9 +39,9 @@ PATCH = 64
 @command
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--largest", type=int, default=1024, help="side of the largest image, pixels")
-    parser.add_argument("--repeats", type=int, default=1, help="rounds of two passes; the median counts")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--largest", type=whole(SMALLEST), default=1024, help="side of the largest image, pixels")
+    parser.add_argument("--repeats", type=positive, default=1, help="rounds of two passes; the median counts")
+    parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=Path("result/scaling.png"))
     parser.add_argument("--rank-worker", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()

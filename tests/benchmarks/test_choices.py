@@ -46,8 +46,23 @@ def test_other_data_options_or_losses_are_trained_anew(tmp_path, monkeypatch):
     before = digest("a", "b")
     assert digest("b", "a") == before != digest("a")
     assert digest("a", "b", options=["--passes", "2"]) != before
-    monkeypatch.setattr(choices, "cmmdl_losses", choices.losses)
-    assert digest("a", "b") != before
+    for module in ("losses", "cmmdl_losses", "cmmdl_training", "objective", "recipe"):
+        with monkeypatch.context() as patch:
+            patch.setattr(choices, module, choices.net)
+            assert digest("a", "b") != before
+    assert digest("a", "b") == before
+
+
+def test_an_image_or_label_that_is_another_one_is_trained_anew(tmp_path):
+    write_folder(tmp_path / "pairs", 2, height=32, width=32)
+    args = Namespace(data=[tmp_path / "pairs"], options=[])
+    seen = [choices.digest(args)]
+    for side in ("vi", "ir", "mask"):
+        first, second = sorted((tmp_path / "pairs" / side).iterdir())
+        first.write_bytes(second.read_bytes())
+        seen.append(choices.digest(args))
+    (tmp_path / "pairs" / "notes.txt").write_text("no image")
+    assert len(set(seen)) == 4 and choices.digest(args) == seen[-1]
 
 
 def test_other_options_go_to_the_training(command, tmp_path, capsys):
