@@ -1,6 +1,9 @@
 """What decoders print on standard error: it tells damage, is never shown, and leaves alone what others write there."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -116,6 +119,26 @@ def test_damage_is_noticed_beside_a_progress_bar(tmp_path, capfdbinary, monkeypa
     with pytest.raises(ImageError, match="damaged"):
         read_beside(monkeypatch, path, bar)
     assert capfdbinary.readouterr().err == bar
+
+
+def test_a_whole_jpeg_is_not_blamed_for_what_is_said_of_another_at_the_same_time(tmp_path, monkeypatch):
+    (tmp_path / "whole.jpg").write_bytes(noise())
+    (tmp_path / "holed.jpg").write_bytes(holed(noise()))
+    decode, both = cv2.imdecode, threading.Barrier(2, timeout=0.5)
+
+    def meeting(*args):
+        with suppress(threading.BrokenBarrierError):
+            both.wait()  # in vain, and so is each wait after it: one file is decoded after the other
+        image = decode(*args)
+        with suppress(threading.BrokenBarrierError):
+            both.wait()
+        return image
+
+    monkeypatch.setattr(cv2, "imdecode", meeting)
+    with ThreadPoolExecutor(2) as pool:
+        whole, damaged = (pool.submit(read_image, tmp_path / name) for name in ("whole.jpg", "holed.jpg"))
+        assert whole.result().shape == (200, 300, 3)
+        assert isinstance(damaged.exception(), ImageError)
 
 
 @pytest.mark.parametrize("step", ["imdecode", "cvtColor"])

@@ -137,6 +137,14 @@ def test_jpeg_is_turned_upright_by_its_exif(tmp_path, orientation, order):
     np.testing.assert_array_equal(read_image(path), upright)
 
 
+@pytest.mark.parametrize("marker", ["ff", "ffff", "ff01", "ffd0", "ffd7"])
+def test_jpeg_with_fill_bytes_or_markers_without_a_body_in_its_header_is_read(tmp_path, marker):
+    data = encode(".jpg", picture())
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data[:2] + bytes.fromhex(marker) + data[2:])
+    np.testing.assert_array_equal(read_image(path), cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB))
+
+
 def test_orientation_6_brings_the_left_column_to_the_top(tmp_path):
     image = np.zeros((16, 32), np.uint8)
     image[:, :8] = 255
@@ -281,11 +289,13 @@ def test_float64_tiff_is_refused(tmp_path):
     assert "float64" in refusal(path)
 
 
-def test_float_tiff_with_nan_is_refused(tmp_path):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_float_tiff_with_one_pixel_that_is_no_finite_number_is_refused(tmp_path, value):
     path = tmp_path / "a.tif"
-    image = np.full((8, 8), np.nan, np.float32)
+    image = np.zeros((8, 8), np.float32)
+    image[3, 5] = value
     path.write_bytes(encode(".tif", image, [cv2.IMWRITE_TIFF_COMPRESSION, 1]))
-    assert "not a number" in refusal(path)
+    assert "infinite or not a number" in refusal(path)
 
 
 @pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the development images are not here")

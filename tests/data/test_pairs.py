@@ -273,6 +273,11 @@ def test_folder_named_like_an_image_is_refused_when_read(tmp_path):
         read_pair(only(tmp_path).pairs[0])
 
 
+def test_a_folder_named_like_an_image_is_not_entered(tmp_path):
+    found = only(fill(tmp_path, "vi/1.png/a.png", "ir/1.png/a.png", "vi/2.png", "ir/2.png"))
+    assert [pair.name for pair in found.pairs] == ["1", "2"]
+
+
 @pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the development images are not here")
 def test_real_sets_are_found_complete():
     counts = {found.name: len(found.pairs) for found in find_sets(SHARED / "data" / "test")}
