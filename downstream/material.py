@@ -15,6 +15,7 @@ from utils.options import UsageError
 from utils.scoring import Contender, Folder, floor
 
 NOT_JUDGED = ("laplacian", "dwt")  # rules that are judged only where their pictures are given
+SHOWN = 5  # folders that a message lists
 TIMES = {"D": "day", "N": "night"}  # the last letter of a name in MSRS
 
 
@@ -118,13 +119,20 @@ def open_contenders(fused: Sequence[str]) -> list[Contender]:
         path, _, name = value.partition("=")
         folder = Path(path)
         if not folder.is_dir():
-            raise UsageError(f"--fused {value}: no such folder; expected the folder of fused images, DIR or DIR=NAME")
+            expected = "DIR or DIR=NAME with <stem>.png or <SET>/<stem>.png in DIR"
+            raise UsageError(f"--fused {value}: no such folder{beside(folder)}; expected {expected}")
         contenders.append(Folder(name or folder.resolve().name, folder))
     names = [contender.name for contender in contenders]
     for name in names:
         if names.count(name) > 1 or not name or "/" in name:
             raise UsageError(f"--fused: the name {name!r} of two methods or of none; name them apart, as DIR=NAME")
     return contenders
+
+
+def beside(folder: Path) -> str:
+    """What a message says of the folders beside one that is not there; nothing where there are none."""
+    subs = sorted(sub.name for sub in folder.parent.glob("*") if sub.is_dir())
+    return f" ({folder.parent} holds {', '.join(subs[:SHOWN])}{', ...' if len(subs) > SHOWN else ''})" if subs else ""
 
 
 def time_of(stem: str) -> str:

@@ -95,6 +95,22 @@ def test_two_labels_of_a_stem_in_a_folder_that_was_given_are_refused_with_both_n
     assert "elsewhere holds 00030D.png and 00030D.tif; a stem must name one image" in capsys.readouterr().err
 
 
+def test_what_one_run_of_one_method_wrote_is_judged_by_its_folder_or_by_its_set(labelled, fused, tmp_path, capsys):
+    result = tmp_path / "result"
+    result.mkdir()
+    fused.rename(result / "MSRS")  # as CMMDL_test.py --out result
+    contenders = open_contenders([f"{result}=CMMDL", f"{result / 'MSRS'}=same"])
+    material = open_material(labelled)
+    assert all((material.pictures(c)[..., 0] == np.stack(material.ir)).all() for c in contenders[-2:])
+    command = ["--data", str(labelled), "--fused", f"{result / 'cmmdl'}=CMMDL"]
+    assert contrast.main(command) == 2
+    assert f"no such folder ({result} holds MSRS); expected DIR or DIR=NAME" in capsys.readouterr().err
+    for i in range(6):
+        (result / f"a{i}").mkdir()
+    assert contrast.main(command) == 2
+    assert "holds MSRS, a0, a1, a2, a3, ...)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("value", "message"), [("nowhere", "no such folder"), ("{}=max", "two methods"), ("{}=a/b", "name them apart")]
 )
