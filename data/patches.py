@@ -10,7 +10,7 @@ zero), or else it is zero.
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from data.ahead import ahead
 from data.images import ImageError, read_image
+from data.options import whole
 from data.pairs import Pair, PairError, PairFolder, find_sets, images_by_name, read_pair
 from data.patchfile import DTYPES, MAX_SIZE, PatchFileError, PatchWriter
 from net.fuser import PERCENTILES
@@ -301,8 +302,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="a pair folder or a folder of pair folders; may be given more than once",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the h5 file to write")
-    parser.add_argument("--size", type=_whole(1, MAX_SIZE), default=128, help="side of a patch in pixels (128)")
-    parser.add_argument("--stride", type=_whole(1, 10**6), default=200, help="distance between patches in pixels (200)")
+    parser.add_argument("--size", type=whole(1, MAX_SIZE), default=128, help="side of a patch in pixels (128)")
+    parser.add_argument("--stride", type=whole(1, 10**6), default=200, help="distance between patches in pixels (200)")
     parser.add_argument(
         "--dtype", choices=DTYPES, default="float32",
         help="float32 is the authors' form (the default); uint8 takes a quarter of the disk",
@@ -323,15 +324,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.out.is_dir():
         parser.error(f"--out {args.out}: a folder; expected a file name such as {args.out / 'patches.h5'}")
     return args
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.isdecimal() or len(text) > 20 or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"'{text[:20]}'; expected a whole number from {low} to {high}")
-        return int(text)
-
-    return read
 
 
 def _fraction(text: str) -> float:

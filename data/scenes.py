@@ -10,7 +10,7 @@ exact. `pairs` yields them one by one; on the command line
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from data import scene_layouts as layouts
 from data import scene_sensors as sensors
+from data.options import whole
 from data.scene_canvas import Canvas
 
 KINDS = ("road_day", "road_night", "field_day", "field_night", "smoke")
@@ -134,31 +135,15 @@ def _write(path: Path, picture: np.ndarray) -> None:
         part.unlink(missing_ok=True)
 
 
-def _whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
-    """An argparse type: a whole number from `low` up, to `high` where given."""
-    span = f"{low} or more" if high is None else f"{low} to {high}"
-
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-        if value < low or (high is not None and value > high):
-            raise argparse.ArgumentTypeError(f"{value} given, {span} expected")
-        return value
-
-    return parse
-
-
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0 done, 1 a file could not be written. Exits with 2 on bad usage."""
     parser = argparse.ArgumentParser(prog="python -m data.scenes", description="Render sample scenes.")
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=Path, metavar="DIR", help="write a pair folder: DIR/vi, DIR/ir, DIR/mask")
     target.add_argument("--test-img", type=Path, metavar="DIR", help="write the pairs that ship in test_img")
-    side = _whole_number(SMALLEST, LARGEST)
-    parser.add_argument("--count", type=_whole_number(1), metavar="N", help="how many pairs (default 10)")
-    parser.add_argument("--seed", type=_whole_number(0), metavar="S", help="seed of the first pair (default 0)")
+    side = whole(SMALLEST, LARGEST)
+    parser.add_argument("--count", type=whole(1), metavar="N", help="how many pairs (default 10)")
+    parser.add_argument("--seed", type=whole(0), metavar="S", help="seed of the first pair (default 0)")
     parser.add_argument("--height", type=side, metavar="H", help=f"{SMALLEST} to {LARGEST} (default 240)")
     parser.add_argument("--width", type=side, metavar="W", help=f"{SMALLEST} to {LARGEST} (default 320)")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}

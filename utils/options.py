@@ -2,24 +2,12 @@
 
 import argparse
 import math
-from collections.abc import Callable
 
-DIGITS = 20  # of a number; what is longer is nonsense, and shown only so far
+from data.options import DIGITS, whole
 
 
 class UsageError(ValueError):
     """A command line that cannot be carried out."""
-
-
-def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
-    """The type of a whole number from `low` to `high`."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or len(text) > DIGITS or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text[:DIGITS]!r}; expected a whole number from {low} to {high}")
-        return int(text)
-
-    return read
 
 
 positive = whole(1)
