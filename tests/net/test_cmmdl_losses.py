@@ -22,6 +22,8 @@ from net.cmmdl_losses import (
     unlike_differences,
     with_contrast,
 )
+from net.cmmdl_training import BEST, PAPER
+from net.objective import Batch, Objective
 
 
 @pytest.fixture
@@ -48,15 +50,32 @@ def literal_mse(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return F.conv2d((a - b) ** 2, torch.full((1, 1, 9, 9), 1 / 81, dtype=a.dtype), padding=4)
 
 
-def test_the_fusion_loss_equals_its_formula(batch):
-    vis, ir, fused, mask = batch
+def literal_fusion_loss(vis: torch.Tensor, ir: torch.Tensor, fused: torch.Tensor, mask: torch.Tensor) -> dict:
     gradient = (literal_sobel(fused) - torch.maximum(literal_sobel(vis), literal_sobel(ir))).abs().mean()
     from_ir = ((literal_variance(ir) > literal_variance(vis)) | (mask > 0)).double()
     intensity = (from_ir * literal_mse(ir, fused) + (1 - from_ir) * literal_mse(vis, fused)).mean()
-    loss = fusion_loss(*batch)
-    torch.testing.assert_close(loss.gradient, gradient)
-    torch.testing.assert_close(loss.intensity, intensity)
-    torch.testing.assert_close(loss.total, intensity + 5 * gradient)
+    return {"total": intensity + 5 * gradient, "intensity": intensity, "gradient": gradient}
+
+
+def test_the_fusion_loss_equals_its_formula(batch):
+    torch.testing.assert_close(fusion_loss(*batch)._asdict(), literal_fusion_loss(*batch))
+
+
+class Mix(torch.nn.Module):
+    """A rule to which it matters which image is the visible one."""
+
+    def forward(self, vis, ir):
+        return 0.7 * vis + 0.2 * ir
+
+
+def test_the_recipes_minimise_these_losses_of_what_the_network_makes_of_vis_and_ir(batch, monkeypatch):
+    monkeypatch.setattr("net.objective.in_float32", lambda outputs: outputs)  # double precision to the end
+    vis, ir, _, mask = batch
+    fused, stretched = 0.7 * vis + 0.2 * ir, 0.9 * torch.maximum(vis, ir)
+    patches = Batch(vis, ir, mask, torch.cat([stretched, torch.zeros_like(vis)], dim=1))  # its last plane: a teacher's
+    paper, best = (Objective(Mix(), recipe.phases[0])(patches) for recipe in (PAPER, BEST))
+    torch.testing.assert_close(paper, literal_fusion_loss(vis, ir, fused, mask))
+    assert best == structure_loss(vis, ir, fused, mask, stretched)._asdict()
 
 
 def test_the_fusion_loss_equals_the_releases(shared):
@@ -142,6 +161,16 @@ def test_the_structure_loss_is_the_weighted_sum_of_its_terms(batch):
     assert other.edges == edge_loss(vis, ir, fused) and other.differences == 0
     unstretched = structure_loss(*batch, maximum)
     assert unstretched.differences.abs() < 1e-2 < loss.differences, "the whole range is in use: nothing is hidden"
+
+
+def test_the_losses_of_given_images_are_these_numbers():
+    k = torch.arange(2 * 16 * 12, dtype=torch.float64).view(2, 1, 16, 12)
+    vis, ir, fused = (0.5 + a * torch.cos(b * k) for a, b in ((0.25, 0.37), (0.3, 0.23), (0.4, 0.31)))
+    mask = (k % 5 < 2).double()
+    structure, fusion = stretched_loss(vis, ir, fused, mask), fusion_loss(vis, ir, fused, mask)
+    numbers = [31.543262476, 0.326822093, 2.143893429, 1.047804729, 1.056432427]
+    assert [float(term) for term in structure] == pytest.approx(numbers, rel=1e-7)
+    assert [float(term) for term in fusion] == pytest.approx([3.561383196, 0.088051595, 0.694666320], rel=1e-7)
 
 
 def test_the_maximum_is_stretched_over_the_whole_range_unless_that_is_too_much():

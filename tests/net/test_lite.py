@@ -1,23 +1,27 @@
 """CMMDL-lite: any size, the sources' detail past the grid, and what its training minimises."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 
 import net
+from net.cmmdl_losses import stretched_maximum, structure_loss
 from net.lite_training import (
+    ALONE,
     DISTILLED,
     METHOD,
     MORE_EDGES,
     RESTART_LR,
     RESTARTS,
     TEACHER_WEIGHT,
+    cosine_with_restarts,
     with_larger_shares,
     with_more_edges,
     with_teacher,
 )
-from net.objective import Batch
+from net.objective import Batch, Phase
 
 
 @pytest.fixture
@@ -69,6 +73,29 @@ def test_bare_weights_are_known_by_their_names(tmp_path):
     torch.save(model.state_dict(), tmp_path / "bare.pth")
     loaded = net.load(tmp_path / "bare.pth")
     assert type(loaded) is METHOD.network and loaded.options == model.options
+
+
+def test_the_recipe_distilled_has_the_numbers_of_the_weights_that_ship():
+    assert DISTILLED.phases == (Phase(with_teacher, until=4 / 7), Phase(with_more_edges))
+    assert (DISTILLED.epochs, DISTILLED.batch_size, DISTILLED.lr, DISTILLED.weight_decay) == (252, 8, 3e-3, 0)
+    assert (DISTILLED.clip_norm, DISTILLED.norms_until, DISTILLED.ema_decay) == (1, 3 / 7, 0.995)
+    assert DISTILLED.stages == ((2 / 7, 64, 2), (1, 96, 1)) and DISTILLED.crops == (2, 8, 1, 1 / 12)
+    assert DISTILLED.image_map is stretched_maximum and DISTILLED.teacher == "cmmdl"
+    assert DISTILLED.schedule is cosine_with_restarts and RESTARTS == (4 / 7, 11 / 14) and RESTART_LR == 1 / 3
+    assert (TEACHER_WEIGHT, MORE_EDGES) == (15, 8)
+    assert METHOD.recipes == {"distilled": DISTILLED, "alone": ALONE}
+
+
+def test_without_a_teacher_the_edges_weigh_more_throughout_and_all_else_is_the_same():
+    assert ALONE.phases == (Phase(with_more_edges),) and ALONE.teacher is None
+    assert replace(ALONE, phases=DISTILLED.phases, teacher="cmmdl") == DISTILLED
+
+
+def test_a_small_network_is_asked_for_more_than_cmmdl():
+    vis, ir, fused, stretched = torch.rand(4, 2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    mask = (vis > 0.6).float()
+    asked = structure_loss(vis, ir, fused, mask, stretched, edge_share=0.9, differences_share=4.5)
+    assert with_larger_shares(fused, Batch(vis, ir, mask, stretched)) == asked._asdict()
 
 
 def test_the_teacher_counts_only_where_it_looked():

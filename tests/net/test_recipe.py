@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import StepLR
 
-from net.cmmdl_training import BEST, METHOD, PAPER, WARM_UP, of_release
+from net.cmmdl_losses import stretched_maximum
+from net.cmmdl_training import BEST, METHOD, PAPER, WARM_UP, cosine, of_release, with_structure
 from net.objective import Phase
 
 
@@ -13,8 +14,18 @@ def test_the_paper_recipe_has_the_releases_numbers():
     assert PAPER.phases == (Phase(of_release),)
     assert (PAPER.epochs, PAPER.batch_size, PAPER.lr) == (100, 4, 1e-4)
     assert PAPER.ema_decay is None and PAPER.clip_norm == float("inf")
-    assert PAPER.stages == ((1, 128, 1),)
+    assert PAPER.stages == ((1, 128, 1),) and PAPER.weight_decay == 0 and PAPER.norms_until == 1
     assert next(iter(METHOD.recipes)) == "paper" and METHOD.recipes["paper"] is PAPER
+
+
+def test_the_recipe_best_has_the_numbers_of_the_weights_that_ship():
+    assert BEST.phases == (Phase(with_structure),) and BEST.schedule is cosine and WARM_UP == 0.03
+    assert (BEST.epochs, BEST.batch_size, BEST.lr, BEST.weight_decay) == (60, 8, 5e-4, 0)
+    assert (BEST.clip_norm, BEST.by_part, BEST.norms_until, BEST.ema_decay) == (1, False, 0.7, 0.999)
+    assert BEST.stages == ((0.7, 64, 1), (1, 128, 0.5))
+    assert BEST.crops == (2, 8, 1, 1 / 12) and PAPER.crops == (2, 8, 1, 0)
+    assert BEST.image_map is stretched_maximum and BEST.teacher is None
+    assert METHOD.recipes["best"] is BEST
 
 
 @pytest.mark.parametrize("lr", [1e-4, 3e-3])
