@@ -8,7 +8,7 @@ import torch
 
 import net
 from net.color import blend_chroma, rgb_to_ycbcr, ycbcr_to_rgb
-from net.fuser import exact_convolutions, starts, to_uint8
+from net.fuser import blending, exact_convolutions, starts, to_uint8, to_unit
 
 
 @pytest.fixture
@@ -67,6 +67,15 @@ def test_sixteen_bit_thermal_counts_are_spread_between_their_percentiles(images)
     fused = net.Fuser(Average(), device="cpu", stretch=False)(np.zeros_like(images[1]), counts)
     assert fused.max() > 120  # half of white: the other image is black
     assert np.corrcoef(fused.ravel(), images[1].ravel())[0, 1] > 0.999
+
+
+def test_floats_are_spread_between_their_percentiles_over_all_channels():
+    dim = np.linspace(0, 0.5, 1001, dtype=np.float32).reshape(7, 143)
+    spread = ((dim - 0.0005) / 0.499).clip(0, 1)  # 0.1 and 99.9 percent of 0.5
+    np.testing.assert_allclose(to_unit(dim, "visible")[0, 0].numpy(), spread, atol=1e-5)
+    red, green, blue = to_unit(np.dstack([dim, dim, np.full_like(dim, 0.25)]), "visible")[0].numpy()
+    assert np.ptp(blue) == 0 and blue[0, 0] == pytest.approx(0.5, abs=1e-3) and np.array_equal(red, green)
+    assert (red.min(), red.max()) == (0, 1)
 
 
 def test_a_constant_pair_stays_constant(images):
@@ -153,6 +162,14 @@ def test_without_a_stretch_what_is_beyond_black_and_white_is_clipped():
     assert to_uint8(beyond, stretch=False).tolist() == [[0, 128], [255, 255]]
 
 
+def test_a_stretch_is_of_all_channels_together_and_truncates():
+    grey = torch.tensor([[0.2, 0.35, 0.5, 0.6]])  # 0, 95.6, 191.2 and 255
+    assert to_uint8(grey[None, None], stretch=True).tolist() == [[0, 95, 191, 255]]
+    rgb = torch.tensor([[0.2, 0.3], [0.4, 0.5], [0.3, 0.6]]).view(1, 3, 1, 2)
+    assert to_uint8(rgb, stretch=True).tolist() == [[[0, 127, 63], [63, 191, 255]]]
+    assert to_uint8(torch.full((1, 1, 1, 2), 0.6), stretch=True).tolist() == [[153, 153]]
+
+
 @pytest.mark.parametrize("size", [(100, 90), (64, 64), (65, 130), (40, 33)])
 def test_tiles_of_a_local_rule_show_no_seam(size):
     rng = np.random.default_rng(0)
@@ -168,6 +185,24 @@ def test_tiles_cover_everything_and_overlap(length):
     assert first[0] == 0
     assert first[-1] + 64 >= length
     assert all(0 < b - a <= 48 for a, b in zip(first, first[1:], strict=False))
+
+
+def test_the_outer_sixteenth_of_a_tile_counts_next_to_nothing_then_it_rises_smoothly_to_one():
+    counts, x = blending(64), (torch.arange(8) + 0.5) / 8
+    torch.testing.assert_close(counts[:12], torch.cat([torch.full((4,), 1e-4), x * x * (3 - 2 * x)]))
+    assert torch.equal(counts, counts.flip(0)) and (counts[12:52] == 1).all()
+    torch.testing.assert_close(counts[-16:] + counts[:16], torch.ones(16), rtol=0, atol=2e-4)
+
+
+def test_colours_are_those_of_the_release_and_cut_where_there_are_none():
+    red, dark = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.1, 0.3, 0.2])
+    y, cb, cr = (plane.flatten() for plane in rgb_to_ycbcr(torch.stack([red, dark]).view(2, 3, 1, 1)))
+    torch.testing.assert_close(y, torch.tensor([0.299, 0.2288]), rtol=0, atol=1e-6)
+    torch.testing.assert_close(cb, torch.tensor([0.331364, 0.4837568]), rtol=0, atol=1e-6)
+    torch.testing.assert_close(cr, torch.tensor([0.999813, 0.4081656]), rtol=0, atol=1e-6)
+    rgb = ycbcr_to_rgb(*torch.tensor([[0.4, 0.9, 0.1], [0.6, 0.5, 0.5], [0.4, 0.9, 0.9]]).view(3, 3, 1, 1, 1)[:, :, 0])
+    expected = [[0.2597, 0.437, 0.5773], [1, 0.6144, 0.9], [0.6612, 0, 0.1]]
+    torch.testing.assert_close(rgb.view(3, 3), torch.tensor(expected), rtol=0, atol=1e-6)
 
 
 def test_colour_conversion_goes_back_and_forth():
