@@ -1,12 +1,14 @@
 """The registration check: it finds a shift between two sensors and stays silent where there is none."""
 
+import cv2
 import numpy as np
 import pytest
 
 from data.pairs import find_sets, read_pair
 from data.scenes import render
+from utils import registration
 from utils.metrics import grey
-from utils.registration import misalignment
+from utils.registration import CONFIDENCE, LONG_SIDE, misalignment
 
 
 def shifted(vis, ir, right, down):
@@ -34,6 +36,25 @@ def test_a_shift_is_found_with_its_size_and_direction(scene, right, down):
     found = misalignment(*shifted(*scene, right, down))
     assert found is not None
     assert (found.right, found.down) == pytest.approx((right, down), abs=2)
+
+
+def test_a_shift_of_large_images_is_found_in_their_own_pixels(scene):
+    large = (cv2.resize(image, (640, 480), interpolation=cv2.INTER_CUBIC) for image in scene)
+    images = shifted(*large, 12, -8)
+    assert max(images[0].shape) > 1.6 * LONG_SIDE
+    found = misalignment(*images)
+    assert (found.right, found.down) == pytest.approx((12, -8), abs=2)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, (8, -3)), (0.5, (16, -6))])
+def test_only_a_peak_that_stands_clear_of_all_near_the_centre_is_a_shift(scale, shift):
+    rows, columns = np.mgrid[:64, :64]
+    surface = np.where((rows + columns) % 2, 1.0, -1.0)  # standard deviation 1
+    surface[32 - 3, 32 + 8] = 1 + CONFIDENCE - 0.2
+    assert registration._judge(surface, scale) is None
+    surface[32 - 3, 32 + 8] = 1 + CONFIDENCE + 0.2
+    found = registration._judge(surface, scale)
+    assert (found.right, found.down) == shift and CONFIDENCE == 5.5
 
 
 def test_a_shift_of_two_pixels_is_tolerated(scene):
