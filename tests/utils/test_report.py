@@ -80,6 +80,18 @@ def test_names_with_blanks_become_addresses(made):
     assert 'data-file="a%201.png"' in made
 
 
+def test_names_of_images_methods_and_captions_are_words_and_not_html():
+    name = 'a<script>&"'
+    row = Row(name, {f"{name}{i}": scores(VIF=i) for i in range(6)})
+    row.source = name
+    shown = {f"{name}{i}": pictures("visible", "infrared", name) for i in range(6)}
+    made = page({name: [row, Row("b", row.images)]}, {name: shown}, title=name, protocol=name, command=name)
+    assert "a<script" not in made and '&"' not in made
+    for i in range(6):
+        assert f"<td>a&lt;script&gt;&amp;&quot;{i}</td>" in made
+    assert 'title="a&lt;script&gt;&amp;&quot;1"' in made and 'data-file="a%3Cscript%3E%26%22%201.png"' in made
+
+
 @pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")
 def test_sorting_choosing_and_zooming_work_in_a_browser(made, tmp_path):
     clicks = """
