@@ -31,6 +31,15 @@ def test_the_middle_is_what_the_network_makes_of_it_and_the_rest_is_zero(taught,
     assert result[middle].min() > 0 and result.count_nonzero() == 16 * 16
 
 
+def test_black_is_seen_too(taught, tmp_path):
+    class Black(torch.nn.Module):
+        def forward(self, vis, ir):
+            return 0 * (vis + ir)
+
+    result = Teacher(Black(), tmp_path)(*taught[1])
+    assert result.count_nonzero() == 16 * 16 and result.max() == np.float32(1 / 255)
+
+
 def test_images_smaller_than_the_window_are_seen_whole(taught):
     teach, pair = taught
     assert teach(*pair[..., :9, :11]).all()
