@@ -13,6 +13,7 @@ import torch
 
 from utils import runs
 from utils.distributed import World
+from utils.training_options import parse
 
 ALONE = World(0, 1, torch.device("cpu"))
 
@@ -112,6 +113,15 @@ def test_numbers_of_four_digits_are_newer_than_those_of_three(args):
 def test_arguments_that_do_not_change_the_result_do_not_start_anew(args):
     folder = begin(args)
     assert runs.find(Namespace(**vars(args) | {"device": "cuda"}), ALONE) == folder / runs.LAST
+
+
+@pytest.mark.parametrize("name", vars(parse([])))
+def test_every_other_argument_starts_anew(name, tmp_path):
+    args = parse(["--out", str(tmp_path)])
+    folder = begin(args)
+    assert runs.started_with(folder, runs.plain(args))
+    same = name in {"resume", "out", "workers", "device", "save_seconds", "checkpoint_activations"}
+    assert runs.started_with(folder, runs.plain(Namespace(**vars(args) | {name: "another"}))) is same
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"arguments": 3}'])
