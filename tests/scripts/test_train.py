@@ -18,6 +18,7 @@ import net
 from data.patchfile import PatchDataset
 from net.cmmdl_training import PAPER
 from net.objective import Phase
+from utils.distributed import World
 from utils.files import sha256
 
 
@@ -70,6 +71,24 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(train, tmp
     assert_same_training(first, again)
     a, b = (checkpoint(folder / "CMMDL.pth")["model"]["encoder.embed.weight"] for folder in (first, other))
     assert (a - b).abs().max() > 0.1  # they hardly changed since they were drawn
+
+
+def test_every_process_begins_with_the_same_weights_and_draws_other_numbers(h5, tmp_path, shallow, monkeypatch):  # noqa: ARG001
+    networks, drawn = [], []
+
+    def begun(*_):
+        drawn.append(torch.rand(8))
+        raise InterruptedError
+
+    monkeypatch.setattr(script, "Training", lambda _, network, *__: networks.append(network))
+    monkeypatch.setattr(script.runs, "find", begun)
+    args = script.parse(["--h5", str(h5), "--out", str(tmp_path), *SMALL])
+    for rank in (0, 1, 1):
+        with pytest.raises(InterruptedError):
+            script.train(args, World(rank, 2, torch.device("cpu")))
+    first, second, _ = (network.encoder.embed.weight for network in networks)
+    assert torch.equal(first, second)
+    assert torch.equal(drawn[1], drawn[2]) and not (drawn[0] == drawn[1]).any()
 
 
 def test_patches_of_a_file_come_in_batches_of_one_size_throughout(train, tmp_path):
