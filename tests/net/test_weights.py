@@ -5,14 +5,19 @@ import zipfile
 
 import pytest
 import torch
+from weight_files import as_released, filled
 
 import net
 
 
 @pytest.fixture
-def bare(shared):
-    state = torch.load(shared / "vectors" / "cmmdl_released_format.pth", weights_only=True)
-    return {key.removeprefix("module."): value for key, value in state.items()}
+def model():
+    return filled(net.build("cmmdl", dim=8, heads=2, depth=2))
+
+
+@pytest.fixture
+def bare(model):
+    return as_released(model)
 
 
 def saved(content, folder):
@@ -33,11 +38,25 @@ WRAPPINGS = {
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-def test_the_authors_file_loads_in_any_wrapping(bare, tmp_path, wrapping):
-    model = net.load(saved(WRAPPINGS[wrapping](bare), tmp_path))
-    assert not model.training
-    assert torch.equal(model.encoder.embed.weight, bare["share_Encoder.patch_embed.proj.weight"])
-    assert torch.equal(model.hdfab.dense[3][2].running_var, bare["MDLB.FSI.DSRM.block4.1.running_var"])
+def test_the_authors_file_loads_in_any_wrapping(model, bare, tmp_path, wrapping):
+    loaded = net.load(saved(WRAPPINGS[wrapping](bare), tmp_path))
+    assert loaded.options == model.options
+    assert not any(module.training for module in loaded.modules())
+    torch.testing.assert_close(loaded.state_dict(), model.state_dict(), rtol=0, atol=0)
+
+
+def test_the_names_and_shapes_are_those_of_the_authors_file(shared):
+    theirs = torch.load(shared / "vectors" / "cmmdl_released_format.pth", weights_only=True)
+    ours = WRAPPINGS["parallel"](as_released(net.build("cmmdl")))
+    assert {key: value.shape for key, value in theirs.items()} == {key: value.shape for key, value in ours.items()}
+
+
+@pytest.mark.parametrize("keys", [("model", "average"), ("average", "model")])
+def test_of_weights_and_their_average_the_average_is_loaded(model, tmp_path, keys):
+    other = net.build("cmmdl", **model.options)
+    states = {"average": model.state_dict(), "model": other.state_dict()}
+    loaded = net.load(saved({key: states[key] for key in keys}, tmp_path))
+    torch.testing.assert_close(loaded.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
 def test_a_missing_key_is_named(bare, tmp_path):
