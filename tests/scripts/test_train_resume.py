@@ -100,14 +100,14 @@ def test_a_crash_while_writing_a_checkpoint_that_stays_does_not_lose_it(train, t
 
 def test_resume_none_other_arguments_and_a_finished_run_start_anew(train, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(Board, "after_step", at_step(5, send(signal.SIGTERM)))
-        assert train("--epochs", 2) == 130
-    assert train("--epochs", 2, "--resume", "none") == 0
-    assert train("--epochs", 1) == 0
-    assert train("--epochs", 2, "--workers", 1) == 0  # goes on with the first: workers change nothing
-    assert train("--epochs", 2) == 0  # all have ended
+        patch.setattr(Board, "after_step", at_step(1, send(signal.SIGTERM)))
+        assert train("--epochs", 1) == train("--epochs", 1, "--lr", "1e-3") == 130
+    assert train("--epochs", 1, "--resume", "none") == 0
+    assert train("--epochs", 1, "--workers", 1) == 0  # goes on with the first: workers change nothing
+    assert train("--epochs", 1) == 0  # all of these arguments have ended
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"00{i}-cmmdl" for i in range(4)]
-    assert_same_training(tmp_path / "000-cmmdl", tmp_path / "001-cmmdl")
+    assert checkpoint(tmp_path / "001-cmmdl" / "last.pth")["steps"] == 2
+    assert_same_training(tmp_path / "000-cmmdl", tmp_path / "002-cmmdl")
     assert_same_training(tmp_path / "000-cmmdl", tmp_path / "003-cmmdl")
 
 
