@@ -18,6 +18,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while torch loads: no traceback
 
 import argparse
+import os
 import shlex
 import statistics
 import sys
@@ -201,11 +202,11 @@ def open_contenders(args: argparse.Namespace, single: bool) -> list[Contender]:
 
 def check_places(contenders: Sequence[Contender], sets: Sequence[PairFolder]) -> None:
     """Raise UsageError where a fused image would take the place of one that is fused."""
-    sources = {path.resolve() for found in sets for pair in found.pairs for path in (pair.vis, pair.ir)}
+    sources = {os.path.realpath(path) for found in sets for pair in found.pairs for path in (pair.vis, pair.ir)}
     for contender in contenders:
         for found in sets if contender.folder else ():
             for pair in found.pairs:
-                if (file := place(contender, found, pair)).resolve() in sources:
+                if os.path.realpath(file := place(contender, found, pair)) in sources:
                     raise UsageError(f"--out: {file} is one of the images to fuse; expected another folder")
 
 

@@ -96,7 +96,7 @@ class Folder:
         files = self.images(home / pair.name)
         if len(files) != 1:
             what = " and ".join(path.name for path in files) or "no image"
-            raise ImageError(f"{what} in {home}; expected one fused image of that stem")
+            raise ImageError(f"{what} in {home}; expected one fused image called {pair.name}")
         image = eight_bit(read_image(files[0], max_pixels=max(MAX_PIXELS, ir.shape[0] * ir.shape[1])), "fused")
         if image.shape[:2] != ir.shape[:2]:
             sizes = f"{image.shape[1]}x{image.shape[0]}, its pair {ir.shape[1]}x{ir.shape[0]}"

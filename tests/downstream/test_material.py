@@ -122,7 +122,7 @@ def test_a_folder_of_fused_images_needs_a_place_and_a_name(labelled, fused, caps
 def test_a_fused_image_that_is_missing_is_named(labelled, fused, capsys):
     (fused / "00060N.png").unlink()
     assert contrast.main(["--data", str(labelled), "--fused", str(fused)]) == 2
-    assert "00060N: no image in" in capsys.readouterr().err
+    assert "expected one fused image called 00060N" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["0 0.5 0.5", "3 0.5 0.5 0.1 0.1", "0 0.5 0.5 1.5 0.1", "0 0.5 0.5 0 0.1", "a b"])
