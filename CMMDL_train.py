@@ -30,11 +30,11 @@ from tqdm import tqdm
 
 import net
 from data import sources
+from net.fast.layout import lay_out
 from net.fuser import pick_device
-from net.layout import lay_out
 from net.method import Method
-from net.objective import Batch, Objective
-from net.recipe import Recipe, batch_norms
+from net.training.objective import Batch, Objective
+from net.training.recipe import Recipe, batch_norms
 from utils import distributed, failures, provenance, runs
 from utils.board import Board
 from utils.checkpoints import Training, seed_everything

@@ -32,12 +32,12 @@ from benchmarks.losses import LOSSES, Loss, centres
 from data.crops import TARGETS
 from data.pairs import PairError, find_sets
 from data.patches import find_masks
-from net import cmmdl_losses, cmmdl_training, objective, recipe
 from net.ablation import PARTS
-from net.cmmdl_training import BEST
 from net.fuser import to_uint8
-from net.objective import Phase
-from net.recipe import Crops, Recipe, constant
+from net.training import cmmdl_losses, cmmdl_training, objective, recipe
+from net.training.cmmdl_training import BEST
+from net.training.objective import Phase
+from net.training.recipe import Crops, Recipe, constant
 from utils.failures import command
 from utils.files import sha256
 from utils.metrics import evaluate

@@ -19,7 +19,8 @@ from tqdm import tqdm
 import net
 from data.crops import Triple, read_images
 from data.sources import with_maps
-from net.cmmdl_losses import (
+from net.fuser import to_uint8
+from net.training.cmmdl_losses import (
     edge_loss,
     fusion_loss,
     gradient_loss,
@@ -29,7 +30,6 @@ from net.cmmdl_losses import (
     unlike_structure,
     with_contrast,
 )
-from net.fuser import to_uint8
 from utils.failures import command
 from utils.metrics import evaluate
 from utils.tables import Row, text

@@ -25,7 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import net
 from benchmarks import speed
-from net.layout import lay_out
+from net.fast.layout import lay_out
 from utils.failures import command
 from utils.files import replacing
 from utils.memory import keep_freed_memory, peak_memory

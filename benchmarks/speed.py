@@ -39,9 +39,9 @@ from torch import Tensor
 import net
 from benchmarks.literal import LiteralCMMDL
 from benchmarks.methods import gmac
-from net.cmmdl_losses import fusion_loss
+from net.fast.layout import lay_out
 from net.fuser import PRECISIONS, exact_convolutions
-from net.layout import lay_out
+from net.training.cmmdl_losses import fusion_loss
 from utils.failures import command
 from utils.memory import keep_freed_memory, peak_memory
 

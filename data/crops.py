@@ -15,7 +15,7 @@ from tqdm import tqdm
 from data.images import ImageError
 from data.pairs import Pair, PairError, Refusal, find_sets, read_pair
 from data.patches import CLASSES, Masks, find_masks, grey
-from net.recipe import Crops
+from net.training.recipe import Crops
 
 Triple = tuple[np.ndarray, ...]  # (vis, ir, mask) of one image, uint8 (H, W), perhaps with maps 0..255 after them
 

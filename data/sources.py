@@ -14,7 +14,7 @@ from data.pairs import Refusal
 from data.patches import grey
 from data.patchfile import PatchDataset
 from data.scenes import pairs as rendered_pairs
-from net.recipe import Crops
+from net.training.recipe import Crops
 
 ImageMap = Callable[[Tensor, Tensor], Tensor]  # of vis and ir (1, 1, H, W) in [0, 1], the same form
 

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from net.ablation import PARTS, Merge, Unchanged
-from net.bands import convolved, in_bands
 from net.checks import check_pair, check_width
+from net.fast.bands import convolved, in_bands
+from net.fast.layout import channels_last, for_dense
+from net.fast.reuse import reused_memory
 from net.fdlb import FDLB
 from net.fourier import at_least_float32
 from net.hdfab import HDFAB
-from net.layout import channels_last, for_dense
 from net.restormer import Transformer, TransformerBlock
-from net.reuse import reused_memory
 from net.sdlb import SDLB
 from net.sfca import SFCA
 

@@ -4,13 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.bands import convolve, from_planes, image, in_bands, pixels, projected, row_bands, to_planes
+from net.fast.bands import convolve, from_planes, image, in_bands, pixels, projected, row_bands, to_planes
+from net.fast.layout import for_dense, pointwise
+from net.fast.parallel import in_parallel
+from net.fast.recompute import recomputed
+from net.fast.reuse import empty
 from net.fourier import irfft2, make_real_bins_positive, rfft2
-from net.layout import for_dense, pointwise
-from net.parallel import in_parallel
 from net.polar import from_polar, to_polar
-from net.recompute import recomputed
-from net.reuse import empty
 
 EPS = 1e-8  # added to the features before their transform, as the release does
 OFFSET = complex(2 * EPS, EPS)  # of a mixed spectrum, as the release adds it: twice to the real part

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from net.parallel import in_parallel
+from net.fast.parallel import in_parallel
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.bands import BAND_BYTES, image, in_bands, one_by_one, pixels, projected, row_bands
-from net.layout import for_dense, pointwise
-from net.parallel import in_parallel
-from net.reuse import empty
+from net.fast.bands import BAND_BYTES, image, in_bands, one_by_one, pixels, projected, row_bands
+from net.fast.layout import for_dense, pointwise
+from net.fast.parallel import in_parallel
+from net.fast.reuse import empty
 
 DENSE_BYTES = 9 * BAND_BYTES  # of a band of the dense stages, which wait for arithmetic, not for memory
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from net.checks import check_pair, check_width
 from net.cmmdl import transformer
+from net.fast.layout import channels_last
 from net.fdlb import FDLB
 from net.hdfab import HDFAB
-from net.layout import channels_last
 from net.sdlb import SDLB
 
 SCALE = 4  # pixels of the image on a side of one of the grid

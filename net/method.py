@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from net.recipe import Recipe
+from net.training.recipe import Recipe
 
 
 class Release(NamedTuple):
@@ -50,7 +50,7 @@ class Method:
         output: from what the network gives, (B, 1, H, W), to luminance in [0, 1].
         release: how weight files are read; None for rules.
         recipes: how it is trained, by name, the default first; none for rules.
-        by_bands: it fuses on a CPU with few tensors of the image's size at a time, see `net.bands`.
+        by_bands: it fuses on a CPU with few tensors of the image's size at a time, see `net.fast.bands`.
         channels_last: convolutions wider than 1x1 work on activations whose channels lie side by side.
         compiled: blocks that make up most of the network, which `compile_network` takes one by one; none: the whole.
     """

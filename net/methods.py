@@ -6,8 +6,8 @@ import pkgutil
 from torch import nn
 
 import net.baselines
-from net import cmmdl_training, lite_training
 from net.method import Method
+from net.training import cmmdl_training, lite_training
 
 
 def discover() -> dict[str, Method]:

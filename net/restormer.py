@@ -1,18 +1,18 @@
 """The transformer block's common parts: channel LayerNorm, gated feed-forward, and the block around an attention.
 
 After Restormer (Zamir et al., CVPR 2022), as CMMDL uses it. All tensors are (B, C, H, W) and best kept in
-`torch.channels_last`, see `net.layout`.
+`torch.channels_last`, see `net.fast.layout`.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.bands import expand_and_filter, image, in_bands, one_by_one, pixels, projected
-from net.layout import depthwise, pointwise
-from net.parallel import in_parallel, shares
-from net.recompute import recomputed, recomputed_on_cpu
-from net.reuse import empty
+from net.fast.bands import expand_and_filter, image, in_bands, one_by_one, pixels, projected
+from net.fast.layout import depthwise, pointwise
+from net.fast.parallel import in_parallel, shares
+from net.fast.recompute import recomputed, recomputed_on_cpu
+from net.fast.reuse import empty
 
 
 class ChannelLayerNorm(nn.LayerNorm):

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.bands import expand_and_filter, image, in_bands, one_by_one, pixels, projected
-from net.layout import depthwise, pointwise, reflected
-from net.parallel import in_parallel, shares
-from net.recompute import recomputed, recomputed_on_cpu
-from net.reuse import empty
+from net.fast.bands import expand_and_filter, image, in_bands, one_by_one, pixels, projected
+from net.fast.layout import depthwise, pointwise, reflected
+from net.fast.parallel import in_parallel, shares
+from net.fast.recompute import recomputed, recomputed_on_cpu
+from net.fast.reuse import empty
 
 COUPLINGS = ("released", "affine")
 

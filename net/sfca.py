@@ -5,11 +5,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from net.bands import expand_and_filter, from_planes, projected, row_bands, to_planes
+from net.fast.bands import expand_and_filter, from_planes, projected, row_bands, to_planes
+from net.fast.layout import depthwise, mix_channels, pointwise
+from net.fast.parallel import in_parallel, shares
+from net.fast.recompute import recomputed_on_cpu
 from net.fourier import at_least_float32, circular_convolution, convolve_in_place
-from net.layout import depthwise, mix_channels, pointwise
-from net.parallel import in_parallel, shares
-from net.recompute import recomputed_on_cpu
 from net.restormer import ChannelLayerNorm
 
 LEAST_WIDTH = 16  # channels of a matrix product: many thinner ones take longer

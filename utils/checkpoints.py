@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from net.states import compare
-from net.weights import WeightsError, read
+from net.files.states import compare
+from net.files.weights import WeightsError, read
 from utils.distributed import World
 from utils.ema import MovingAverage
 from utils.files import replacing

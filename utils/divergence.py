@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data.images import ImageError, write_image
 from net.fuser import to_uint8
-from net.objective import Batch, Terms
+from net.training.objective import Batch, Terms
 from utils.checkpoints import Training
 from utils.failures import sentence
 from utils.files import replacing, write_text

@@ -17,7 +17,7 @@ from torch import nn
 
 import net
 from net.baselines.adasffuse import AdaSFFuse
-from net.safetensors_file import write_safetensors
+from net.files.safetensors_file import write_safetensors
 from utils.failures import command
 from utils.files import replacing
 from utils.options import UsageError

@@ -17,14 +17,14 @@ def keep_freed_memory(*, every_size: bool = False) -> bool:
     Without this every tensor of some size is mapped afresh and its pages are faulted in one by one, which is much of
     the time that an image takes on a CPU. The settings belong together. Elsewhere than glibc this does nothing.
 
-    Each core may have an arena of its own, so that a thread of `net.parallel` gets memory that its core has cached, not
-    another's. A network that works on the whole image should run in the main thread: only the main arena grows without
-    limit.
+    Each core may have an arena of its own, so that a thread of `net.fast.parallel` gets memory that its core has
+    cached, not another's. A network that works on the whole image should run in the main thread: only the main arena
+    grows without limit.
 
     Args:
         every_size: keep also blocks of more than 32 MB: training and most networks are up to twice as fast with it.
             Otherwise they go back: a hole that one left seldom fits the next, so that keeping them costs memory.
-            Networks that fuse by bands keep their own, see `net.reuse`.
+            Networks that fuse by bands keep their own, see `net.fast.reuse`.
     """
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
         return False

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from net.baselines.adasffuse_blocks import HEAD, LearnableDWT, LearnableIDWT, MixerStage
 from net.baselines.release import flatten, translate
 from net.checks import check_pair
-from net.states import bare_name
+from net.files.states import bare_name
 
 MINIMUM_SIZE = 1  # pixels
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from net.baselines.adasffuse import MINIMUM_SIZE, AdaSFFuse, from_release, network_for, recognises
-from net.baselines.sobel import sobel_strength
-from net.baselines.ssim import ssim
 from net.method import Method, Release, stretched
-from net.objective import Batch, Phase, Terms
-from net.recipe import Crops, Recipe, constant
+from net.training.objective import Batch, Phase, Terms
+from net.training.recipe import Crops, Recipe, constant
+from net.training.sobel import sobel_strength
+from net.training.ssim import ssim
 
 # infrared + visible; under- + over-exposed; near + far focus; medical
 Task = Literal["ivf", "mef", "mff", "medical"]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from net.baselines.release import flatten, translate
 from net.checks import check_pair, check_width
-from net.states import bare_name
+from net.files.states import bare_name
 
 MINIMUM_SIZE = 15  # pixels: a stride-2 convolution without padding, then a 7x7 pooling window
 

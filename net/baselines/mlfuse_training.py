@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from net.baselines.mlfuse import MINIMUM_SIZE, MLFuse, MLFuseTraining, from_release, network_for, recognises
-from net.baselines.sobel import sobel_strength
-from net.baselines.ssim import ssim
 from net.method import Method, Release, stretched
-from net.objective import Batch, Phase, Terms
-from net.recipe import Crops, Recipe
+from net.training.objective import Batch, Phase, Terms
+from net.training.recipe import Crops, Recipe
+from net.training.sobel import sobel_strength
+from net.training.ssim import ssim
 
 
 def visual_saliency(image: Tensor) -> Tensor:

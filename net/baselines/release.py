@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from net.states import NESTED_UNDER, bare_name, listed
+from net.files.states import NESTED_UNDER, bare_name, listed
 
 
 def flatten(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:

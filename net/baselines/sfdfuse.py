@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from net.baselines.release import flatten, translate
 from net.baselines.sfdfuse_coder import Decoder, Encoder, FeedForward, base_fusion_block, detail_fusion_block
 from net.checks import check_pair, check_width
-from net.states import bare_name
+from net.files.states import bare_name
 
 MINIMUM_SIZE = 4  # pixels: the decoder mirrors three pixels at each border
 

@@ -18,11 +18,11 @@ from net.baselines.sfdfuse import (
     network_for,
     recognises,
 )
-from net.baselines.sobel import sobel, sobel_strength
-from net.baselines.ssim import dssim
 from net.method import Method, Release, stretched
-from net.objective import Batch, Phase, Terms
-from net.recipe import Crops, Recipe
+from net.training.objective import Batch, Phase, Terms
+from net.training.recipe import Crops, Recipe
+from net.training.sobel import sobel, sobel_strength
+from net.training.ssim import dssim
 
 HALVING_EPOCHS = 10
 LOWEST_LR = 1e-6

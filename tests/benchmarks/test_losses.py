@@ -4,7 +4,7 @@ import torch
 
 from benchmarks.losses import LOSSES, minimised
 from data.scenes import render
-from net.cmmdl_losses import stretched_maximum
+from net.training.cmmdl_losses import stretched_maximum
 
 
 def test_every_loss_falls_below_its_start():

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from data.crops import CROPS, HELD_OUT, CropDataset, Line, beyond, crops_of, oriented, read_images
 from data.pairs import PairError
-from net.recipe import Crops
+from net.training.recipe import Crops
 
 
 def ramp(height: int, width: int) -> tuple[np.ndarray, ...]:

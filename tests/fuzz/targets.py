@@ -17,7 +17,7 @@ from data.images import ImageError, read_image
 from data.pairlist import read_pairs
 from data.pairs import PairError, find_sets
 from data.patchfile import PatchDataset, PatchFileError, PatchWriter
-from net.weights import WeightsError
+from net.files.weights import WeightsError
 from utils.checkpoints import Training
 from utils.distributed import World
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import net
-import net.layout
+import net.fast.layout
 from benchmarks.literal import LiteralCMMDL
 from net.ablation import PARTS
-from net.cmmdl_losses import fusion_loss
-from net.released import rename
+from net.files.released import rename
+from net.training.cmmdl_losses import fusion_loss
 
 SIZES = ("64", "96x136", "95x115")
 
@@ -144,7 +144,7 @@ def test_the_network_equals_its_literal_form(pair, training):
 
 @pytest.mark.parametrize("for_gpus", [False, True])
 def test_every_gradient_equals_that_of_the_literal_form(for_gpus, monkeypatch):
-    monkeypatch.setattr(net.layout, "on_gpu", lambda _: for_gpus)
+    monkeypatch.setattr(net.fast.layout, "on_gpu", lambda _: for_gpus)
     torch.manual_seed(3)
     model, literal = net.build("cmmdl", dim=16, depth=1).double(), LiteralCMMDL(dim=16, depth=1).double()
     literal.load_state_dict(model.state_dict())

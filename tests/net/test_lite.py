@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import net
-from net.cmmdl_losses import stretched_maximum, structure_loss
-from net.lite_training import (
+from net.training.cmmdl_losses import stretched_maximum, structure_loss
+from net.training.lite_training import (
     ALONE,
     DISTILLED,
     METHOD,
@@ -21,7 +21,7 @@ from net.lite_training import (
     with_more_edges,
     with_teacher,
 )
-from net.objective import Batch, Phase
+from net.training.objective import Batch, Phase
 
 
 @pytest.fixture

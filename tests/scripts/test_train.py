@@ -16,8 +16,8 @@ from trainings import SMALL, assert_one_sentence, assert_same_training, checkpoi
 import CMMDL_train as script
 import net
 from data.patchfile import PatchDataset
-from net.cmmdl_training import PAPER
-from net.objective import Phase
+from net.training.cmmdl_training import PAPER
+from net.training.objective import Phase
 from utils.distributed import World
 from utils.files import sha256
 

@@ -122,8 +122,8 @@ import torch
 from torch import nn
 
 from net.method import Method
-from net.objective import Phase
-from net.recipe import Recipe, constant
+from net.training.objective import Phase
+from net.training.recipe import Recipe, constant
 
 
 class Mix(nn.Module):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import net
-from net.weights import WeightsError
+from net.files.weights import WeightsError
 from tests.kills import freeze_amid_writing
 from utils.checkpoints import Training, get_random_states, seed_everything, set_random_states, write
 from utils.distributed import World

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from net.objective import Batch
+from net.training.objective import Batch
 from utils.checkpoints import Training
 from utils.distributed import World
 from utils.divergence import diverged

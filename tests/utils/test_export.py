@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import net
-from net.safetensors_file import write_safetensors
+from net.files.safetensors_file import write_safetensors
 from utils import export
 
 

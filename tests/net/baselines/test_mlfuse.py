@@ -10,7 +10,7 @@ from torch import nn
 
 from net.baselines.mlfuse import MLFuse, MLFuseTraining, from_release
 from net.baselines.mlfuse_training import RECIPE, MLFuseLoss, infrared_saliency, visual_saliency
-from net.recipe import Crops
+from net.training.recipe import Crops
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from net.baselines.sfdfuse_training import (
     correlation,
     decomposition_loss,
 )
-from net.objective import Batch, Objective
+from net.training.objective import Batch, Objective
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Differentiable structural similarity for the training losses of the sibling methods.
+"""Differentiable structural similarity for training losses.
 
 These are loss terms. The SSIM of the result tables is another one (uniform 7x7 window) and lives with the metrics.
 """

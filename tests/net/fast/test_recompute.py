@@ -7,7 +7,7 @@ import torch
 
 import net
 from benchmarks.literal import LiteralCMMDL
-from net.recompute import recomputed
+from net.fast.recompute import recomputed
 
 
 def gradients(model, pair):

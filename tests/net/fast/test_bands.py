@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from torch import nn
 
 import net
-import net.bands
-import net.parallel
+import net.fast.bands
+import net.fast.parallel
 import net.sfca
 from benchmarks.literal import LiteralCMMDL
-from net.bands import expand_and_filter, from_planes, image, in_bands, pixels, projected, row_bands, to_planes
+from net.fast.bands import expand_and_filter, from_planes, image, in_bands, pixels, projected, row_bands, to_planes
 from net.fdlb import FDLB
 from net.fourier import circular_convolution, convolve_in_place
 from net.hdfab import HDFAB
@@ -21,8 +21,8 @@ SIZES = [(3, 3), (4, 9), (5, 3), (23, 31), (32, 40), (41, 26)]
 
 def bands_of(monkeypatch, size):
     """Makes bands, shares and products as small as they get, or one band of the whole image."""
-    monkeypatch.setattr(net.parallel, "LEAST_ROWS", {"low": 4, "whole": 2**40}[size])
-    monkeypatch.setattr(net.bands, "BAND_BYTES", {"low": 1, "whole": 2**40}[size])
+    monkeypatch.setattr(net.fast.parallel, "LEAST_ROWS", {"low": 4, "whole": 2**40}[size])
+    monkeypatch.setattr(net.fast.bands, "BAND_BYTES", {"low": 1, "whole": 2**40}[size])
     monkeypatch.setattr(net.hdfab, "DENSE_BYTES", {"low": 1, "whole": 2**40}[size])
     monkeypatch.setattr(net.sfca, "LEAST_WIDTH", {"low": 1, "whole": 2**40}[size])
 
@@ -134,7 +134,7 @@ def test_a_transformer_that_may_overwrite_its_input_computes_the_same(monkeypatc
 
 @pytest.mark.parametrize("height", [3, 4, 5, 7, 8, 33, 480])
 def test_bands_cover_each_row_once_with_two_rows_or_more(monkeypatch, height):
-    monkeypatch.setattr(net.bands, "BAND_BYTES", 1)
+    monkeypatch.setattr(net.fast.bands, "BAND_BYTES", 1)
     bands = row_bands(slice(0, height), 640, 4)
     assert [row for band in bands for row in range(band.start, band.stop)] == list(range(height))
     assert all(2 <= band.stop - band.start <= 3 for band in bands)
@@ -143,7 +143,7 @@ def test_bands_cover_each_row_once_with_two_rows_or_more(monkeypatch, height):
 @pytest.mark.parametrize("reflect", [False, True])
 @pytest.mark.parametrize("part", [slice(0, 13), slice(0, 6), slice(3, 7), slice(9, 13)])
 def test_a_filter_by_bands_of_a_part_of_an_image_is_that_part_of_the_filtered_image(monkeypatch, part, reflect):
-    monkeypatch.setattr(net.bands, "BAND_BYTES", 1)
+    monkeypatch.setattr(net.fast.bands, "BAND_BYTES", 1)
     x, expand, depthwise = torch.randn(13, 6, 2), torch.randn(5, 2), torch.randn(5, 1, 3, 3)
     asked = []
 

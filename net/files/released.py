@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from net.cmmdl import CMMDL
-from net.states import check_options, find_state
+from net.files.states import check_options, find_state
 
 _ATTENTION = r"(share_(?:Encoder\.share_encoder|Decoder\.share_decoder)\.\d+)\.attn\."
 _BOTTLENECK = r"(MDLB\.SDomain_(?:VIS|IR)\.GCBInv\.\d+\.theta_(?:phi|rho|eta))\."

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from net.layout import channels_last, depthwise, mix_channels, pointwise, product, reflected, reflected_by_parts
+from net.fast.layout import channels_last, depthwise, mix_channels, pointwise, product, reflected, reflected_by_parts
 
 
 def layouts(x):

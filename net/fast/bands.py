@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.parallel import in_parallel
-from net.reuse import empty
+from net.fast.parallel import in_parallel
+from net.fast.reuse import empty
 
 BAND_BYTES = 2 * 2**20  # of one band of a block's widest tensor; a core's share of the cache holds it
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from net.parallel import LEAST_ROWS, in_parallel, shares
+from net.fast.parallel import LEAST_ROWS, in_parallel, shares
 
 
 @pytest.fixture(params=[1, 2, 3])

@@ -5,14 +5,14 @@ import math
 from torch import Tensor
 
 from net.cmmdl import CMMDL
-from net.cmmdl_losses import fusion_loss, stretched_maximum, structure_loss
+from net.files.released import from_release, network_for, recognises
 from net.hdfab import HDFAB
 from net.method import Method, Release
-from net.objective import Batch, Phase, Terms
-from net.recipe import Crops, Recipe, Stage
-from net.released import from_release, network_for, recognises
 from net.restormer import TransformerBlock
 from net.sdlb import Coupling
+from net.training.cmmdl_losses import fusion_loss, stretched_maximum, structure_loss
+from net.training.objective import Batch, Phase, Terms
+from net.training.recipe import Crops, Recipe, Stage
 
 HALVING_EPOCHS = 20
 LOWEST_LR = 1e-6

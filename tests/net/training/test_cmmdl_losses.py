@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from net.cmmdl_losses import (
+from net.training.cmmdl_losses import (
     DIFFERENCES_SHARE,
     EDGE_SHARE,
     GAIN,
@@ -22,8 +22,8 @@ from net.cmmdl_losses import (
     unlike_differences,
     with_contrast,
 )
-from net.cmmdl_training import BEST, PAPER
-from net.objective import Batch, Objective
+from net.training.cmmdl_training import BEST, PAPER
+from net.training.objective import Batch, Objective
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ class Mix(torch.nn.Module):
 
 
 def test_the_recipes_minimise_these_losses_of_what_the_network_makes_of_vis_and_ir(batch, monkeypatch):
-    monkeypatch.setattr("net.objective.in_float32", lambda outputs: outputs)  # double precision to the end
+    monkeypatch.setattr("net.training.objective.in_float32", lambda outputs: outputs)  # double precision to the end
     vis, ir, _, mask = batch
     fused, stretched = 0.7 * vis + 0.2 * ir, 0.9 * torch.maximum(vis, ir)
     patches = Batch(vis, ir, mask, torch.cat([stretched, torch.zeros_like(vis)], dim=1))  # its last plane: a teacher's

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 import net
-from net.objective import Batch, Objective, Phase
-from net.recipe import Recipe
+from net.training.objective import Batch, Objective, Phase
+from net.training.recipe import Recipe
 
 SMALL = {
     "cmmdl": {"dim": 16, "depth": 1},
@@ -59,7 +59,7 @@ def test_the_loss_falls_and_every_trained_parameter_has_a_gradient(name, recipe,
 
 @pytest.mark.parametrize("name, recipe, number", [phase for phase in PHASES if phase[0] != "sfdfuse"])
 def test_the_gradient_is_the_slope_of_the_loss(name, recipe, number, monkeypatch):  # SFDFuse's is too rough to measure
-    monkeypatch.setattr("net.objective.in_float32", lambda outputs: outputs)
+    monkeypatch.setattr("net.training.objective.in_float32", lambda outputs: outputs)
     recipe = net.METHODS[name].recipes[recipe]
     torch.manual_seed(0)
     network = net.build(name, **SMALL[name]).double()

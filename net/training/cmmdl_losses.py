@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from net.baselines.sobel import sobel, sobel_strength
-from net.baselines.ssim import ssim
+from net.training.sobel import sobel, sobel_strength
+from net.training.ssim import ssim
 
 WINDOW = 9  # pixels, both windows
 SIGMA = 1.5  # pixels, the Gaussian one

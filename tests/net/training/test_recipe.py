@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import StepLR
 
-from net.cmmdl_losses import stretched_maximum
-from net.cmmdl_training import BEST, METHOD, PAPER, WARM_UP, cosine, of_release, with_structure
-from net.objective import Phase
+from net.training.cmmdl_losses import stretched_maximum
+from net.training.cmmdl_training import BEST, METHOD, PAPER, WARM_UP, cosine, of_release, with_structure
+from net.training.objective import Phase
 
 
 def test_the_paper_recipe_has_the_releases_numbers():

@@ -7,9 +7,9 @@ import torch
 
 import net
 import net.hdfab
-from net import reuse
-from net.reuse import empty, reused_memory
-from tests.net.test_bands import both, images
+from net.fast import reuse
+from net.fast.reuse import empty, reused_memory
+from tests.net.fast.test_bands import both, images
 
 LIKE = torch.empty(0)
 MB = 2**18  # float32 numbers

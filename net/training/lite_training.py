@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from net.cmmdl_losses import stretched_maximum
-from net.cmmdl_training import share_of_peak, with_structure
+from net.files.states import check_options, find_state
 from net.lite import MINIMUM_SIZE, CMMDLLite
 from net.method import Method, Release
-from net.objective import Batch, Phase, Terms
-from net.recipe import Crops, Recipe, Stage
-from net.states import check_options, find_state
+from net.training.cmmdl_losses import stretched_maximum
+from net.training.cmmdl_training import share_of_peak, with_structure
+from net.training.objective import Batch, Phase, Terms
+from net.training.recipe import Crops, Recipe, Stage
 
 TEACHER_WEIGHT = 15.0
 RESTARTS = (4 / 7, 11 / 14)  # of the training: the learning rate rises and falls once more, without a teacher

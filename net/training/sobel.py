@@ -1,4 +1,4 @@
-"""The Sobel operator in the two forms that the training losses of the sibling methods use."""
+"""The Sobel operator in the two forms that training losses use."""
 
 from typing import Literal
 

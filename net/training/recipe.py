@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from net.objective import Phase
+from net.training.objective import Phase
 
 
 class Stage(NamedTuple):
