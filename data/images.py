@@ -17,6 +17,7 @@ MAX_PIXELS = 2**28  # 16384 x 16384; a header that claims more is refused before
 
 _DTYPES = ("uint8", "uint16", "float32")
 _WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274  # TIFF tags; an EXIF block is a small TIFF
+_KIND, _OLD_KIND = 254, 255  # TIFF tags: what an image of several is for, bit 0 or (the old one) 2 for a smaller copy
 _TIFF_FORMATS = {3: "H", 4: "I"}  # TIFF's SHORT and LONG as struct letters
 _TO_UPRIGHT = {  # EXIF orientation -> what turns the stored image upright
     2: lambda image: image[:, ::-1],
@@ -38,13 +39,18 @@ class TooManyPixels(ImageError):
     """An image whose header claims more pixels than are wanted."""
 
 
+class _Several(Exception):
+    """More than one picture in a file; the message says of what kind."""
+
+
 def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read one image, turned upright by its EXIF orientation.
 
     Returns (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA in the file's own dtype: uint8, uint16 or float32. A palette
     becomes RGB, grey with alpha becomes RGBA, one bit per pixel becomes 0 and 255. The content decides the format,
-    not the extension. Raises ImageError for anything that is not one whole image, TooManyPixels for one of more than
-    `max_pixels`, before its pixels are decoded. MemoryError says nothing of the file.
+    not the extension. Raises ImageError for anything that is not one whole image, so also for several pages or an
+    animation, TooManyPixels for one of more than `max_pixels`, before its pixels are decoded. MemoryError says nothing
+    of the file.
     """
     path = Path(path)
     data = _read_bytes(path)
@@ -53,6 +59,8 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         width, height, exif = header(data)
         if width == 0 or height == 0:
             raise ValueError("no pixels")
+    except _Several as found:
+        raise ImageError(f"{path}: a {kind} with {found}; expected one picture") from None
     except (struct.error, IndexError, ValueError):
         raise ImageError(f"{path}: a damaged or cut-off {kind} header or chunk; expected a whole image") from None
     if width * height > max_pixels:
@@ -170,7 +178,7 @@ def _upright(image: np.ndarray, exif: bytes) -> np.ndarray:
 
 
 # Each header reader returns (width, height, EXIF bytes or b""), and raises struct.error, IndexError or ValueError on a
-# header that is cut off.
+# header that is cut off, _Several for more than one picture.
 
 
 def _png_header(data: bytes) -> tuple[int, int, bytes]:
@@ -180,6 +188,8 @@ def _png_header(data: bytes) -> tuple[int, int, bytes]:
         length, name = struct.unpack_from(">I4s", data, at)
         if at + 12 + length > len(data):  # OpenCV would take memory for the length that it claims
             raise ValueError("a chunk that is cut off")
+        if name == b"acTL":
+            raise _Several("an animation")
         if name == b"eXIf":
             exif = data[at + 8 : at + 8 + length]
         at += 12 + length
@@ -226,6 +236,8 @@ def _webp_header(data: bytes) -> tuple[int, int, bytes]:
         elif name == b"VP8L" and size is None:
             bits = struct.unpack_from("<I", body, 1)[0]
             size = ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+        elif name == b"ANIM":
+            raise _Several("an animation")
         elif name == b"EXIF":
             exif = body.removeprefix(b"Exif\0\0")
         at += 8 + length + length % 2
@@ -235,21 +247,35 @@ def _webp_header(data: bytes) -> tuple[int, int, bytes]:
 
 
 def _tiff_header(data: bytes) -> tuple[int, int, bytes]:
-    tags = _tiff_tags(data)
-    return tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0), b""  # the decoder itself turns a TIFF upright
+    first, *others = _tiff_directories(data)
+    if not all(tags.get(_KIND, 0) & 1 or tags.get(_OLD_KIND) == 2 for tags in others):
+        raise _Several("several pages")
+    return first.get(_WIDTH, 0), first.get(_HEIGHT, 0), b""  # the decoder itself turns a TIFF upright
 
 
 def _tiff_tags(data: bytes) -> dict[int, int]:
     """Whole-number tags of the first directory."""
+    return next(_tiff_directories(data), {})
+
+
+def _tiff_directories(data: bytes) -> Iterator[dict[int, int]]:
+    """Whole-number tags of each directory, one for an image."""
     order = "<" if data[:2] == b"II" else ">"
     start = struct.unpack_from(f"{order}I", data, 4)[0]
-    count = struct.unpack_from(f"{order}H", data, start)[0]
-    tags = {}
-    for at in range(start + 2, start + 2 + 12 * count, 12):
-        tag, kind = struct.unpack_from(f"{order}HH", data, at)
-        if kind in _TIFF_FORMATS:
-            tags.setdefault(tag, struct.unpack_from(f"{order}{_TIFF_FORMATS[kind]}", data, at + 8)[0])  # as libtiff
-    return tags
+    left = len(data)
+    while start:
+        count = struct.unpack_from(f"{order}H", data, start)[0]
+        end = start + 2 + 12 * count
+        tags = {}
+        for at in range(start + 2, end, 12):
+            tag, kind = struct.unpack_from(f"{order}HH", data, at)
+            if kind in _TIFF_FORMATS:
+                tags.setdefault(tag, struct.unpack_from(f"{order}{_TIFF_FORMATS[kind]}", data, at + 8)[0])  # as libtiff
+        yield tags
+        left -= end - start
+        if left < 0:
+            raise ValueError("directories that overlap, or lead back to one before")
+        start = int.from_bytes(data[end : end + 4], "little" if order == "<" else "big")
 
 
 _FORMATS = (
