@@ -17,6 +17,7 @@ MAX_PIXELS = 2**28  # 16384 x 16384; a header that claims more is refused before
 
 _DTYPES = ("uint8", "uint16", "float32")
 _WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274  # TIFF tags; an EXIF block is a small TIFF
+_PHOTOMETRIC = 262  # a TIFF tag: 0 where the lowest value is white
 _KIND, _OLD_KIND = 254, 255  # TIFF tags: what an image of several is for, bit 0 or (the old one) 2 for a smaller copy
 _TIFF_FORMATS = {3: "H", 4: "I"}  # TIFF's SHORT and LONG as struct letters
 _TO_UPRIGHT = {  # EXIF orientation -> what turns the stored image upright
@@ -129,6 +130,10 @@ def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
         raise ImageError(f"{path}: {image.dtype} pixels; expected {', '.join(_DTYPES)}")
     if image.dtype == np.float32 and not np.isfinite(image).all():
         raise ImageError(f"{path}: pixels that are infinite or not a number; expected finite ones")
+    if kind == "TIFF" and image.dtype != np.uint8 and _tiff_tags(data).get(_PHOTOMETRIC) == 0:  # 8 bits are turned
+        if image.dtype == np.float32:
+            raise ImageError(f"{path}: a float TIFF whose lowest value is white; expected the lowest to be black")
+        image = 65535 - image
     if image.ndim == 3:
         with _lack_of_memory():
             return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
