@@ -95,9 +95,10 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise ImageError(f"{path}: a folder; expected an image file")
     try:
+        if path.exists() and not path.is_file():  # a pipe may never give a byte, a device never end
+            found = "a folder" if path.is_dir() else "a pipe or device"
+            raise ImageError(f"{path}: {found}; expected an image file")
         data = path.read_bytes()
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file; expected an image") from None

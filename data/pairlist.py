@@ -62,6 +62,9 @@ def single_pair(vis: str | Path, ir: str | Path) -> PairFolder:
 
 def _read_lines(path: Path) -> list[Line]:
     try:
+        if path.exists() and not path.is_file():  # a pipe may never give a byte, a device never end
+            found = "a folder" if path.is_dir() else "a pipe or device"
+            raise PairError(f"{path}: {found}; expected a csv file of pairs")
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
             lines = [(reader.line_num, [field.strip() for field in fields]) for fields in reader]

@@ -264,8 +264,12 @@ class PatchDataset(Dataset):
 
 
 def _open(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise PatchFileError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected a patch file (h5)")
+    try:
+        if not path.is_file():
+            found = "a folder" if path.is_dir() else "a pipe or device" if path.exists() else "no such file"
+            raise PatchFileError(f"{path}: {found}; expected a patch file (h5)")
+    except OSError as error:
+        raise PatchFileError(f"{path}: not readable ({_reason(error)}); expected a patch file (h5)") from None
     try:
         if path.stat().st_size == 0:
             raise PatchFileError(f"{path}: an empty file; expected a patch file (h5)")
