@@ -1,6 +1,7 @@
 """Image files in and out: 8-bit, 16-bit and float images as stored, and a clear refusal for every bad file."""
 
 import os
+import secrets
 import struct
 import threading
 from collections.abc import Iterator
@@ -84,7 +85,8 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         raise ImageError(f"{path}: an image of shape {image.shape}; expected at least one pixel")
     swapped = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     encoded = cv2.imencode(path.suffix.lower(), swapped)[1]
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    # a short name: that of the file may be as long as any can be
+    part = path.with_name(f".{secrets.token_hex(4)}{path.suffix}.{os.getpid()}.part")
     try:
         part.write_bytes(encoded.tobytes())
         part.replace(path)
