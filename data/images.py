@@ -5,7 +5,7 @@ import secrets
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import cv2
@@ -93,7 +93,8 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     except OSError as error:
         raise ImageError(f"{path}: cannot be written ({error.strerror})") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def _read_bytes(path: Path) -> bytes:
