@@ -63,17 +63,17 @@ def find_sets(root: str | Path) -> list[PairFolder]:
     The two input folders may have sub-folders of their own, alike in both, as LLVIP's infrared/train and visible/train.
 
     Other sub-folders of a pair folder (labels, masks, boxes) are ignored. In a folder of pair folders, a sub-folder
-    with half a pair, two candidates for one input, or loose images is refused: it is returned as a PairFolder without
-    pairs. Any other sub-folder is ignored. Raises PairError if `root` is missing, not readable, ambiguous or has no
-    pair folder.
+    with half a pair, two candidates for one input, or loose images, or one that cannot be read, is refused: it is
+    returned as a PairFolder without pairs. Any other sub-folder is ignored. Raises PairError if `root` is missing, not
+    readable, ambiguous or has no pair folder.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise PairError(f"{root}: {'a file' if root.exists() else 'no such folder'}; expected a folder of pairs")
     try:
+        if not root.is_dir():
+            raise PairError(f"{root}: {'a file' if root.exists() else 'no such folder'}; expected a folder of pairs")
         return _find_sets(root)
     except OSError as error:
-        raise PairError(f"{error.filename}: not readable ({error.strerror}); expected a folder of pairs") from None
+        raise PairError(f"{error.filename}: {_not_readable(error)}; expected a folder of pairs") from None
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -85,11 +85,12 @@ def list_images(folder: Path) -> list[Path]:
 def images_by_name(folder: Path) -> dict[str, list[Path]]:
     """Images of `folder` and all its sub-folders by their relative path without extension, in natural order.
 
-    Hidden folders are left out, and a folder that a link leads back to is not entered again.
+    Hidden folders are left out, and a folder that a link leads back to is not entered again. Raises OSError for one
+    that cannot be read.
     """
-    files = defaultdict(list)
-    for path in _walk(folder, frozenset()):
-        files[path.relative_to(folder).with_suffix("").as_posix()].append(path)
+    files, unreadable = _by_name(folder)
+    for error in unreadable.values():
+        raise error
     return files
 
 
@@ -132,15 +133,40 @@ def _size(image: np.ndarray) -> str:
 
 
 def _sub_folders(folder: Path) -> list[Path]:
-    return sorted((sub for sub in folder.iterdir() if sub.is_dir() and not sub.name.startswith(".")), key=natural_key)
+    found = [sub for sub in folder.iterdir() if not sub.name.startswith(".") and _is_folder(sub)]
+    return sorted(found, key=natural_key)
 
 
-def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder, or a link into one that may not be looked into: that is told when it is to be read."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return True
+
+
+def _not_readable(error: OSError) -> str:
+    return f"not readable ({error.strerror})"
+
+
+def _by_name(folder: Path) -> tuple[dict[str, list[Path]], dict[Path, OSError]]:
+    """As `images_by_name`, and the sub-folders that cannot be read."""
+    files: dict[str, list[Path]] = defaultdict(list)
+    unreadable: dict[Path, OSError] = {}
+    for path in _walk(folder, frozenset(), unreadable):
+        files[path.relative_to(folder).with_suffix("").as_posix()].append(path)
+    return files, unreadable
+
+
+def _walk(folder: Path, above: frozenset[Path], unreadable: dict[Path, OSError]) -> Iterator[Path]:
     yield from list_images(folder)
     above |= {folder.resolve()}
     for sub in _sub_folders(folder):
         if sub.resolve() not in above and sub.suffix.lower() not in EXTENSIONS:
-            yield from _walk(sub, above)
+            try:
+                yield from _walk(sub, above, unreadable)
+            except OSError as error:
+                unreadable[sub] = error
 
 
 def _match(folder: Path) -> tuple[tuple[Kind, Path, Path] | None, str]:
@@ -164,25 +190,32 @@ def _named(folders: list[Path], names: tuple[str, ...]) -> list[Path]:
 
 def _examine(folder: Path) -> PairFolder | None:
     """A sub-folder of a folder of pair folders: its pairs, its refusal, or None if it is none of our business."""
-    match, problem = _match(folder)
-    if match and not problem:
-        return _pair_up(folder.name, *match)
-    if not problem and list_images(folder):
-        problem = f"images that lie in no pair folder; expected sub-folders {ACCEPTED}"
+    try:
+        match, problem = _match(folder)
+        if match and not problem:
+            return _pair_up(folder.name, *match)
+        if not problem and list_images(folder):
+            problem = f"images that lie in no pair folder; expected sub-folders {ACCEPTED}"
+    except OSError as error:
+        problem = f"{error.filename}: {_not_readable(error)}; expected a folder of pairs"
     return PairFolder(folder.name, None, None, (), (Refusal(folder.name, problem),)) if problem else None
 
 
 def _pair_up(name: str, kind: Kind, vis_dir: Path, ir_dir: Path) -> PairFolder:
-    vis_files, ir_files = images_by_name(vis_dir), images_by_name(ir_dir)
+    (vis_files, vis_left_out), (ir_files, ir_left_out) = _by_name(vis_dir), _by_name(ir_dir)
+    refused = [
+        Refusal(sub.relative_to(vis_dir.parent).as_posix(), f"{_not_readable(error)}; expected a folder of images")
+        for sub, error in (vis_left_out | ir_left_out).items()
+    ]
     empty = [folder.name for folder, files in ((vis_dir, vis_files), (ir_dir, ir_files)) if not files]
     if empty:
         reason = f"no image in {' and '.join(empty)}; expected {', '.join(sorted(EXTENSIONS))} files"
-        return PairFolder(name, vis_dir, ir_dir, (), (Refusal(name, reason),), kind.task)
+        return PairFolder(name, vis_dir, ir_dir, (), (Refusal(name, reason), *refused), kind.task)
     if not vis_files.keys() & ir_files.keys():
         examples = f"{vis_dir.name} has {_first(vis_dir, vis_files)}, {ir_dir.name} has {_first(ir_dir, ir_files)}"
         reason = f"no two files have one stem ({examples}); a pair needs equal stems"
-        return PairFolder(name, vis_dir, ir_dir, (), (Refusal(name, reason),), kind.task)
-    pairs, refused, words = [], [], kind.words(vis_dir.name, ir_dir.name)
+        return PairFolder(name, vis_dir, ir_dir, (), (Refusal(name, reason), *refused), kind.task)
+    pairs, words = [], kind.words(vis_dir.name, ir_dir.name)
     for stem in sorted(vis_files.keys() | ir_files.keys(), key=lambda stem: _path_key(Path(stem))):
         vis, ir = vis_files.get(stem, []), ir_files.get(stem, [])
         if reason := _stem_problem(vis_dir, vis, ir_dir, ir):
