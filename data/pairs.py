@@ -11,6 +11,13 @@ import numpy as np
 from data.images import EXTENSIONS, ImageError, read_image
 from data.kinds import ACCEPTED, KINDS, Kind, is_among
 
+# of pictures that are not read: in an input folder they are named, where other files are nobody's business
+UNREAD = frozenset({
+    ".avif", ".dcm", ".dng", ".exr", ".gif", ".hdr", ".heic", ".heif", ".j2k", ".jp2", ".jxl", ".mat", ".npy", ".npz",
+    ".pbm", ".pgm", ".pnm", ".ppm", ".raw", ".tga",
+})  # fmt: skip
+_IMAGE_FILES = f"{', '.join(sorted(EXTENSIONS))} files"
+
 
 class PairError(ValueError):
     """A folder that cannot be used as pairs; the message is one sentence with what was found and what was expected."""
@@ -78,8 +85,7 @@ def find_sets(root: str | Path) -> list[PairFolder]:
 
 def list_images(folder: Path) -> list[Path]:
     """Files of `folder` with an image extension, in natural order (2 before 10); hidden ones are left out."""
-    names = [path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")]
-    return sorted(names, key=natural_key)
+    return _files(folder, EXTENSIONS)
 
 
 def images_by_name(folder: Path) -> dict[str, list[Path]]:
@@ -88,10 +94,10 @@ def images_by_name(folder: Path) -> dict[str, list[Path]]:
     Hidden folders are left out, and a folder that a link leads back to is not entered again. Raises OSError for one
     that cannot be read.
     """
-    files, unreadable = _by_name(folder)
-    for error in unreadable.values():
+    found = _look_into(folder)
+    for error in found.unreadable.values():
         raise error
-    return files
+    return found.files
 
 
 def natural_key(path: Path) -> tuple:
@@ -149,17 +155,45 @@ def _not_readable(error: OSError) -> str:
     return f"not readable ({error.strerror})"
 
 
-def _by_name(folder: Path) -> tuple[dict[str, list[Path]], dict[Path, OSError]]:
-    """As `images_by_name`, and the sub-folders that cannot be read."""
-    files: dict[str, list[Path]] = defaultdict(list)
-    unreadable: dict[Path, OSError] = {}
-    for path in _walk(folder, frozenset(), unreadable):
-        files[path.relative_to(folder).with_suffix("").as_posix()].append(path)
-    return files, unreadable
+def _files(folder: Path, extensions: frozenset[str]) -> list[Path]:
+    names = [path for path in folder.iterdir() if path.suffix.lower() in extensions and not path.name.startswith(".")]
+    return sorted(names, key=natural_key)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What lies in a folder and its sub-folders: images as `images_by_name` gives them, and what is left out."""
+
+    folder: Path
+    files: dict[str, list[Path]]
+    unread: list[Path]  # pictures in formats that are not read
+    unreadable: dict[Path, OSError]  # sub-folders
+
+    def refused(self) -> list[Refusal]:
+        home = self.folder.parent
+        refusals = [
+            Refusal(sub.relative_to(home).as_posix(), f"{_not_readable(error)}; expected a folder of images")
+            for sub, error in self.unreadable.items()
+        ]
+        if self.unread:
+            first = self.unread[0].relative_to(self.folder).as_posix()
+            found = f"files in formats that are not read: {len(self.unread)}, first {first}"
+            refusals.append(Refusal(self.folder.name, f"{found}; expected {_IMAGE_FILES}"))
+        return refusals
+
+
+def _look_into(folder: Path) -> _Found:
+    found = _Found(folder, defaultdict(list), [], {})
+    for path in _walk(folder, frozenset(), found.unreadable):
+        if path.suffix.lower() in EXTENSIONS:
+            found.files[path.relative_to(folder).with_suffix("").as_posix()].append(path)
+        elif not _is_folder(path):
+            found.unread.append(path)
+    return found
 
 
 def _walk(folder: Path, above: frozenset[Path], unreadable: dict[Path, OSError]) -> Iterator[Path]:
-    yield from list_images(folder)
+    yield from _files(folder, EXTENSIONS | UNREAD)
     above |= {folder.resolve()}
     for sub in _sub_folders(folder):
         if sub.resolve() not in above and sub.suffix.lower() not in EXTENSIONS:
@@ -202,14 +236,12 @@ def _examine(folder: Path) -> PairFolder | None:
 
 
 def _pair_up(name: str, kind: Kind, vis_dir: Path, ir_dir: Path) -> PairFolder:
-    (vis_files, vis_left_out), (ir_files, ir_left_out) = _by_name(vis_dir), _by_name(ir_dir)
-    refused = [
-        Refusal(sub.relative_to(vis_dir.parent).as_posix(), f"{_not_readable(error)}; expected a folder of images")
-        for sub, error in (vis_left_out | ir_left_out).items()
-    ]
+    found = _look_into(vis_dir), _look_into(ir_dir)
+    vis_files, ir_files = (inside.files for inside in found)
+    refused = [refusal for inside in found for refusal in inside.refused()]
     empty = [folder.name for folder, files in ((vis_dir, vis_files), (ir_dir, ir_files)) if not files]
     if empty:
-        reason = f"no image in {' and '.join(empty)}; expected {', '.join(sorted(EXTENSIONS))} files"
+        reason = f"no image in {' and '.join(empty)}; expected {_IMAGE_FILES}"
         return PairFolder(name, vis_dir, ir_dir, (), (Refusal(name, reason), *refused), kind.task)
     if not vis_files.keys() & ir_files.keys():
         examples = f"{vis_dir.name} has {_first(vis_dir, vis_files)}, {ir_dir.name} has {_first(ir_dir, ir_files)}"
