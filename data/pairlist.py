@@ -15,14 +15,15 @@ Line = tuple[int, list[str]]  # its number in the file and its fields
 def read_pairs(path: str | Path) -> PairFolder:
     """The set that a csv file (UTF-8) lists, one pair a line: the visible image's path, then the infrared one's.
 
-    Relative paths start at the file's own folder. Empty lines and lines that start with # are skipped. A first line
-    without image paths is a header; where its two names are those of pair folders, such as `ir,vi` or `MRI,PET`, they
-    say which column is which. A pair is named by its visible image's path below the folder that all of them share. A
-    bad line becomes a refusal that names it. Raises PairError for a file that cannot be read or holds no line.
+    Relative paths start at the file's own folder. Empty lines and lines that start with # are skipped, and a first line
+    without image paths is a header, unless they name two files that are there. If a header has the names
+    of two pair folders, such as `ir,vi` or `MRI,PET`, they say which column is which. A pair is named by its visible
+    image's path below the folder that all of them share. A bad line becomes a refusal that names it. Raises PairError
+    for a file that cannot be read or holds no line.
     """
     path = Path(path)
     lines = _read_lines(path)
-    header = lines.pop(0)[1] if lines and _is_header(lines[0][1]) else []
+    header = lines.pop(0)[1] if lines and _is_header(path.parent, lines[0][1]) else []
     found = recognise(*header) if header else None
     if any(is_role(name) for name in header) and not found:
         names = _one_line(",".join(header))
@@ -45,15 +46,16 @@ def read_pairs(path: str | Path) -> PairFolder:
             refused.append(Refusal(f"{path.name} line {number}", f"{problem}; expected each visible image once"))
         else:
             pairs[name] = number, Pair(name, vis, ir, words)
-    return PairFolder(path.stem, None, None, tuple(pair for _, pair in pairs.values()), tuple(refused), task)
+    name = path.stem if path.stem.strip(".") else path.name  # of a folder: "..csv" and "...csv" have the stems . and ..
+    return PairFolder(name, None, None, tuple(pair for _, pair in pairs.values()), tuple(refused), task)
 
 
 def single_pair(vis: str | Path, ir: str | Path) -> PairFolder:
     """The set `pair` of two files. Raises PairError if one is not there or their folders' names say the reverse."""
     vis, ir = Path(vis), Path(ir)
     for path in (vis, ir):
-        if not path.is_file():
-            raise PairError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected an image")
+        if problem := _no_file(path):
+            raise PairError(f"{path}: {problem}; expected an image")
     if problem := _order_problem(vis, ir):
         raise PairError(f"{vis} and {ir}: {problem}")
     task, words = _task(None, [], [(0, vis, ir)])
@@ -74,7 +76,10 @@ def _read_lines(path: Path) -> list[Line]:
         raise PairError(f"{path}: not readable ({error.strerror}); expected a csv file of pairs") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise PairError(f"{path}: not a csv file in UTF-8 ({error}); {EXPECTED} on each line") from None
-    return [line for line in lines if any(line[1]) and not line[1][0].startswith("#")]
+    return [
+        (number, fields) for number, fields in lines
+        if any(fields) and not (fields[0].startswith("#") and _line_problem(path.parent, fields))
+    ]  # fmt: skip
 
 
 def _one_line(text: str) -> str:
@@ -82,15 +87,27 @@ def _one_line(text: str) -> str:
     return " ".join(text.splitlines())
 
 
-def _is_header(fields: list[str]) -> bool:
-    return len(fields) == 2 and not any(Path(name).suffix.lower() in EXTENSIONS for name in fields)
+def _is_header(home: Path, fields: list[str]) -> bool:
+    names_images = any(Path(name).suffix.lower() in EXTENSIONS for name in fields)
+    return len(fields) == 2 and not names_images and bool(_line_problem(home, fields))
 
 
 def _line_problem(home: Path, fields: list[str]) -> str:
     if len(fields) != 2 or not all(fields):
         return f"{len(fields)} field{'s' * (len(fields) != 1)} ({_one_line(', '.join(fields))}); {EXPECTED}"
-    missing = [name for name in fields if not (home / name).is_file()]
-    return f"no such file: {_one_line(', '.join(missing))}; {EXPECTED}" if missing else ""
+    problems = {name: problem for name in fields if (problem := _no_file(home / name))}
+    missing = [f"{problem}: {_one_line(name)}" for name, problem in problems.items()]
+    return f"{', '.join(missing)}; {EXPECTED}" if missing else ""
+
+
+def _no_file(path: Path) -> str:
+    """What a path is instead of a file ("" if it is one)."""
+    try:
+        if path.is_file():
+            return ""
+        return "a folder" if path.is_dir() else "a pipe or device" if path.exists() else "no such file"
+    except OSError as error:
+        return f"not readable ({error.strerror})"
 
 
 def _order_problem(vis: Path, ir: Path) -> str:

@@ -125,7 +125,7 @@ def _find_sets(root: Path) -> list[PairFolder]:
     if match:
         if problem:
             raise PairError(f"{root}: {problem}")
-        return [_pair_up(root.resolve().name, *match)]
+        return [_pair_up(root.resolve().name or "root", *match)]
     sets = [found for folder in _sub_folders(root) if (found := _examine(folder))]
     if any(found.vis_dir for found in sets):
         return sets

@@ -71,7 +71,7 @@ def test_fused_images_are_named_by_the_visible_path_below_what_all_share(tmp_pat
     ("a/2.png,b/2.png,c", "3 fields (a/2.png, b/2.png, c); expected two paths"),
     ("a/2.png,", "2 fields (a/2.png, ); expected two paths"),
     ("a/2.png,b/9.png", "no such file: b/9.png"),
-    ("a,b/2.png", "no such file: a;"),
+    ("a,b/2.png", "a folder: a;"),
     ("a/1.png,b/2.png", "gives its fused image the name 1, which line 1 has"),
 ])  # fmt: skip
 def test_a_bad_line_is_refused_by_its_number_and_the_rest_is_kept(files, line, reason):
