@@ -2,10 +2,12 @@
 
 import os
 import re
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 # OpenCV's log goes on with lines that begin with > and an empty one. All of it may be in the same line as another
 # thread's progress bar
@@ -20,15 +22,32 @@ def caught_messages() -> Iterator[list[str]]:
     """A list of what the decoders said while the block ran, in any thread; whole when the block has ended.
 
     What others write to file descriptor 2 meanwhile comes out when the next block begins or ends, byte for byte.
+    Where there is no stderr the list may stay empty.
     """
     messages: list[str] = []
     with _lock:
-        _catcher.enter(messages)
+        inside = _catcher.enter(messages)
     try:
         yield messages
     finally:
-        with _lock:
-            _catcher.leave(messages)
+        if inside:
+            with _lock:
+                _catcher.leave(messages)
+
+
+def hold_stderr() -> bool:
+    """Make a stderr that was closed from the start (`2>&-`) one that swallows all; whether it has its number, 2.
+
+    Else the next file that is opened gets this number, and in it what decoders say; and progress bars fail.
+    """
+    with _lock:
+        return _hold_stderr()
+
+
+def _hold_stderr() -> bool:
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # it gets the lowest number that is free
+    return sys.__stderr__ is not None or sys.stderr.fileno() == 2
 
 
 class _Catcher:
@@ -37,15 +56,22 @@ class _Catcher:
     def __init__(self) -> None:
         self._inside: list[list[str]] = []
 
-    def enter(self, messages: list[str]) -> None:
+    def enter(self, messages: list[str]) -> bool:
+        """Whether what is said from now on can be caught."""
         if self._inside:
             self._hand_out(everything=False)
         else:
+            try:
+                if not _hold_stderr():
+                    return False
+                self._saved = os.dup(2)
+            except OSError:  # closed meanwhile
+                return False
             self._file = tempfile.TemporaryFile()  # noqa: SIM115, the last who leaves closes it
-            self._saved = os.dup(2)
             self._read, self._kept = 0, b""
             os.dup2(self._file.fileno(), 2)
         self._inside.append(messages)
+        return True
 
     def leave(self, messages: list[str]) -> None:
         last = len(self._inside) == 1
