@@ -8,6 +8,7 @@ import argparse
 import csv
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -15,19 +16,22 @@ from matplotlib.axes import Axes
 
 from utils.failures import command
 from utils.files import replacing
+from utils.options import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNTS = ("epoch", "steps")
 
 
 @command
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Draw how a training went")
     parser.add_argument("history", type=Path, nargs="?", default=ROOT / "models" / "CMMDL.history.csv",
                         help="a run folder's history.csv")  # fmt: skip
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "training.png")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     columns = read(args.history)
+    if args.out.exists() and args.out.samefile(args.history):
+        raise UsageError(f"--out {args.out}: is the history itself; expected another name for the picture")
     draw(columns, args.out)
     print(f"{len(columns['epoch'])} epochs of {args.history}; {args.out}")
     return 0
@@ -36,13 +40,13 @@ def main() -> int:
 def read(path: Path) -> dict[str, list[float]]:
     """The columns of a history.csv by name, NaN where a phase of the training has no such term. Raises ValueError for
     another file."""
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
     try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
         columns = {name: [math.nan if line[name] == "" else float(line[name]) for line in lines] for name in lines[0]}
-    except (IndexError, TypeError, ValueError):
+    except (IndexError, TypeError, ValueError, csv.Error):  # no table, or bytes that are no text
         columns = {}
-    if not {*COUNTS, "lr", "total"} <= columns.keys():
+    if "" in columns or not {*COUNTS, "lr", "total"} <= columns.keys():
         raise ValueError(f"{path}: not the history of a training; expected the columns epoch, steps, lr, total")
     return columns
 

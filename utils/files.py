@@ -15,7 +15,7 @@ def replacing(path: Path) -> Iterator[Path]:
     A reader sees the old file or the new one, never half of one; after an error the old one is still there.
 
     Raises:
-        OSError: it cannot be written; with the final path as its file name.
+        OSError: it cannot be written, with the final path as its file name; or a folder, a device or a FIFO is there.
     """
     try:
         with _replacing(path) as temporary:
@@ -28,6 +28,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "not a regular file"
+        raise OSError(f"{path}: {found}; expected a file, or a new name")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     temporary.open("xb").close()  # its permissions are those of any new file

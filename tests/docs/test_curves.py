@@ -1,7 +1,6 @@
 """The picture of a training."""
 
 import math
-import sys
 
 import cv2
 import pytest
@@ -27,19 +26,35 @@ def test_terms_that_one_phase_alone_has_are_missing_in_the_others(tmp_path):
     curves.draw(columns, tmp_path / "curves.png")
 
 
-def test_the_command_says_what_it_wrote(tmp_path, monkeypatch, capsys):
+def test_the_command_says_what_it_wrote(tmp_path, capsys):
     history, out = tmp_path / "history.csv", tmp_path / "curves.png"
     history.write_text(HISTORY)
-    monkeypatch.setattr(sys, "argv", ["curves", str(history), "--out", str(out)])
-    assert curves.main() == 0 and out.exists()
+    assert curves.main([str(history), "--out", str(out)]) == 0 and out.exists()
     assert capsys.readouterr().out == f"2 epochs of {history}; {out}\n"
 
 
-NOT_A_HISTORY = ["", "a,b\n1,2\n", "epoch,steps,lr,total\n1,2,3,many\n", "epoch,steps,lr,total\n1,2\n"]
+HEADER = "epoch,steps,lr,total"
+NOT_A_HISTORY = {
+    "empty": "",
+    "other columns": "a,b\n1,2\n",
+    "a word for a number": f"{HEADER}\n1,2,3,many\n",
+    "a short line": f"{HEADER}\n1,2\n",
+    "a column without a name": f"{HEADER},\n1,2,3,4,\n",
+    "a very long field": f"{HEADER}\n1,2,3,{'4' * 200_000}\n",
+    "a byte that is no text": f"{HEADER},\udcff\n1,2,3,4,5\n",
+}
 
 
-@pytest.mark.parametrize("text", NOT_A_HISTORY)
-def test_another_file_is_refused_by_name(tmp_path, text):
-    (tmp_path / "other.csv").write_text(text)
+@pytest.mark.parametrize("kind", NOT_A_HISTORY)
+def test_another_file_is_refused_by_name(tmp_path, kind):
+    (tmp_path / "other.csv").write_text(NOT_A_HISTORY[kind], encoding="utf-8", errors="surrogateescape")
     with pytest.raises(ValueError, match=r"other\.csv: not the history of a training"):
         curves.read(tmp_path / "other.csv")
+
+
+def test_the_picture_does_not_take_the_place_of_the_history(tmp_path, monkeypatch, capsys):
+    (tmp_path / "history.csv").write_text(HISTORY)
+    monkeypatch.chdir(tmp_path)
+    assert curves.main(["history.csv", "--out", str(tmp_path / "history.csv")]) == 2
+    assert "history.csv: is the history itself; expected another name" in capsys.readouterr().err
+    assert (tmp_path / "history.csv").read_text() == HISTORY

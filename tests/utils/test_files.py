@@ -54,3 +54,18 @@ def test_a_file_where_the_folder_should_be_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError), replacing(tmp_path / "file" / "other"):
         pass
+
+
+def test_a_folder_in_the_files_place_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OSError, match=r"out: a folder; expected a file, or a new name$"), replacing(tmp_path / "out"):
+        pytest.fail("nothing is to be written")
+    assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a FIFO")
+def test_what_is_no_regular_file_is_refused_and_stays(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError, match="fifo: not a regular file; expected a file"), replacing(tmp_path / "fifo"):
+        pytest.fail("nothing is to be written")
+    assert (tmp_path / "fifo").is_fifo() and list(tmp_path.iterdir()) == [tmp_path / "fifo"]
