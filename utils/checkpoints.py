@@ -1,5 +1,6 @@
 """Training state on disk: written whole or not at all, and complete enough to go on as if nothing had happened."""
 
+import errno
 import random
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from utils.ema import MovingAverage
 from utils.files import replacing
 
 COUNTS = ("epoch", "step", "steps", "sums", "history")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what the system says of a disk, a quota or a file that is full
 
 
 class Training:
@@ -138,11 +140,15 @@ class Training:
 def write(path: Path, state: dict[str, Any]) -> None:
     """Save tensors and plain containers, atomically. Raises OSError, with the previous file intact."""
     try:
-        with replacing(path) as temporary:
-            torch.save(state, temporary)
-    except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as a RuntimeError
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
-        raise OSError(f"{path}: could not be written ({reason}); an earlier checkpoint is intact") from error
+        with replacing(path) as temporary, temporary.open("wb") as file:  # given a path, torch hides what the disk says
+            torch.save(state, file)
+    except (OSError, RuntimeError) as failure:  # torch's zip writer may fail once more over what the disk said
+        error = failure if isinstance(failure, OSError) else failure.__context__
+        if not isinstance(error, OSError):
+            raise
+        intact = "; an earlier checkpoint is intact" if path.is_file() else ""
+        advice = "; make room there and give the same command again" if error.errno in FULL else ""
+        raise OSError(f"{path}: could not be written ({error.strerror or error}){intact}{advice}") from failure
 
 
 def get_random_states() -> dict[str, Any]:

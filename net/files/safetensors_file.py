@@ -22,15 +22,16 @@ def write_safetensors(path: str | Path, model: nn.Module) -> None:
 
     Raises:
         ValueError: the package is not installed.
+        OSError: it cannot be written.
     """
     try:
-        from safetensors.torch import save_file
+        from safetensors.torch import save
     except ImportError:
         raise ValueError(MISSING) from None
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     options, method = getattr(model, "options", None), method_of(model)
     known = {"method": method.name, "options": json.dumps(options)} if options and method else None
-    save_file(tensors, str(path), metadata=known)
+    Path(path).write_bytes(save(tensors, metadata=known))  # its own `save_file` hides what the disk says
 
 
 def read_safetensors(path: str | Path) -> dict[str, Any]:

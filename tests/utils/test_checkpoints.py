@@ -2,7 +2,6 @@
 
 import multiprocessing
 import random
-import resource
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import torch
 import net
 from net.files.weights import WeightsError
 from tests.kills import freeze_amid_writing
+from tests.scripts.trainings import disk_of
 from utils.checkpoints import Training, get_random_states, seed_everything, set_random_states, write
 from utils.distributed import World
 from utils.ema import MovingAverage
@@ -203,15 +203,17 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_and_says_so(tmp_path):
     training.save(tmp_path / "last.pth")
     before = (tmp_path / "last.pth").read_bytes()
     step(training)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    full = r"last.pth: could not be written \(File too large\); an earlier checkpoint is intact; make room there"
     for limit in (0, 10_000, len(before) - 100):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
-        try:
-            with pytest.raises(OSError, match=r"last.pth: could not be written \(.+\); an earlier .* is intact"):
-                training.save(tmp_path / "last.pth")
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        with disk_of(limit), pytest.raises(OSError, match=full):
+            training.save(tmp_path / "last.pth")
     assert (tmp_path / "last.pth").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_full_disk_promises_no_earlier_checkpoint_where_there_is_none(tmp_path):
+    with disk_of(10_000), pytest.raises(OSError, match=r"last.pth: could not be written \(File too large\); make room"):
+        begin().save(tmp_path / "last.pth")
+    assert not list(tmp_path.iterdir())
 
 
 def test_only_the_main_process_writes(tmp_path):

@@ -11,6 +11,7 @@ import torch
 
 import net
 from net.files.safetensors_file import write_safetensors
+from tests.scripts.trainings import disk_of
 from utils import export
 
 
@@ -103,7 +104,7 @@ def test_a_safetensors_file_gives_the_same_network(weights, tmp_path):
 @pytest.mark.parametrize("method", [method.name for method in net.METHODS.values() if method.learns])
 def test_a_safetensors_file_names_the_method_as_everything_else_does(monkeypatch, tmp_path, method):
     written = []  # by a stand-in for the package, so that this needs none
-    package = SimpleNamespace(save_file=lambda *_, metadata: written.append(metadata))
+    package = SimpleNamespace(save=lambda _, metadata: written.append(metadata) or b"")
     for name in ("safetensors", "safetensors.torch"):
         monkeypatch.setitem(sys.modules, name, package)
     model = net.build(method)
@@ -121,6 +122,19 @@ def test_a_siblings_safetensors_file_says_whose_it_is(tmp_path, method):
     assert type(loaded) is type(model)
     states = model.state_dict().values(), loaded.state_dict().values()
     assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+
+
+@pytest.mark.parametrize("option", ["--safetensors", "--onnx"])
+def test_a_full_disk_is_told_by_file_and_keeps_the_one_before(weights, tmp_path, capsys, request, option):
+    pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
+    if option == "--onnx":
+        request.getfixturevalue("runtime")
+    path = tmp_path / "small.safetensors"
+    path.write_bytes(b"before")
+    with disk_of(10_000):
+        assert export.main(["--weights", str(weights), option, str(path)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"error: {path}: File too large"
+    assert path.read_bytes() == b"before" and list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("content", [b"", b"no tensors here", b"\x40" + bytes(7) + b"{" + bytes(63)])
