@@ -5,11 +5,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 NESTED_UNDER = ("average", "model", "state_dict", "net", "network", "params", "weights")  # in this order
 NESTING = 4  # levels of containers around the tensors at most; a damaged file may contain itself
 MOST = 1024  # channels, heads or blocks that a file may ask for
+OPTION = (str, int, float, type(None))  # what an option may be, or a list of them
 
 
 def find_state(content: Any, depth: int = 0) -> dict[str, Tensor]:
@@ -34,15 +36,30 @@ def bare_name(key: str) -> str:
 
 
 def check_values(state: Mapping[str, Tensor], size: int) -> None:
-    """Raise ValueError for tensors that claim more values than a file of `size` bytes holds, or are not finite."""
+    """Raise ValueError for tensors that are not plain ones, claim more values than a file of `size` bytes holds, or are
+    not finite as float32."""
+    if odd := [key for key, tensor in state.items() if not is_plain(tensor)]:
+        raise ValueError(f"{listed(odd)}: complex, sparse, quantised or without values; expected plain numbers")
     if sum(tensor.numel() for tensor in state.values()) > size:
         raise ValueError("its tensors claim more values than it has bytes; expected each value to be there")
-    if bad := [key for key, tensor in state.items() if not tensor.isfinite().all()]:
+    if bad := [key for key, tensor in state.items() if not tensor.float().isfinite().all()]:
         raise ValueError(f"NaN or infinite values in {listed(bad)}; expected finite ones")
 
 
-def check_options(options: Mapping[str, Any], state: Mapping[str, Tensor]) -> Mapping[str, Any]:
-    """The options, or ValueError for numbers beyond what the tensors can be of: they would only fill the memory."""
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor holds all its values, each a real number by itself."""
+    whole = tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_nested
+    return whole and not (tensor.is_complex() or tensor.is_quantized)
+
+
+def check_options(options: Any, state: Mapping[str, Tensor]) -> Mapping[str, Any]:
+    """The options, or ValueError for what are none, and for numbers beyond what the tensors can be of: they would only
+    fill the memory."""
+    if not isinstance(options, Mapping):
+        raise ValueError(f"its options are a {type(options).__name__}; expected a dictionary")
+    for name, value in options.items():
+        if not all(isinstance(x, OPTION) for x in (name, *(value if isinstance(value, (list, tuple)) else [value]))):
+            raise ValueError(f"its option {name!r:.40} is a {type(value).__name__}; expected a number or text")
     numbers = [value for value in options.values() if isinstance(value, int) and value > 0]
     if max(numbers, default=0) > MOST or math.prod(numbers) > sum(tensor.numel() for tensor in state.values()):
         raise ValueError(f"options {dict(options)} are not those of its tensors; expected smaller numbers")
@@ -60,6 +77,12 @@ def compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list
     for key in other[:1]:
         more = f", and {len(other) - 1} more differ" if len(other) > 1 else ""
         problems.append(f"{key} has shape {tuple(found[key].shape)}, expected {tuple(expected[key].shape)}{more}")
+    kinds = [
+        key for key in expected if key in found and expected[key].is_floating_point() != found[key].is_floating_point()
+    ]
+    for key in kinds[:1]:
+        more = f", and {len(kinds) - 1} more differ" if len(kinds) > 1 else ""
+        problems.append(f"{key} is of {found[key].dtype}, expected {expected[key].dtype}{more}")
     return problems
 
 

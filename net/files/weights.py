@@ -51,8 +51,11 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
         raise WeightsError(f"{path}: holds no tensors by name; expected a state dict")
     try:
         check_values(state, path.stat().st_size)
-        if content.get("method") in METHODS:
-            model = build(content["method"], **check_options(content.get("options", {}), state))
+        method = content.get("method") or ""
+        if not isinstance(method, str):
+            raise ValueError(f"its method is a {type(method).__name__}; expected a name")
+        if method in METHODS:
+            model = build(method, **check_options(content.get("options", {}), state))
         else:
             releases = [method.release for method in METHODS.values() if method.release]
             release = next((r for r in releases if r.recognises(content.keys() | state.keys())), None)
@@ -74,6 +77,8 @@ def read(path: str | Path) -> Any:
         raise FileNotFoundError(f"{path}: no such weights file")
     if path.is_dir():
         raise WeightsError(f"{path}: is a folder; expected a weights file")
+    if not path.is_file():  # reading a FIFO or a device may never end
+        raise WeightsError(f"{path}: is not a regular file; expected a weights file")
     try:
         if path.suffix == ".safetensors":
             return read_safetensors(path)

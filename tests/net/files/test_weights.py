@@ -173,6 +173,44 @@ def test_what_a_file_claims_takes_neither_memory_nor_time(tmp_path, claim):
         net.load(saved(content, tmp_path))
 
 
+def wrong_kinds():
+    """Files with tensors, a method or options of a kind that no network has."""
+    model = net.build("cmmdl", dim=16, depth=1)
+    state, name = model.state_dict(), "encoder.embed.weight"
+    kinds = {
+        "int8": state[name].to(torch.int8),
+        "bool": state[name] > 0,
+        "complex": state[name].to(torch.complex64),
+        "sparse": state[name].to_sparse(),
+        "meta": state[name].to("meta"),
+        "too large": torch.full_like(state[name], 1e300, dtype=torch.float64),
+    }
+    plain = "embed.weight: complex, sparse, quantised or without values"
+    words = {"int8": "weight is of torch.int8, expected torch.float32", "bool": "is of torch.bool",
+             "too large": "NaN or infinite values in encoder.embed.weight"}  # fmt: skip
+    files = {kind: (state | {name: tensor}, words.get(kind, plain)) for kind, tensor in kinds.items()}
+    count = "hdfab.cbr_1.1.num_batches_tracked"
+    files["count"] = state | {count: state[count].float()}, f"{count} is of torch.float32, expected torch.int64"
+    ours = {"method": "cmmdl", "options": model.options, "model": state}
+    files["method"] = ours | {"method": ["cmmdl"]}, "its method is a list; expected a name"
+    files["options"] = ours | {"options": ["dim", 16]}, "its options are a list; expected a dictionary"
+    files["option"] = ours | {"options": {"dim": torch.tensor(10**9)}}, "option 'dim' is a Tensor; expected a number"
+    return files
+
+
+@pytest.mark.parametrize("kind", wrong_kinds())
+def test_tensors_method_and_options_of_other_kinds_are_refused(tmp_path, kind):
+    content, words = wrong_kinds()[kind]
+    with pytest.raises(net.WeightsError, match=f"weights.pth: .*{words}"):
+        net.load(saved(content, tmp_path))
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision_load(tmp_path, kind):
+    state = {key: x.to(kind) if x.is_floating_point() else x for key, x in net.build("mlfuse").state_dict().items()}
+    assert all(x.dtype == torch.float32 for x in net.load(saved(state, tmp_path)).parameters())
+
+
 @pytest.mark.parametrize("content", [{}, {"epoch": 1}, [1, 2], torch.zeros(3), {"conv.weight": torch.zeros(3)}])
 def test_files_of_something_else_are_refused(tmp_path, content):
     with pytest.raises(net.WeightsError, match="expected|not the weights"):
@@ -184,6 +222,14 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         net.load(tmp_path / "nothing.pth")
     with pytest.raises(net.WeightsError, match="is a folder"):
         net.load(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a FIFO")
+@pytest.mark.parametrize("name", ["fifo.pth", "fifo.safetensors"])
+def test_what_is_no_regular_file_is_refused_rather_than_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(net.WeightsError, match=f"{name}: is not a regular file; expected a weights file"):
+        net.load(tmp_path / name)
 
 
 def test_an_unknown_method_is_refused_with_the_known_ones():
