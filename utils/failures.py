@@ -24,6 +24,10 @@ class OutOfMemory(MemoryError):
     """Memory is too small for something; the message is one sentence, with what takes less where that is known."""
 
 
+class CannotCompile(OSError):
+    """`torch.compile` finds no compiler that works here."""
+
+
 class Parser(argparse.ArgumentParser):
     """Reads a command line; of the processes that find the same mistake in it, one says so."""
 
@@ -38,6 +42,7 @@ def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
 
     @functools.wraps(main)
     def carried_out(*args: Arguments.args, **options: Arguments.kwargs) -> int:
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what a terminal cannot show
         try:
             return main(*args, **options)
         except KeyboardInterrupt:
@@ -71,6 +76,7 @@ def in_plain_words() -> Iterator[None]:
         ConnectionError: another process is gone.
         ChildProcessError: a loader process is gone.
         OutOfMemory: the memory of the computer or the GPU is too small.
+        CannotCompile: `torch.compile` failed.
         ValueError: what a loader process reported, without its traceback.
     """
     try:
@@ -78,6 +84,8 @@ def in_plain_words() -> Iterator[None]:
     except (MemoryError, RuntimeError, cv2.error) as error:
         if lacks_memory(error):
             raise OutOfMemory(too_large(error)) from error
+        if of_compiler(error):
+            raise CannotCompile(without_compiler(error)) from error
         if isinstance(error, dist.DistError) or "gloo" in str(error):
             raise ConnectionError("another process of this training ended or cannot be reached") from error
         if "DataLoader worker" in str(error):
@@ -91,13 +99,15 @@ def in_plain_words() -> Iterator[None]:
 
 @contextmanager
 def memory_in_plain_words(advice: str = "") -> Iterator[None]:
-    """Turn whatever says that there is too little memory into a sentence; one that is a sentence already stays.
+    """Turn whatever says that there is too little memory, or no compiler for `torch.compile`, into a sentence; one that
+    is a sentence already stays.
 
     Args:
         advice: what would take less memory.
 
     Raises:
         OutOfMemory: the memory of the computer or the GPU is too small.
+        CannotCompile: `torch.compile` failed.
     """
     try:
         yield
@@ -106,6 +116,8 @@ def memory_in_plain_words(advice: str = "") -> Iterator[None]:
     except Exception as error:
         if lacks_memory(error):
             raise OutOfMemory(f"out of memory; {advice}" if advice else "out of memory") from error
+        if of_compiler(error):
+            raise CannotCompile(without_compiler(error)) from error
         raise
 
 
@@ -118,6 +130,17 @@ def lacks_memory(error: Exception) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, (RuntimeError, cv2.error)) and any(words in str(error) for words in SHORT)
+
+
+def of_compiler(error: Exception) -> bool:
+    """Whether `torch.compile` raised an error, told by its name: importing its types takes seconds."""
+    return any(kind.__name__ == "BackendCompilerFailed" for kind in type(error).__mro__)
+
+
+def without_compiler(error: Exception) -> str:
+    """What to do where `torch.compile` fails."""
+    found = str(error).partition("\n")[0]
+    return f"--compile needs a working compiler, such as g++ (CXX names another) ({found}); install one or leave it out"
 
 
 def by_tiles(tile: int) -> str:

@@ -1,6 +1,7 @@
 """Exported weights: ONNX Runtime agrees with torch at sizes that the exporter did not see; safetensors come back."""
 
 import json
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -122,6 +123,14 @@ def test_a_siblings_safetensors_file_says_whose_it_is(tmp_path, method):
     assert type(loaded) is type(model)
     states = model.state_dict().values(), loaded.state_dict().values()
     assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are bytes on POSIX only")
+def test_a_name_that_is_not_utf_8_is_written_and_told(weights, tmp_path, capfd):
+    pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
+    path = tmp_path / "small\udcff.safetensors"
+    assert export.main(["--weights", str(weights), "--safetensors", str(path)]) == 0
+    assert path.exists() and "small\\udcff.safetensors: 0." in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("option", ["--safetensors", "--onnx"])

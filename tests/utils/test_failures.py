@@ -5,7 +5,15 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from utils.failures import Parser, command, first_to_fail, in_plain_words, memory_in_plain_words, sentence
+from utils.failures import (
+    CannotCompile,
+    Parser,
+    command,
+    first_to_fail,
+    in_plain_words,
+    memory_in_plain_words,
+    sentence,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +68,18 @@ def test_what_does_not_lack_memory_passes_as_it_is(error):
     with pytest.raises(type(error)) as found, memory_in_plain_words("use less"):
         raise error
     assert found.value is error
+
+
+@pytest.mark.parametrize("words", [in_plain_words, memory_in_plain_words])
+def test_a_missing_compiler_is_told_with_what_to_do(monkeypatch, tmp_path, words):
+    from torch._inductor import config  # takes seconds
+
+    monkeypatch.setattr(config.cpp, "cxx", (None, str(tmp_path / "g++")))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    torch.compiler.reset()
+    with pytest.raises(CannotCompile, match="^--compile needs a working .*No working C.*; install one"), words():
+        torch.compile(torch.sin)(torch.rand(8))
+    torch.compiler.reset()
 
 
 def test_what_the_system_reports_names_the_file_first(tmp_path):
@@ -118,6 +138,11 @@ def test_a_command_ends_with_a_sentence_and_its_status(capsys, error, status, wo
     assert command(main)([]) == 0
     assert command(main)(["x"]) == status
     assert capsys.readouterr().err == words
+
+
+def test_a_command_prints_names_that_no_terminal_can_show(capfd):
+    assert command(lambda: print("night\udcff.png") or 0)() == 0
+    assert capfd.readouterr().out == "night\\udcff.png\n"
 
 
 def test_a_mistake_of_the_program_keeps_its_traceback():
