@@ -34,20 +34,21 @@ from net.fuser import to_uint8, to_unit
 from utils.failures import command
 from utils.memory import keep_freed_memory
 from utils.metrics import evaluate, grey
+from utils.options import positive, whole
 from utils.scoring import Network, run_set
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "models" / "CMMDL.pth"
 CORES = os.cpu_count() or 1
-BATCH = 4
+BATCH, PATCH = 4, 64
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--count", type=int, default=60)
-    parser.add_argument("--height", type=int, default=128)
-    parser.add_argument("--width", type=int, default=160)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--count", type=whole(BATCH), default=60)
+    parser.add_argument("--height", type=whole(PATCH), default=128)
+    parser.add_argument("--width", type=whole(PATCH), default=160)
+    parser.add_argument("--repeats", type=positive, default=3)
     parser.add_argument("--data", type=Path, action="append", default=[], metavar="DIR", help="pair folders to cut")
     args = parser.parse_args(argv)
     folders = [folder for root in args.data for folder in find_sets(root) if folder.pairs]
@@ -60,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         fusing(found, Path(home), args.repeats)
         scoring(found, args.repeats)
         rendered = Path(home) / "patches.h5"
-        cutting([found], rendered, ["--size", "64", "--stride", "64"], args.repeats)
+        cutting([found], rendered, ["--size", str(PATCH), "--stride", str(PATCH)], args.repeats)
         if folders:
             cutting(folders, Path(home) / "own.h5", [], args.repeats)
         loading(rendered, args.repeats)
@@ -125,7 +126,8 @@ def loading(file: Path, repeats: int) -> None:
     model, batch = net.build("cmmdl"), next(iter(loader))
     load, step = in_turn(repeats, lambda: list(loader), lambda: speed.step(model, list(batch[:2])))
     load /= len(loader)
-    print(f"loading: {1 / load:.0f} batches/s, {1 / step:.2f} steps/s, batch {BATCH} of 64x64, ratio {step / load:.0f}")
+    batches = f"batch {BATCH} of {PATCH}x{PATCH}"
+    print(f"loading: {1 / load:.0f} batches/s, {1 / step:.2f} steps/s, {batches}, ratio {step / load:.0f}")
 
 
 def in_turn(repeats: int, *functions: Callable[[], Any], before: Callable[[], Any] = lambda: None) -> list[float]:

@@ -31,7 +31,8 @@ from net.training.cmmdl_losses import (
     with_contrast,
 )
 from utils.failures import command
-from utils.metrics import evaluate
+from utils.metrics import MIN_SIDE, evaluate
+from utils.options import positive, whole
 from utils.tables import Row, text
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]  # of vis, ir, fused, mask, stretched maximum
@@ -75,9 +76,9 @@ LOSSES: dict[str, Loss] = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, action="append", required=True, metavar="DIR", help="pair folder")
-    parser.add_argument("--limit", type=int, default=4, help="images of each folder")
-    parser.add_argument("--size", type=int, default=192, help="side of their centres, pixels")
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--limit", type=positive, default=4, help="images of each folder")
+    parser.add_argument("--size", type=whole(MIN_SIDE), default=192, help="side of their centres, pixels")
+    parser.add_argument("--steps", type=positive, default=150)
     parser.add_argument("--weights", type=Path, action="append", default=[], help="score a network beside; repeatable")
     args = parser.parse_args()
     for folder in args.data:

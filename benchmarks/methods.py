@@ -15,12 +15,13 @@ Weights are fresh: they change none of these figures. Columns:
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
 import time
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest import mock
 
 import torch
@@ -89,7 +90,16 @@ def child(args: argparse.Namespace, name: str) -> tuple[float, float]:
     """Seconds of one image and peak resident size in MB, of a fresh process that runs one method."""
     command = [sys.executable, "-m", "benchmarks.methods", "--worker", name]
     command += [f"--{setting}={getattr(args, setting)}" for setting in ("height", "width", "threads", "batch")]
-    return tuple(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+    return tuple(answer(command))
+
+
+def answer(command: list[str]) -> Any:
+    """What a process prints as JSON. Raises ChildProcessError where it fails."""
+    try:
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    except subprocess.CalledProcessError as error:
+        ended = f"by signal {-error.returncode}" if error.returncode < 0 else f"with status {error.returncode}"
+        raise ChildProcessError(f"{shlex.join(command[1:])}: ended {ended}; expected figures") from error
 
 
 def work(args: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks import literal_metrics
 from utils import metrics
 from utils.failures import command
+from utils.options import positive, whole
 
 TOLERANCE = 1e-6
 
@@ -34,9 +35,10 @@ def seconds(function, *images):
 @command
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--height", type=int, default=576)
-    parser.add_argument("--width", type=int, default=768)
-    parser.add_argument("--repeats", type=int, default=5)
+    side = whole(metrics.MIN_SIDE)
+    parser.add_argument("--height", type=side, default=576)
+    parser.add_argument("--width", type=side, default=768)
+    parser.add_argument("--repeats", type=positive, default=5)
     args = parser.parse_args()
 
     rng = np.random.default_rng(0)

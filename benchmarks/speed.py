@@ -24,7 +24,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -38,12 +37,13 @@ from torch import Tensor
 
 import net
 from benchmarks.literal import LiteralCMMDL
-from benchmarks.methods import gmac
+from benchmarks.methods import answer, gmac
 from net.fast.layout import lay_out
 from net.fuser import PRECISIONS, exact_convolutions
 from net.training.cmmdl_losses import fusion_loss
 from utils.failures import command
 from utils.memory import keep_freed_memory, peak_memory
+from utils.options import positive
 
 SIDES = ("literal", "ours")
 TOLERANCE = 1e-4  # of outputs
@@ -55,6 +55,8 @@ def main() -> int:
     args = arguments()
     if args.worker:
         return work(args)
+    if args.weights and not isinstance(net.load(args.weights), net.CMMDL):
+        raise net.WeightsError(f"{args.weights}: weights of another method; expected those of CMMDL")
     load = os.getloadavg()[0]
     work_done = "training step" if args.train else "inference"
     on_gpu = args.device == "cuda"
@@ -100,14 +102,14 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--train", action="store_true", help="a training step instead of inference")
     parser.add_argument("--checkpoint-activations", action="store_true", help="in our training step")
-    parser.add_argument("--height", type=int, help="default: 480, in training 128")
-    parser.add_argument("--width", type=int, help="default: 640, in training 128")
-    parser.add_argument("--batch", type=int, help="default: 1, in training 4")
+    parser.add_argument("--height", type=positive, help="default: 480, in training 128")
+    parser.add_argument("--width", type=positive, help="default: 640, in training 128")
+    parser.add_argument("--batch", type=positive, help="default: 1, in training 4")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of ours; bf16 is for GPUs or training")
     parser.add_argument("--compile", action="store_true", help="our side after torch.compile; likewise")
-    parser.add_argument("--repeats", type=int, default=3, help="rounds; each side runs two forward passes in a round")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=positive, default=3, help="rounds, of two forward passes of each side")
+    parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
     parser.add_argument("--allocator", choices=("as-started", "tuned", "default"), default="as-started")
     parser.add_argument("--compile-literal", action="store_true", help="the literal side after torch.compile")
     parser.add_argument("--weights", type=Path, help="of CMMDL, in any form that net.load reads (default: fresh)")
@@ -135,7 +137,7 @@ def child(args: argparse.Namespace, sides: list[str], tuned: bool, repeats: int,
     command += ["--compile-literal"] * args.compile_literal + ["--compile"] * args.compile
     command += [f"--device={args.device}", f"--precision={args.precision}"]
     command += ["--keep-freed-memory"] * tuned + [f"--weights={args.weights}"] * bool(args.weights)
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return answer(command)
 
 
 def work(args: argparse.Namespace) -> int:

@@ -61,11 +61,11 @@ def read(results: Path, name: str) -> dict[str, dict[str, float]]:
 
 def means(path: Path) -> dict[str, float]:
     """The last row of a metrics.csv."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("image") == "mean"]
     try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("image") == "mean"]
         return {score: float(rows[-1][score]) for score in SCORES}
-    except (IndexError, KeyError, TypeError, ValueError):
+    except (IndexError, KeyError, TypeError, ValueError, csv.Error):
         expected = f"expected a table of CMMDL_test.py with {', '.join(SCORES)}"
         raise ValueError(f"{path}: no row of means; {expected}") from None
 

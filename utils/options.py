@@ -5,6 +5,8 @@ import math
 
 from data.options import DIGITS, whole
 
+SMALLEST, LARGEST = 1e-30, 1e30
+
 
 class UsageError(ValueError):
     """A command line that cannot be carried out."""
@@ -24,11 +26,12 @@ def size(text: str) -> tuple[int, int]:
 
 
 def positive_number(text: str) -> float:
-    """A finite number above 0."""
+    """A number above 0 for which float32 has room, and for what a training multiplies it by."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text[:DIGITS]!r}; expected a number above 0")
+    if not SMALLEST <= value <= LARGEST:
+        expected = f"expected a number above 0 ({SMALLEST:g} to {LARGEST:g})"
+        raise argparse.ArgumentTypeError(f"{text[:DIGITS]!r}; {expected}")
     return value

@@ -56,3 +56,10 @@ def test_the_time_is_that_of_one_image_of_a_batch(monkeypatch, capsys):
     monkeypatch.setattr(average, "forward", lambda _, vis, ir: shapes.extend([vis.shape, ir.shape]))
     assert methods.main() == 0
     assert json.loads(capsys.readouterr().out)[0] == 2 / 4 and set(shapes) == {(4, 1, 9, 8)}
+
+
+def test_a_process_that_fails_is_told_by_its_command():
+    codes = {"import sys; sys.exit(3)": "with status 3", "import os; os.kill(os.getpid(), 9)": "by signal 9"}
+    for code, ended in codes.items():
+        with pytest.raises(ChildProcessError, match=f"^-c '{code[:9]}.*: ended {ended}; expected figures"):
+            methods.answer([sys.executable, "-c", code])

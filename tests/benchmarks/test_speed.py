@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+import net
 from benchmarks import speed
 
 
@@ -45,6 +46,9 @@ def test_sides_that_compute_other_things_are_found(options, apart, status, monke
         (["--precision", "bf16"], "are for --train or --device cuda"),
         (["--compile"], "are for --train or --device cuda"),
         (["--train", "--compile-literal"], "--compile-literal is for inference"),
+        (["--height", "-1"], "--height: '-1'; expected a whole number from 1"),
+        (["--repeats", "0"], "--repeats: '0'; expected a whole number from 1"),
+        (["--threads", "0"], "--threads: '0'; expected a whole number from 1"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(options, message, monkeypatch, capsys):
@@ -52,3 +56,12 @@ def test_what_cannot_be_measured_is_refused(options, message, monkeypatch, capsy
         run(monkeypatch, *options)
     assert exit_.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_weights_that_are_not_there_or_of_another_method_are_refused(tmp_path, monkeypatch, capsys):
+    torch.save({"method": "mlfuse", "model": net.build("mlfuse").state_dict()}, tmp_path / "mlfuse.pth")
+    for name, words in (("none.pth", "no such weights file"), ("mlfuse.pth", "weights of another method")):
+        assert run(monkeypatch, "--weights", str(tmp_path / name)) == 2
+        assert capsys.readouterr().err == f"error: {tmp_path / name}: {words}" + (
+            "; expected those of CMMDL\n" if name == "mlfuse.pth" else "\n"
+        )

@@ -43,8 +43,11 @@ def test_a_run_without_cmmdl_is_refused_by_what_is_there(results, monkeypatch, c
     assert "tables of TNO by these methods: cmmdl-lite, max; expected cmmdl" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["", "image,VIF\nmean,0.5\n", "image,VIF,Qabf\n1,0.5,0.5\n"])
-def test_a_table_without_means_is_refused_by_name(results, monkeypatch, capsys, text):
-    (results / "max" / "TNO" / "metrics.csv").write_text(text)
+NO_TABLES = [b"", b"image,VIF\nmean,0.5\n", b"image,VIF,Qabf\n1,0.5,0.5\n", b"image,\xff\n", b"a" * 200_000]
+
+
+@pytest.mark.parametrize("content", NO_TABLES, ids=range(len(NO_TABLES)))
+def test_a_table_without_means_is_refused_by_name(results, monkeypatch, capsys, content):
+    (results / "max" / "TNO" / "metrics.csv").write_bytes(content)
     assert run(monkeypatch, "--results", results) == 2
     assert "metrics.csv: no row of means" in capsys.readouterr().err

@@ -1,0 +1,30 @@
+"""What no benchmark measures: nothing, not even once."""
+
+import sys
+
+import pytest
+
+from benchmarks import folder, losses, methods, metrics, registration, runtimes, tradeoff
+
+REFUSED = [
+    (metrics, ["--height", "0"], "--height: '0'; expected a whole number from 41"),
+    (metrics, ["--repeats", "0"], "--repeats: '0'; expected a whole number from 1"),
+    (folder, ["--count", "0"], "--count: '0'; expected a whole number from 4"),
+    (folder, ["--width", "63"], "--width: '63'; expected a whole number from 64"),
+    (folder, ["--repeats", "0"], "--repeats: '0'; expected"),
+    (losses, ["--data", "x", "--limit", "-1"], "--limit: '-1'; expected"),
+    (losses, ["--data", "x", "--size", "8"], "--size: '8'; expected a whole number from 41"),
+    (losses, ["--data", "x", "--steps", "0"], "--steps: '0'; expected"),
+    (registration, ["--data", "x", "--every", "0"], "--every: '0'; expected"),
+    *((module, [*more, option, "0"], f"{option}: '0'; expected a whole number from 1")
+      for module, more in ((methods, []), (runtimes, []), (tradeoff, ["--results", "x"]))
+      for option in ("--repeats", "--threads")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("module", "options", "words"), REFUSED)
+def test_an_option_that_makes_no_sense_is_refused(monkeypatch, capsys, module, options, words):
+    monkeypatch.setattr(sys, "argv", [module.__name__, *options])
+    with pytest.raises(SystemExit) as stopped:
+        module.main()
+    assert stopped.value.code == 2 and words in capsys.readouterr().err
