@@ -46,7 +46,7 @@ def hold_stderr() -> bool:
 
 def _hold_stderr() -> bool:
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w")  # it gets the lowest number that is free
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for good; it gets the lowest number that is free
     return sys.__stderr__ is not None or sys.stderr.fileno() == 2
 
 

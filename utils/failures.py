@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 
 from utils.distributed import meeting_point
+from utils.streams import steady_streams
 
 USAGE, INTERRUPTED = 2, 130  # exit status of what cannot be used, and of Ctrl-C
 SHORT = (  # how torch (on Linux, Windows, a GPU), what it calls, and OpenCV say that there is too little memory
@@ -42,15 +43,15 @@ def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
 
     @functools.wraps(main)
     def carried_out(*args: Arguments.args, **options: Arguments.kwargs) -> int:
-        sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what a terminal cannot show
-        try:
-            return main(*args, **options)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            return INTERRUPTED
-        except (ValueError, OSError) as error:
-            print(f"error: {sentence(error)}", file=sys.stderr)
-            return USAGE
+        with steady_streams():
+            try:
+                return main(*args, **options)
+            except KeyboardInterrupt:
+                print("interrupted", file=sys.stderr)
+                return INTERRUPTED
+            except (ValueError, OSError) as error:
+                print(f"error: {sentence(error)}", file=sys.stderr)
+                return USAGE
 
     return carried_out
 
