@@ -9,6 +9,8 @@ zero), or else it is zero.
 """
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.ahead import ahead
+from data.decoder_messages import hold_stderr
 from data.images import ImageError, read_image
 from data.options import whole
 from data.pairs import Pair, PairError, PairFolder, find_sets, images_by_name, read_pair
@@ -185,9 +188,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Refused inputs are named on stderr, the rest is done.
 
     Returns 0 if all was done, 1 if inputs were refused or no file was written, 2 for usage or if no pair was found, 130
-    if it was interrupted.
+    if it was interrupted or terminated.
     """
+    hold_stderr()
+    if sys.stdout:
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what a terminal cannot show
     args = _parse(argv)
+    try:
+        with _termination_as_ctrl_c():
+            return _carry_out(args)
+    except KeyboardInterrupt:
+        print(f"interrupted; {args.out} is as it was before", file=sys.stderr)
+        return 130
+
+
+def _carry_out(args: argparse.Namespace) -> int:
     tally = Tally()
     found = list(_find_folders(args.root, args.mask_classes, tally))
     if not found:
@@ -197,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "stride": args.stride,
         "min_contrast": "none" if args.min_contrast is None else args.min_contrast,
         "mask_classes": ",".join(CLASSES[index] for index in args.mask_classes),
-        "sources": ", ".join(f"{folder.name} ({len(folder.pairs)} pairs)" for folder, _ in found),
+        "sources": ", ".join(f"{_as_text(folder.name)} ({len(folder.pairs)} pairs)" for folder, _ in found),
     }
     try:
         with PatchWriter(args.out, size=args.size, dtype=args.dtype, attributes=attributes) as writer:
@@ -205,11 +220,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PatchFileError as error:
         print(f"error: {error} ({_summary(tally)})", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"interrupted; {args.out} is as it was before", file=sys.stderr)
-        return 130
-    print(f"{_summary(tally)}; {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
+    _say(f"{_summary(tally)}; {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
     return 1 if tally.refused else 0
+
+
+def _say(line: str) -> None:
+    """Print a line, on stderr if stdout is full or nobody reads it."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        print(f"{line} (standard output: {error.strerror})", file=sys.stderr)
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115, else the program ends with a second try
+
+
+@contextmanager
+def _termination_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM interrupts as Ctrl-C does, so that what is half is removed."""
+    usual = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 @contextmanager
@@ -270,6 +301,11 @@ def _refuse(reason: str, tally: Tally) -> None:
     tqdm.write(f"refused: {reason}", file=sys.stderr)
 
 
+def _as_text(name: str) -> str:
+    """A file name, whose bytes need not be text."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def _summary(tally: Tally) -> str:
     return (
         f"{tally.kept} patches kept, {tally.dropped} dropped for low contrast; "
@@ -288,7 +324,7 @@ def _values(path: Path, shape: tuple[int, int]) -> np.ndarray:
 
 def _images_in(folder: Path, names: Sequence[str]) -> dict[str, list[Path]]:
     """Images by their pair's name, of the first of the sub-folders `names` (in any case) that has some."""
-    subs = {sub.name.lower(): sub for sub in folder.iterdir() if sub.is_dir()}
+    subs = {sub.name.lower(): sub for sub in folder.iterdir() if sub.name.lower() in names and sub.is_dir()}
     for name in names:
         if name in subs and (images := images_by_name(subs[name])):
             return images
@@ -321,8 +357,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--no-contrast-filter", dest="min_contrast", action="store_const", const=None, help="keep every patch"
     )
     args = parser.parse_args(argv)
-    if args.out.is_dir():
-        parser.error(f"--out {args.out}: a folder; expected a file name such as {args.out / 'patches.h5'}")
+    try:
+        if args.out.is_dir():
+            parser.error(f"--out {args.out}: a folder; expected a file name such as {args.out / 'patches.h5'}")
+        if args.out.exists() and not args.out.is_file():
+            parser.error(f"--out {args.out}: a pipe or device; expected a file name such as patches.h5")
+    except OSError as error:
+        parser.error(f"--out {args.out}: {error.strerror}; expected a file name such as patches.h5")
     return args
 
 

@@ -9,7 +9,7 @@ The attributes of the file say which form it has and where it comes from; readin
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -37,9 +37,10 @@ class PatchWriter:
         with PatchWriter(path, size=128) as writer:
             writer.add(vis, ir, mask)
 
-    While it grows it is `<path>.<process>.part`, which is removed if the block raises. Missing folders are made, an
-    existing file is replaced. `attributes` (text and numbers) are stored with the file. Raises PatchFileError if the
-    file cannot be written, if a patch has another shape, or if no patch was added.
+    While it grows it is `<path>.<process>.part`, which is removed if the block raises; what killed processes left is
+    removed by the next one that writes the same file. Missing folders are made, an existing file is replaced.
+    `attributes` (text and numbers) are stored with the file. Raises PatchFileError if the file cannot be written, if a
+    patch has another shape, or if no patch was added.
     """
 
     def __init__(
@@ -61,11 +62,23 @@ class PatchWriter:
         self._part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
 
     def __enter__(self) -> "PatchWriter":
-        if self.path.is_dir():
-            raise PatchFileError(f"{self.path}: a folder; expected a file name for the patches")
         try:
+            self._begin()
+        except BaseException:  # also an interruption
+            with suppress(OSError):
+                self._part.unlink()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        try:
+            if self.path.exists() and not self.path.is_file():
+                found = "a folder" if self.path.is_dir() else "a pipe or device"
+                raise PatchFileError(f"{self.path}: {found}; expected a file name for the patches")
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._remove_old_parts()
             self._disk = _Disk(self._part, "w+")
+            _lock(self._disk)
             self._file = h5py.File(self._disk, "w")
         except OSError as error:
             raise PatchFileError(f"{self.path}: cannot be written ({_reason(error)})") from None
@@ -84,7 +97,6 @@ class PatchWriter:
                 )
                 for group in self._groups
             }
-        return self
 
     def add(self, vis: np.ndarray, ir: np.ndarray, mask: np.ndarray) -> None:
         """Append one patch: three (S, S) arrays, `vis` and `ir` floats in [0, 1], `mask` salient where above 0."""
@@ -104,6 +116,17 @@ class PatchWriter:
             self._file.close()
             self._disk.close()
             self._part.unlink(missing_ok=True)
+
+    def _remove_old_parts(self) -> None:
+        """Remove the parts that no process holds."""
+        start, end = f"{self.path.name}.", ".part"
+        with suppress(OSError):  # they stay
+            for part in list(self.path.parent.iterdir()):
+                name = part.name
+                if name.startswith(start) and name.endswith(end) and name[len(start) : -len(end)].isdecimal():
+                    with part.open("r+b") as file:
+                        if _lock(file):
+                            part.unlink()
 
     def _check_disk(self) -> None:
         if self._disk.error:
@@ -261,6 +284,17 @@ class PatchDataset(Dataset):
         if group != MASK and not (low >= -_SLACK and high <= 1 + _SLACK):
             raise PatchFileError(f"{where} has values from {low:g} to {high:g}; expected 0 to 1")
         return patch.clamp_(0, 1)
+
+
+def _lock(file: io.IOBase) -> bool:
+    """Hold a file until it is closed; False if another process does, or files cannot be held."""
+    try:
+        import fcntl  # there is none on Windows
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def _open(path: Path) -> h5py.File:
