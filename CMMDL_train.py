@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -96,7 +97,7 @@ def train(args: argparse.Namespace, world: World) -> bool:
         method.compile_network(network, dynamic=False)
     seed_everything(args.seed + world.rank)
     checkpoint = runs.find(args, world)
-    processes = training.restore(checkpoint) if checkpoint else world.size
+    processes = resume(args, source, recipe, training, checkpoint) if checkpoint else world.size
     weights = {"init": args.init, "teacher": recipe.teacher and (args.teacher or shipped(recipe.teacher))}
     folder = runs.enter(args, checkpoint, world, data=lambda: provenance.digests(source, **weights))
     log.info("%s: recipe %s, %s, %d process(es) on %s", folder, args.recipe, source, world.size, world.device.type)
@@ -132,6 +133,25 @@ def train(args: argparse.Namespace, world: World) -> bool:
         log.info("done: %s", weights)
         log.info("to fuse with it: python CMMDL_test.py --method %s --weights %s --data DIR", method.name, weights)
     return True
+
+
+def resume(
+    args: argparse.Namespace, source: sources.Source, recipe: Recipe, training: Training, checkpoint: Path
+) -> int:
+    """Go back to a checkpoint; how many processes there were then.
+
+    Raises:
+        ValueError: it is damaged, or of something else; with what else to do where nobody named it.
+    """
+    try:
+        processes = training.restore(checkpoint)
+        if training.epoch < recipe.epochs:
+            open_loader(args, source, recipe, training)  # now rather than after something is written
+    except ValueError as error:
+        if args.resume == "auto":
+            raise ValueError(f"{error}; {runs.way_out(checkpoint)}") from error
+        raise
+    return processes
 
 
 def train_one_epoch(
@@ -252,10 +272,13 @@ def build(args: argparse.Namespace, method: Method) -> nn.Module:
 
 
 def open_loader(args: argparse.Namespace, source: sources.Source, recipe: Recipe, training: Training) -> DataLoader:
-    """What is left of this process's share of the present epoch."""
+    """What is left of this process's share of the present epoch. Raises ValueError where more than that is done."""
     world, epoch, stage = training.world, training.epoch, recipe.stage(training.epoch)
     patches = source.epoch(epoch, stage.size)
     batches = sources.shuffled_batches(len(patches), recipe.batch_of(stage), world.rank, world.size, args.seed, epoch)
+    if training.step > len(batches):
+        expected = "expected a checkpoint of this data and --batch-size, or of the end of an epoch"
+        raise ValueError(f"step {training.step} of epoch {epoch + 1}, which has {len(batches)}; {expected}")
     return DataLoader(
         patches,
         batch_sampler=batches[training.step :],

@@ -1,6 +1,7 @@
 """Training state on disk: written whole or not at all, and complete enough to go on as if nothing had happened."""
 
 import errno
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from net.files.states import compare
+from net.files.states import check_values, compare
 from net.files.weights import WeightsError, read
 from utils.distributed import World
 from utils.ema import MovingAverage
 from utils.files import replacing
 
 COUNTS = ("epoch", "step", "steps", "sums", "history")
+MOST_STEPS = 10**12
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what the system says of a disk, a quota or a file that is full
 
 
@@ -111,19 +113,24 @@ class Training:
             found = "no moving average" if self.average else "a moving average"
             raise WeightsError(f"{path}: holds {found}, unlike this recipe; expected a checkpoint of the same --recipe")
         try:
-            if problems := compare(self.model.state_dict(), state["model"]):
-                raise ValueError(problems[0])
+            for weights in (state["model"], state.get("trained", state["model"])):
+                if problems := compare(self.model.state_dict(), weights):
+                    raise ValueError(problems[0])
+                check_values(weights, path.stat().st_size)
             if odd := [name for name in (*COUNTS, "lr") if type(state[name]) is not type(getattr(self, name))]:
-                raise TypeError(f"{odd[0]} is {state[odd[0]]!r}")
+                raise TypeError(f"{odd[0]} is {state[odd[0]]!r:.40}")
+            check_counts(state)
             self.result.load_state_dict(state["model"])
             self.model.load_state_dict(state.get("trained", state["model"]))
             # the optimiser's options stay this run's, because some depend on the device
             groups = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": groups})
+            check_moments(self.optimizer)
             self.lr = state["lr"]
             self._restore_counts(state)
         except Exception as error:  # whatever a file holds in the wrong place
-            raise WeightsError(f"{path}: does not fit this network and recipe ({error})") from error
+            problem = " ".join(str(error).split())
+            raise WeightsError(f"{path}: does not fit this network and recipe ({problem})") from error
         return len(state["random"])
 
     def _restore_counts(self, state: dict[str, Any]) -> None:
@@ -135,6 +142,46 @@ class Training:
         elif self.step:
             before, self.step = self.step, self.step * processes // self.world.size
             self.sums = {name: total * self.step / before for name, total in self.sums.items()}
+
+
+def check_counts(state: dict[str, Any]) -> None:
+    """Raise ValueError for counts, learning rates, loss terms or a history that no training comes to."""
+    epoch, step, steps, history = (state[name] for name in ("epoch", "step", "steps", "history"))
+    if not (0 <= epoch <= steps <= MOST_STEPS and 0 <= step <= MOST_STEPS):
+        raise ValueError(f"epoch {epoch}, step {step}, {steps} steps in all; expected counts of a training")
+    if len(history) != epoch or not all(is_line(line) for line in history):
+        raise ValueError(f"its history does not have a line of figures for each of {epoch} epochs")
+    if not all(is_finite(value) and value >= 0 for value in state["lr"]):
+        raise ValueError(f"its learning rate is {state['lr']!r:.40}; expected numbers from 0")
+    if not all(isinstance(name, str) and is_finite(value) for name, value in state["sums"].items()):
+        raise ValueError(f"its loss terms are {state['sums']!r:.40}; expected finite numbers by name")
+    if not isinstance(state["random"], list) or not state["random"]:
+        raise ValueError("it has no random states; expected those of each process")
+
+
+def is_line(line: Any) -> bool:
+    """Whether something is the line of an epoch in a history: numbers by name, those that every epoch has among them.
+
+    A score may be NaN, where an image is of one grey."""
+    names = {"epoch", "steps", "lr"}
+    return isinstance(line, dict) and names <= line.keys() and all(type(x) in (int, float) for x in line.values())
+
+
+def is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def check_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Raise ValueError for moments that are not of Adam's, of the shapes of its parameters, and finite."""
+    known = {parameter for group in optimizer.param_groups for parameter in group["params"]}
+    for parameter, moments in optimizer.state.items():
+        shapes = {"step": (), "exp_avg": tuple(parameter.shape), "exp_avg_sq": tuple(parameter.shape)}
+        if parameter not in known or {name: tuple(value.shape) for name, value in moments.items()} != shapes:
+            raise ValueError("its optimiser's state is not of the weights' shapes")
+        if not all(value.isfinite().all() for value in moments.values()):
+            raise ValueError("its optimiser's state has NaN or infinite values")
+        if moments["step"] < 0 or (moments["exp_avg_sq"] < 0).any():
+            raise ValueError("its optimiser's state has negative steps or squares")
 
 
 def write(path: Path, state: dict[str, Any]) -> None:

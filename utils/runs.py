@@ -20,6 +20,7 @@ ARGUMENTS = "arguments.json"
 FINISHED = "finished"  # the file that marks a training that came to its end
 # arguments that do not change what is computed
 UNIMPORTANT = ("resume", "out", "workers", "device", "save_seconds", "checkpoint_activations")
+NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what a damaged file leads to
 
 log = logging.getLogger("cmmdl")
 
@@ -55,11 +56,33 @@ def unfinished(out: Path, arguments: dict[str, Any]) -> Path | None:
 
 
 def started_with(folder: Path, arguments: dict[str, Any]) -> bool:
-    """Whether a run computes what these arguments say."""
+    """Whether a run computes what these arguments say. A warning tells of one that no longer says what it computes."""
     try:
         return important(begun_with(folder)["arguments"]) == important(arguments)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no file of ours
+    except FileNotFoundError:
         return False
+    except NOT_OURS:
+        way = f"--resume {folder / LAST} goes on with it"
+        log.warning("%s: damaged, what the run computes is not known; it is passed over, %s", folder / ARGUMENTS, way)
+        return False
+
+
+def other_arguments(folder: Path, arguments: dict[str, Any]) -> str:
+    """What tells these arguments from those a run began with, in words; nothing where they compute the same."""
+    try:
+        before, now = important(begun_with(folder)["arguments"]), important(arguments)
+    except NOT_OURS:
+        return f"{folder / ARGUMENTS}: damaged, what this began with is not known; it is written anew"
+    other = [name for name in now if name in before and before[name] != now[name]]
+    changes = [f"--{name.replace('_', '-')} {now[name]} (before: {before[name]})" for name in other]
+    return f"other arguments than this began with: {', '.join(changes)}" if changes else ""
+
+
+def way_out(checkpoint: Path) -> str:
+    """How a training goes on whose last checkpoint cannot be used, in words."""
+    kept = sorted(checkpoint.parent.glob("epoch_*.pth"), key=lambda path: (len(path.name), path.name))
+    earlier = f"--resume {kept[-1]} goes on from an earlier one, " if kept else ""
+    return f"{earlier}--resume none starts anew"
 
 
 def begun_with(folder: Path) -> dict[str, Any]:
@@ -71,7 +94,7 @@ def data_begun_with(folder: Path) -> dict[str, Any]:
     """What a run's folder tells of the data that it began with; nothing where there is no record of ours."""
     try:
         return dict(begun_with(folder)["data"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except NOT_OURS:
         return {}
 
 
@@ -81,8 +104,9 @@ def enter(
     """The run folder to write to, the same in every process: that of the checkpoint, or a new one.
 
     In the main process it is locked against other trainings, the log goes there too, and it holds what is needed to
-    repeat the run. Where it goes on with other data than `data()` told when it began, a warning says so. The record of
-    the data stays that of the beginning; the arguments are the new ones where `args.resume` names the checkpoint.
+    repeat the run. Where it goes on with other data than `data()` told when it began, or with other arguments, a
+    warning says so. The record of the data stays that of the beginning; the arguments are the new ones where
+    `args.resume` names the checkpoint.
 
     Raises:
         OSError: it cannot be written, or another training is writing there.
@@ -102,6 +126,8 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[st
     if begun != data:
         log.warning("the data have changed since this began: the weights will not be those of an undisturbed training")
     if args.resume != "auto" or not known:
+        if known and (other := other_arguments(folder, plain(args))):
+            log.warning("%s", other)
         provenance.describe(folder / ARGUMENTS, plain(args), world, begun)
     (folder / FINISHED).unlink(missing_ok=True)
     for half in folder.glob(".*.part"):  # what a killed process was writing

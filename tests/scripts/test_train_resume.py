@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import torch
 from trainings import (
     BEST,
     SMALL,
@@ -117,6 +118,25 @@ def test_a_named_checkpoint_is_gone_on_from_in_its_folder_with_new_arguments(tra
     assert train("--epochs", 2, "--resume", "none") == 0
     assert_same_training(tmp_path / "000-cmmdl", tmp_path / "001-cmmdl")
     assert '"epochs": 2' in (tmp_path / "000-cmmdl" / "arguments.json").read_text()
+
+
+def test_a_last_checkpoint_that_is_damaged_is_refused_with_what_else_to_do(train, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(script, "KEEP_EVERY", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "after_step", at_step(5, send(signal.SIGTERM)))
+        assert train("--epochs", 2) == 130
+    last, kept = (tmp_path / "000-cmmdl" / name for name in ("last.pth", "epoch_001.pth"))
+    whole = checkpoint(last)
+    torch.save(whole | {"step": 9}, last)
+    capsys.readouterr()
+    assert train("--epochs", 2) == 1
+    assert_one_sentence(capsys.readouterr().err, "step 9 of epoch 2, which has 4", f"--resume {kept} goes on from")
+    last.write_bytes(last.read_bytes()[:1000])
+    assert train("--epochs", 2) == 1
+    words = "last.pth: not a readable torch file, perhaps cut short", f"--resume {kept} goes on from", "--resume none"
+    assert_one_sentence(capsys.readouterr().err, *words)
+    assert train("--epochs", 2, "--batch-size", 4, "--resume", kept) == 0
+    assert "other arguments than this began with: --batch-size 4 (before: 2)" in capsys.readouterr().err
 
 
 def test_a_checkpoint_from_elsewhere_is_gone_on_from_in_a_new_folder(train, tmp_path):

@@ -165,6 +165,66 @@ def test_a_checkpoint_with_something_else_in_a_known_place_is_refused(tmp_path, 
         begin().restore(tmp_path / "last.pth")
 
 
+NAN = float("nan")
+LINE = {"epoch": 1, "steps": 1, "lr": 1e-3, "total": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"epoch": -1}, "epoch -1, step 1"),
+        ({"epoch": 10**9}, "epoch 1000000000, step 1"),
+        ({"step": -1}, "step -1"),
+        ({"steps": 10**15}, "steps in all; expected counts"),
+        ({"epoch": 1, "history": []}, "a line of figures for each of 1 epochs"),
+        ({"epoch": 1, "history": [3]}, "a line of figures"),
+        ({"epoch": 1, "history": [{"epoch": 1}]}, "a line of figures"),
+        ({"epoch": 1, "history": [LINE | {"lr": "x"}]}, "a line of figures"),
+        ({"history": [LINE]}, "a line of figures for each of 0 epochs"),
+        ({"lr": [NAN]}, r"learning rate is \[nan\]; expected numbers from 0"),
+        ({"lr": [-1e-3]}, "learning rate"),
+        ({"lr": [1e-3, 1e-3]}, "."),
+        ({"sums": {"total": NAN}}, "its loss terms are"),
+        ({"random": []}, "no random states"),
+    ],
+)
+def test_counts_and_figures_that_no_training_comes_to_are_refused(tmp_path, changed, words):
+    training = begin()
+    step(training)
+    training.save(tmp_path / "last.pth")
+    torch.save(torch.load(tmp_path / "last.pth", weights_only=True) | changed, tmp_path / "last.pth")
+    with pytest.raises(WeightsError, match=rf"last.pth: does not fit this network and recipe \(.*{words}"):
+        begin().restore(tmp_path / "last.pth")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        ("model", torch.full((16, 1, 3, 3), NAN), "NaN or infinite values in encoder.embed.weight"),
+        ("trained", torch.full((16, 1, 3, 3), NAN), "NaN or infinite values in encoder.embed.weight"),
+        ("trained", torch.zeros(3), r"encoder.embed.weight has shape \(3,\)"),
+        ("exp_avg", torch.zeros(3), "not of the weights' shapes"),
+        ("exp_avg", torch.full((16, 1, 3, 3), NAN), "NaN or infinite"),
+        ("exp_avg_sq", torch.full((16, 1, 3, 3), -1.0), "negative"),
+        ("step", torch.tensor(-1.0), "negative"),
+        ("more", torch.tensor(1.0), "not of the weights' shapes"),
+    ],
+)
+def test_weights_and_moments_that_no_training_comes_to_are_refused(tmp_path, place, value, words):
+    training = begin()
+    step(training)
+    training.save(tmp_path / "last.pth")
+    state = torch.load(tmp_path / "last.pth", weights_only=True)
+    names = [name for name, _ in training.model.named_parameters()]
+    if place in ("model", "trained"):
+        state[place]["encoder.embed.weight"] = value
+    else:
+        state["optimizer"]["state"][names.index("encoder.embed.weight")][place] = value
+    torch.save(state, tmp_path / "last.pth")
+    with pytest.raises(WeightsError, match=rf"last.pth: does not fit this network and recipe \(.*{words}"):
+        begin().restore(tmp_path / "last.pth")
+
+
 def test_half_a_file_is_refused(tmp_path):
     begin().save(tmp_path / "last.pth")
     whole = (tmp_path / "last.pth").read_bytes()

@@ -75,20 +75,24 @@ def test_a_run_that_goes_on_with_other_data_says_so(args, capsys, resume):
     assert go_on(None, "a") == ""
     if resume == "path":
         args.resume, args.lr = str(checkpoint), 1e-3
+        assert go_on(checkpoint, "a") == "other arguments than this began with: --lr 0.001 (before: 0.0001)\n"
     assert go_on(checkpoint, "a") == ""
     for _ in range(2):  # it stays other data than the run began with
         assert go_on(checkpoint, "b").startswith("the data have changed since this began: ")
     assert runs.begun_with(checkpoint.parent)["arguments"]["lr"] == args.lr
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"data": null}', '{"arguments": {}}'])
-def test_a_named_checkpoint_beside_no_record_of_its_data_is_gone_on_from_without_a_word(args, capsys, content):
+@pytest.mark.parametrize(
+    ("content", "damaged"), [("", True), ("[]", True), ('{"data": null}', True), ('{"arguments": {}}', False)]
+)
+def test_a_named_checkpoint_beside_no_record_of_its_data_is_gone_on_from(args, capsys, content, damaged):
     folder = begin(args)
     (folder / runs.ARGUMENTS).write_text(content)
     args.resume = str(folder / runs.LAST)
     runs.open_log()
     assert runs.enter(args, folder / runs.LAST, ALONE, data=lambda: {"sha256": "b"}) == folder
-    assert capsys.readouterr().err == ""
+    words = f"{folder / runs.ARGUMENTS}: damaged, what this began with is not known; it is written anew\n"
+    assert capsys.readouterr().err == (words if damaged else "")
     assert runs.begun_with(folder)["data"] == {"sha256": "b"}
 
 
@@ -124,11 +128,24 @@ def test_every_other_argument_starts_anew(name, tmp_path):
     assert runs.started_with(folder, runs.plain(Namespace(**vars(args) | {name: "another"}))) is same
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"arguments": 3}'])
-def test_a_folder_with_something_else_for_arguments_is_passed_over(args, content):
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"arguments": 3}', "[" * 100_000])
+def test_a_folder_with_something_else_for_arguments_is_passed_over_and_named(args, capsys, content):
     folder = begin(args)
     (folder / runs.ARGUMENTS).write_text(content)
+    runs.open_log()
     assert runs.find(args, ALONE) is None
+    found = capsys.readouterr().err
+    assert found.startswith(f"{folder / runs.ARGUMENTS}: damaged, ") and f"--resume {folder / runs.LAST}" in found
+    (folder / runs.ARGUMENTS).unlink()  # as if it were of something else
+    assert runs.find(args, ALONE) is None and capsys.readouterr().err == ""
+
+
+def test_the_way_out_is_the_latest_checkpoint_that_stays(tmp_path):
+    last = tmp_path / runs.LAST
+    assert runs.way_out(last) == "--resume none starts anew"
+    for name in ("epoch_010", "epoch_990", "epoch_1000"):
+        (tmp_path / f"{name}.pth").touch()
+    assert runs.way_out(last).startswith(f"--resume {tmp_path / 'epoch_1000.pth'} goes on from an earlier one, ")
 
 
 def test_none_starts_anew_and_a_path_is_taken_as_it_is(args):
