@@ -95,9 +95,12 @@ def _is_header(home: Path, fields: list[str]) -> bool:
 def _line_problem(home: Path, fields: list[str]) -> str:
     if len(fields) != 2 or not all(fields):
         return f"{len(fields)} field{'s' * (len(fields) != 1)} ({_one_line(', '.join(fields))}); {EXPECTED}"
-    problems = {name: problem for name in fields if (problem := _no_file(home / name))}
-    missing = [f"{problem}: {_one_line(name)}" for name, problem in problems.items()]
-    return f"{', '.join(missing)}; {EXPECTED}" if missing else ""
+    missing: dict[str, list[str]] = {}  # by what is there instead of a file
+    for name in fields:
+        if problem := _no_file(home / name):
+            missing.setdefault(problem, []).append(_one_line(name))
+    found = ", ".join(f"{problem}: {', '.join(names)}" for problem, names in missing.items())
+    return f"{found}; {EXPECTED}" if found else ""
 
 
 def _no_file(path: Path) -> str:

@@ -72,6 +72,15 @@ def test_a_first_line_with_a_name_too_long_is_no_reason_to_fail(tmp_path):
     assert len(listed(tmp_path, f"{'x' * 300},{'y' * 300}\na/1.png,b/1.png\n").pairs) == 1
 
 
+@pytest.mark.parametrize(("line", "reason"), [
+    ("1.png,2.png", "no such file: 1.png, 2.png;"),
+    ("1.png,a", "no such file: 1.png, a folder: a;"),
+])  # fmt: skip
+def test_two_names_of_no_file_are_told_together(tmp_path, line, reason):
+    fill(tmp_path, "a/1.png", "b/1.png")
+    assert listed(tmp_path, f"a/1.png,b/1.png\n{line}\n").refused[0].reason.startswith(reason)
+
+
 def test_a_pipe_in_a_list_or_of_a_pair_is_told_as_one(tmp_path):
     fill(tmp_path, "a/1.png", "b/1.png")
     os.mkfifo(tmp_path / "pipe")
