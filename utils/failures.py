@@ -26,7 +26,7 @@ class OutOfMemory(MemoryError):
 
 
 class CannotCompile(OSError):
-    """`torch.compile` finds no compiler that works here."""
+    """`torch.compile` failed, as it does where no compiler works."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -141,7 +141,8 @@ def of_compiler(error: Exception) -> bool:
 def without_compiler(error: Exception) -> str:
     """What to do where `torch.compile` fails."""
     found = str(error).partition("\n")[0]
-    return f"--compile needs a working compiler, such as g++ (CXX names another) ({found}); install one or leave it out"
+    needs = "it needs a compiler that works, such as g++, or another that CXX names"
+    return f"--compile failed ({found}); {needs}; install one, or leave --compile out"
 
 
 def by_tiles(tile: int) -> str:
