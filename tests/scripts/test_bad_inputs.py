@@ -107,7 +107,7 @@ FOLDERS = [
     (["--pairs", "{lists}/binary.csv"], "binary.csv: not a csv file in UTF-8"),
     (["--pairs", "{lists}/header.csv"], "header.csv: lists no pair"),
     (["--pairs", "{lists}/roles.csv"], "roles.csv: the header vi,depth"),
-    (["--pairs", "{lists}/missing.csv"], "missing.csv line 1: no such file: a.png, no such file: b.png"),
+    (["--pairs", "{lists}/missing.csv"], "missing.csv line 1: no such file: a.png, b.png"),
     (["--pairs", "{lists}/fields.csv"], "fields.csv line 1: 1 field (a.png)"),
     (["--pairs", "{lists}/nul.csv"], "nul.csv"),
     (["--pair", "{other}/file", "{other}/none"], "none: no such file; expected an image"),
