@@ -12,12 +12,13 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 import numpy as np
@@ -195,8 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what a terminal cannot show
     args = _parse(argv)
     try:
-        with _termination_as_ctrl_c():
-            return _carry_out(args)
+        return _carry_out(args)
     except KeyboardInterrupt:
         print(f"interrupted; {args.out} is as it was before", file=sys.stderr)
         return 130
@@ -215,8 +215,9 @@ def _carry_out(args: argparse.Namespace) -> int:
         "sources": ", ".join(f"{_as_text(folder.name)} ({len(folder.pairs)} pairs)" for folder, _ in found),
     }
     try:
-        with PatchWriter(args.out, size=args.size, dtype=args.dtype, attributes=attributes) as writer:
-            _cut(writer, found, args, tally)
+        how = {"size": args.size, "dtype": args.dtype, "attributes": attributes}
+        with _stop_between_pairs() as check, PatchWriter(args.out, **how) as writer:
+            _cut(writer, found, args, tally, check)
     except PatchFileError as error:
         print(f"error: {error} ({_summary(tally)})", file=sys.stderr)
         return 1
@@ -234,13 +235,26 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _termination_as_ctrl_c() -> Iterator[None]:
-    """SIGTERM interrupts as Ctrl-C does, so that what is half is removed."""
-    usual = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _stop_between_pairs() -> Iterator[Callable[[], None]]:
+    """A function that raises KeyboardInterrupt once Ctrl-C or SIGTERM came: amid HDF5's work that could be any error.
+    A second Ctrl-C interrupts at once."""
+    came: list[int] = []
+
+    def ask(number: int, _: FrameType | None) -> None:
+        if came and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    def check() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    usual = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield check
     finally:
-        signal.signal(signal.SIGTERM, usual)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -256,14 +270,20 @@ def _short_turns() -> Iterator[None]:
 
 
 def _cut(
-    writer: PatchWriter, folders: list[tuple[PairFolder, Masks]], args: argparse.Namespace, tally: Tally
+    writer: PatchWriter,
+    folders: list[tuple[PairFolder, Masks]],
+    args: argparse.Namespace,
+    tally: Tally,
+    check: Callable[[], None],
 ) -> None:
-    """Write the patches of every pair; the next pairs are read and cut while one is being written."""
+    """Write the patches of every pair; the next pairs are read and cut while one is being written. `check` may raise
+    between two pairs."""
     total = sum(len(folder.pairs) for folder, _ in folders)
     how = {"size": writer.size, "stride": args.stride, "min_contrast": args.min_contrast}
     with _short_turns(), tqdm(total=total, unit="image", disable=None) as bar, ThreadPoolExecutor(WORKERS) as pool:
         for folder, masks in folders:
             for _, found in ahead(pool, partial(cut, masks=masks, **how), folder.pairs, depth=AHEAD):
+                check()
                 bar.update()
                 if isinstance(found, Exception):
                     _refuse(f"{folder.name}: {found}", tally)
@@ -274,6 +294,7 @@ def _cut(
                 tally.masked += found.masked
                 tally.kept += len(found.patches)
                 tally.dropped += found.dropped
+        check()
 
 
 def _find_folders(

@@ -1,0 +1,104 @@
+"""The command line of the script that fuses and scores."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import net
+from data.images import EXTENSIONS, MAX_PIXELS
+from data.kinds import TASKS
+from net.fuser import PRECISIONS
+from utils.failures import sentence
+from utils.metrics import PROTOCOLS
+from utils.options import UsageError, not_negative, positive, whole
+
+HOME = Path(__file__).resolve().parents[1]
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The options of a run, all checked that can be checked without reading data; a wrong one ends the program."""
+    parser = argparse.ArgumentParser(description="Fuse folders of pairs and score them")
+    add = parser.add_argument
+    add("--data", type=path, action="extend", nargs="+", metavar="DIR", default=[],
+        help="pair folders, or folders of pair folders (test_img)")  # fmt: skip
+    add("--pairs", type=path, nargs="+", metavar="CSV", default=[],
+        help="files that list pairs, visible and infrared path on each line")  # fmt: skip
+    add("--pair", type=path, nargs=2, metavar=("VIS", "IR"), help="the two files of one pair")
+    add("--task", choices=TASKS, help="what the pairs are (guessed from the folders' names)")
+    add("--resize", choices=["ir"], help="bring the infrared image to the visible's size instead of refusing the pair")
+    add("--no-registration-check", action="store_true", help="do not look for misaligned pairs")
+    add("--video", type=path, nargs=2, metavar=("VIS", "IR"), help="two synchronised videos; --out is then a video too")
+    add("--out", type=path, help="where images, tables and index.html go (result; scores of --fused alone: scores), "
+        "or the video (result/fused.mp4)")  # fmt: skip
+    add("--method", choices=net.METHODS, action="append", help="repeat to compare several (cmmdl)")
+    add("--weights", action="append", metavar="[NAME=]PATH", help="weights file (the one that ships in models/)")
+    add("--fused", action="append", metavar="DIR[=NAME]", default=[],
+        help="score the images of another program, alone or beside each --method; repeatable")  # fmt: skip
+    add("--protocol", choices=PROTOCOLS, default="cmmdl", help="scoring convention (cmmdl, the release's)")
+    add("--published", action="store_true",
+        help="beside ours, the published figures of known sets (TNO, MSRS, ...) in the same protocol")  # fmt: skip
+    add("--device", default="auto", help="auto, cpu or cuda (auto)")
+    add("--precision", choices=PRECISIONS, default="fp32", help="bf16 is for GPUs alone (fp32)")
+    add("--compile", action="store_true", help="torch.compile, for GPUs and many images: slow to start, then faster")
+    add("--tile", type=not_negative, default=0, metavar="N",
+        help="fuse in overlapping tiles of N pixels; for short memory, changes the result (0: no tiles)")  # fmt: skip
+    add("--limit", type=positive, default=0, metavar="N", help="only the first N pairs of each set, or frames")
+    add("--max-pixels", type=whole(1, 2**30), default=MAX_PIXELS, metavar="N",
+        help="refuse larger images, which may be decompression bombs (%(default)s)")  # fmt: skip
+    add("--no-metrics", action="store_true", help="fuse only")
+    add("--continue", dest="go_on", action="store_true", help="go on with an interrupted run of the same command")
+    args = parser.parse_args(argv)
+    args.words = sys.argv[1:] if argv is None else list(argv)
+    args.method = list(dict.fromkeys(args.method or ([] if args.fused else ["cmmdl"])))
+    if args.fused and args.no_metrics:
+        parser.error("--fused scores images as they are; it goes without --no-metrics")
+    if args.fused and not args.method and (args.weights or args.go_on):
+        parser.error("--fused alone fuses nothing; --weights and --continue need a --method beside it")
+    if args.video and (args.data or args.pairs or args.pair or args.fused or args.go_on or len(args.method) > 1):
+        parser.error("--video is one job by one method; without --data, --pairs, --pair, --fused and --continue")
+    args.out = args.out or Path("result/fused.mp4" if args.video else "result" if args.method else "scores")
+    try:
+        check_out(args)
+    except OSError as error:
+        parser.error(f"--out {sentence(error)}")
+    except UsageError as error:
+        parser.error(f"--out {args.out}: {error}")
+    if not (args.data or args.pairs or args.pair):
+        args.data = [HOME / "test_img"]
+    return args
+
+
+def path(text: str) -> Path:
+    """A path; an empty one, as of a shell's variable that is not set, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name; expected a path")
+    return Path(text)
+
+
+def check_out(args: argparse.Namespace) -> None:
+    """Raise UsageError, or OSError, where the output cannot go."""
+    if args.out.exists() and args.out.is_dir() is bool(args.video):
+        found, expected = ("folder", "file") if args.video else ("file", "folder")
+        raise UsageError(f"is a {found}; expected a {expected}")
+    if not args.video and args.out.suffix.lower() in EXTENSIONS and not args.out.exists():
+        raise UsageError("expected a folder, for images, tables and the page")
+    if args.video and args.out.exists() and any(path.exists() and args.out.samefile(path) for path in args.video):
+        raise UsageError("is one of the two videos to fuse; expected another file")
+
+
+def weights_by_method(given: Sequence[str], methods: Sequence[str]) -> dict[str, Path]:
+    """The values of --weights, PATH or NAME=PATH, by method."""
+    files = {}
+    for value in given:
+        name, separator, path = value.partition("=")
+        if not separator or name not in net.METHODS:
+            name, path = methods[0], value
+            if len(methods) > 1:
+                raise UsageError(f"--weights {value}: expected NAME=PATH, with NAME one of {', '.join(methods)}")
+        if name in files:
+            raise UsageError(f"--weights {value}: the second of {name}; expected one file for each method")
+        if name not in methods:
+            raise UsageError(f"--weights {value}: {name} is not among the methods asked for ({', '.join(methods)})")
+        files[name] = Path(path)
+    return files
