@@ -107,10 +107,9 @@ def test_a_standard_output_that_is_full_is_no_failure(folder):
     assert len(PatchDataset(folder / "a.h5")) == 3
 
 
-@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-", "0<&- 1>&- 2>&-"])
-def test_closed_streams_are_no_failure(folder, closed):
+def test_closed_streams_are_no_failure(folder):
     command = [sys.executable, "-m", "data.patches", *arguments(folder)]
-    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], env=ENVIRONMENT, check=False)
+    done = subprocess.run(["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh", *command], env=ENVIRONMENT, check=False)
     assert done.returncode == 0
     assert len(PatchDataset(folder / "a.h5")) == 3
 
