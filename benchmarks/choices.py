@@ -30,8 +30,8 @@ import net
 from benchmarks import losses
 from benchmarks.losses import LOSSES, Loss, centres
 from data.crops import TARGETS
+from data.masks import find_masks
 from data.pairs import PairError, find_sets
-from data.patches import find_masks
 from net.ablation import PARTS
 from net.fuser import to_uint8
 from net.training import cmmdl_losses, cmmdl_training, objective, recipe

@@ -13,8 +13,9 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from data.images import ImageError
+from data.masks import CLASSES, Masks, find_masks
 from data.pairs import Pair, PairError, Refusal, find_sets, read_pair
-from data.patches import CLASSES, Masks, find_masks, grey
+from data.patches import grey
 from net.training.recipe import Crops
 
 Triple = tuple[np.ndarray, ...]  # (vis, ir, mask) of one image, uint8 (H, W), perhaps with maps 0..255 after them

@@ -26,16 +26,14 @@ from tqdm import tqdm
 
 from data.ahead import ahead
 from data.decoder_messages import hold_stderr
-from data.images import ImageError, read_image
+from data.images import ImageError
+from data.masks import CLASSES, Masks, class_numbers, find_masks
 from data.options import whole
-from data.pairs import Pair, PairError, PairFolder, find_sets, images_by_name, read_pair
+from data.pairs import Pair, PairError, PairFolder, find_sets, read_pair
 from data.patchfile import DTYPES, MAX_SIZE, PatchFileError, PatchWriter
 from net.fuser import PERCENTILES
 
-CLASSES = ("unlabelled", "car", "person", "bike", "curve", "car stop", "guardrail", "colour cone", "bump")  # of MSRS
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)
-LABEL_FOLDERS = ("segmentation_labels", "labels")
-MASK_FOLDERS = ("mask",)
 WORKERS = 2  # threads that read and cut
 AHEAD = 4  # pairs cut and not yet written, whose patches are in memory: one gives one patch, the next thirty
 
@@ -49,52 +47,6 @@ class Tally:
     kept: int = 0
     dropped: int = 0
     refused: int = 0
-
-
-@dataclass(frozen=True)
-class Masks:
-    """The mask files of one pair folder by stem: labels, of which `classes` are salient, or plain masks (None)."""
-
-    files: dict[str, list[Path]]
-    classes: tuple[int, ...] | None
-
-    def file(self, stem: str) -> Path | None:
-        """The file of a pair, or None without one. Raises ImageError for two."""
-        paths = self.files.get(stem, [])
-        if len(paths) > 1:
-            names = " and ".join(path.name for path in paths)
-            raise ImageError(f"{stem}: {paths[0].parent} holds {names}; a stem must name one image")
-        return paths[0] if paths else None
-
-    def read(self, stem: str, shape: tuple[int, int]) -> np.ndarray | None:
-        """The salient pixels, (H, W) bool, or None without a file. Raises ImageError for a file that does not fit."""
-        path = self.file(stem)
-        if path is None:
-            return None
-        if self.classes is None:
-            return (_values(path, shape) > 0).any(-1)
-        return np.isin(read_labels(path, shape), self.classes)
-
-
-def read_labels(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """The class numbers of a label file, uint8 (H, W), places in `CLASSES`. Raises ImageError for what does not fit."""
-    values = _values(path, shape)
-    if (values != values[..., :1]).any() or values.max() >= len(CLASSES):
-        found = f"colours or values up to {values.max()}"
-        raise ImageError(f"{path}: {found}; expected class numbers 0 to {len(CLASSES) - 1}")
-    return values[..., 0].astype(np.uint8)
-
-
-def find_masks(folder: Path, classes: tuple[int, ...]) -> Masks:
-    """The masks of the pair folder `folder`; a label folder without images counts as none.
-
-    Raises PairError for a folder that cannot be read.
-    """
-    try:
-        labels = _images_in(folder, LABEL_FOLDERS)
-        return Masks(labels, classes) if labels else Masks(_images_in(folder, MASK_FOLDERS), None)
-    except OSError as error:
-        raise PairError(f"{error.filename}: not readable ({error.strerror}); expected labels or masks") from None
 
 
 def grey(image: np.ndarray, span: tuple[float, float] | None = None) -> np.ndarray:
@@ -334,24 +286,6 @@ def _summary(tally: Tally) -> str:
     )
 
 
-def _values(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """The pixels (H, W, C) of a mask or label file, without alpha. Raises ImageError for a size not its pair's."""
-    image = read_image(path)
-    if image.shape[:2] != shape:
-        found = f"{image.shape[1]}x{image.shape[0]}"
-        raise ImageError(f"{path}: {found}, its pair {shape[1]}x{shape[0]}; expected one size")
-    return image.reshape(*shape, -1)[..., :3]
-
-
-def _images_in(folder: Path, names: Sequence[str]) -> dict[str, list[Path]]:
-    """Images by their pair's name, of the first of the sub-folders `names` (in any case) that has some."""
-    subs = {sub.name.lower(): sub for sub in folder.iterdir() if sub.name.lower() in names and sub.is_dir()}
-    for name in names:
-        if name in subs and (images := images_by_name(subs[name])):
-            return images
-    return {}
-
-
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m data.patches", description="Cut pair folders into a training file")
     parser.add_argument(
@@ -366,7 +300,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="float32 is the authors' form (the default); uint8 takes a quarter of the disk",
     )  # fmt: skip
     parser.add_argument(
-        "--mask-classes", type=_class_numbers, default="car,person,bike", metavar="A,B",
+        "--mask-classes", type=class_numbers, default="car,person,bike", metavar="A,B",
         help=f"label classes that are thermal targets, of {', '.join(CLASSES)} (car,person,bike)",
     )  # fmt: skip
     contrast = parser.add_mutually_exclusive_group()
@@ -396,14 +330,6 @@ def _fraction(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"'{text}'; expected a number from 0 to 1")
     return value
-
-
-def _class_numbers(text: str) -> tuple[int, ...]:
-    names = [name.strip().lower().replace("_", " ").replace("-", " ") for name in text.split(",")]
-    unknown = [name for name in names if name not in CLASSES]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"'{unknown[0]}'; expected names of {', '.join(CLASSES)}")
-    return tuple(CLASSES.index(name) for name in names)
 
 
 if __name__ == "__main__":

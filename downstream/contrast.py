@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from data.patches import CLASSES
+from data.masks import CLASSES
 from downstream import tables
 from downstream.material import Material, open_contenders, open_labels, open_material, time_of
 from utils.failures import command

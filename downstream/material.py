@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from data.crops import TARGETS
+from data.masks import Masks, find_masks, read_labels
 from data.pairs import Pair, PairFolder, find_sets, images_by_name, read_pair
-from data.patches import Masks, find_masks, read_labels
 from utils.inputs import eight_bit
 from utils.options import UsageError
 from utils.scoring import Contender, Folder, floor

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data.patches import CLASSES
+from data.masks import CLASSES
 from downstream.training import Budget, Standardised, fit, missing, pretrained, to_tensor
 from utils.checkpoints import seed_everything
 

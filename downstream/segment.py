@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data.patches import CLASSES
+from data.masks import CLASSES
 from downstream import tables
 from downstream.contrast import CASES, add_inputs, contrasts
 from downstream.contrast import columns as contrast_columns
