@@ -146,8 +146,8 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
 
 def notes(found: PairFolder, args: argparse.Namespace) -> Iterator[str]:
     """What a reader of a set's scores should know beforehand."""
-    known_weights = {name for name in args.method if net.METHODS[name].learns}
-    if found.task != "ivf" and known_weights - weights_by_method(args.weights or [], args.method).keys():
+    learnt = {name for name in args.method if net.METHODS[name].learns}
+    if found.task != "ivf" and learnt - weights_by_method(args.weights or [], args.method).keys():
         yield "the weights that ship were trained on infrared and visible pairs alone; --weights takes others"
     if args.published and not args.no_metrics and not published(found.name, args.protocol):
         sets = ", ".join(known(args.protocol)) or "none"

@@ -12,7 +12,7 @@ from data.masks import Masks, find_masks, read_labels
 from data.pairs import Pair, PairFolder, find_sets, images_by_name, read_pair
 from utils.inputs import eight_bit
 from utils.options import UsageError
-from utils.scoring import Contender, Folder, floor
+from utils.scoring import Contender, Folder, floor, named_folder
 
 NOT_JUDGED = ("laplacian", "dwt")  # rules that are judged only where their pictures are given
 SHOWN = 5  # folders that a message lists
@@ -116,12 +116,11 @@ def open_contenders(fused: Sequence[str]) -> list[Contender]:
     """
     contenders: list[Contender] = [Source("infrared"), Source("visible"), *floor("cmmdl", beside=NOT_JUDGED)]
     for value in fused:
-        path, _, name = value.partition("=")
-        folder = Path(path)
+        folder, name = named_folder(value)
         if not folder.is_dir():
             expected = "DIR or DIR=NAME with <stem>.png or <SET>/<stem>.png in DIR"
             raise UsageError(f"--fused {value}: no such folder{beside(folder)}; expected {expected}")
-        contenders.append(Folder(name or folder.resolve().name, folder))
+        contenders.append(Folder(name, folder))
     names = [contender.name for contender in contenders]
     for name in names:
         if names.count(name) > 1 or not name or "/" in name:

@@ -29,8 +29,6 @@ class Published(Row):
 
 def published(name: str, protocol: str) -> list[Published]:
     """The published rows of a set, by its usual name, in one convention; none for other sets."""
-    with FILE.open(newline="", encoding="utf-8") as file:
-        lines = [line for line in csv.DictReader(file) if (line["set"], line["protocol"]) == (name, protocol)]
     return [
         Published(
             line["method"],
@@ -38,11 +36,15 @@ def published(name: str, protocol: str) -> list[Published]:
             source=f"{line['source']}, {line['images']} images",
             count=int(line["images"]),
         )
-        for line in lines
-    ]
+        for line in _lines(protocol) if line["set"] == name
+    ]  # fmt: skip
 
 
 def known(protocol: str) -> list[str]:
     """The names of the sets that have published rows in a convention."""
+    return list(dict.fromkeys(line["set"] for line in _lines(protocol)))
+
+
+def _lines(protocol: str) -> list[dict[str, str]]:
     with FILE.open(newline="", encoding="utf-8") as file:
-        return list(dict.fromkeys(line["set"] for line in csv.DictReader(file) if line["protocol"] == protocol))
+        return [line for line in csv.DictReader(file) if line["protocol"] == protocol]

@@ -112,6 +112,13 @@ class Folder:
         return self.listed[place.parent].get(place.name, [])
 
 
+def named_folder(value: str) -> tuple[Path, str]:
+    """The folder that `DIR` or `DIR=NAME` means, there or not, and its name, by default its own."""
+    path, sign, name = ("", "", value) if Path(value).is_dir() else value.rpartition("=")
+    root = Path(path if sign else value)
+    return root, name if sign and name else root.resolve().name
+
+
 def given(values: Iterable[str], beside: Sequence[Contender], single: bool) -> list[Folder]:
     """The images in folders, `DIR` or `DIR=NAME` each, without a name called as the folder, and "max (given)" where a
     method `beside` or a source is called so.
@@ -124,13 +131,11 @@ def given(values: Iterable[str], beside: Sequence[Contender], single: bool) -> l
     taken = {word for contender in beside for word in (contender.name, label(contender.name))}
     folders: dict[str, Folder] = {}
     for value in values:
-        path, _, name = (value, "", "") if Path(value).is_dir() else value.rpartition("=")
-        root = Path(path or value)
+        root, name = named_folder(value)
         if not root.is_dir():
             raise UsageError(f"--fused {value}: no such folder; expected the folder of fused images, DIR or DIR=NAME")
         if any(contender.folder and contender.folder.resolve() == root.resolve() for contender in beside):
             raise UsageError(f"--fused {value}: is where a method is going to write; expected another --out")
-        name = name or root.resolve().name
         name = f"{name} (given)" if name in taken or is_role(name) else name
         if name in folders or not name or "/" in name:
             raise UsageError(f"--fused {value}: {name!r} is the name of two or of none; name them apart, as DIR=NAME")
