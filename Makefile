@@ -22,11 +22,12 @@ tables: .venv/ready
 	    --out result/tables/$$protocol || { status=$$?; test $$status = 1 || exit $$status; refused=1; }; \
 	done; exit $$refused
 
+# One process for each core; the slow tests measure, and run alone.
 test: .venv/ready-test lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
-test-all: .venv/ready-test lint
-	$(BIN)/python -m pytest
+test-all: test
+	$(BIN)/python -m pytest -m slow
 
 # Chromium comes from Debian's packages where this is Debian and root; elsewhere the page's tests skip without it.
 test-app: .venv/ready-test .venv/ready-app

@@ -16,6 +16,7 @@ def test_a_size_is_measured_in_a_process_of_its_own(batch, train):
     assert cost["seconds"] > 0 and 100 < cost["peak"] < 4000
 
 
+@pytest.mark.slow  # of the whole network
 def test_a_step_is_measured_in_processes_that_average_their_gradients():
     cost = scaling.measure_ranks(ARGS, 1)
     assert cost["seconds"] > 0 and 100 < cost["peak"] < 8000

@@ -3,6 +3,7 @@
 import os
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 from weight_files import as_released, filled
@@ -113,7 +114,13 @@ def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"these are not weights", b"PK\x03\x04 half a zip", os.urandom(4096)])
+OTHER_FILES = {
+    "empty": b"", "text": b"these are not weights", "half a zip": b"PK\x03\x04 half a zip",
+    "noise": np.random.default_rng(3).bytes(4096),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", OTHER_FILES.values(), ids=OTHER_FILES)
 def test_other_files_are_refused_by_name(tmp_path, content):
     path = tmp_path / "other.pth"
     path.write_bytes(content)
