@@ -164,8 +164,7 @@ def what_was_done(result: Result) -> str:
 
 def run_video(args: argparse.Namespace) -> int:
     """Fuse two videos into one; 1 if they ended before their time. ValueError if they cannot be used at all."""
-    model = open_model(args.method[0], weights_by_method(args.weights or [], args.method).get(args.method[0]))
-    fuser = net.Fuser(model, device=args.device, precision=args.precision, tile=args.tile)
+    (fuser,) = open_fusers(args).values()
     began = time.perf_counter()
     done = fuse_video(*args.video, args.out, fuser, resize_ir=args.resize == "ir", limit=args.limit)
     if done.problem:
@@ -182,17 +181,27 @@ def open_contenders(args: argparse.Namespace, single: bool) -> list[Contender]:
         UsageError, WeightsError, FileNotFoundError: weights or a folder that are missing, wrong, or of another method.
     """
     rules = [] if args.no_metrics else floor(args.protocol, beside=args.method)
-    options = {"device": args.device, "precision": args.precision, "tile": args.tile}
     contenders: list[Contender] = []
-    files = weights_by_method(args.weights or [], args.method)
-    for name in args.method:
+    for name, fuser in open_fusers(args).items():
         folder = args.out / name if args.fused or len(args.method) > 1 else args.out
-        model = open_model(name, files.get(name))
-        if args.compile:
-            net.METHODS[name].compile_network(model, dynamic=True)  # images may be of any size
-        contenders.append(Network(name, net.Fuser(model, **options), args.protocol, folder))
+        contenders.append(Network(name, fuser, args.protocol, folder))
     contenders += given(args.fused, [*contenders, *rules], single)
     return contenders + rules
+
+
+def open_fusers(args: argparse.Namespace) -> dict[str, net.Fuser]:
+    """Each method that --method names, with its weights, as the options ask for it.
+
+    Raises:
+        UsageError, WeightsError, FileNotFoundError: weights that are missing, wrong, or of another method.
+    """
+    fusers, files = {}, weights_by_method(args.weights or [], args.method)
+    for name in args.method:
+        model = open_model(name, files.get(name))
+        if args.compile:
+            net.METHODS[name].compile_network(model, dynamic=not args.video)  # images may be of any size
+        fusers[name] = net.Fuser(model, device=args.device, precision=args.precision, tile=args.tile)
+    return fusers
 
 
 def check_places(contenders: Sequence[Contender], sets: Sequence[PairFolder]) -> None:

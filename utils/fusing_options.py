@@ -55,8 +55,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--fused scores images as they are; it goes without --no-metrics")
     if args.fused and not args.method and (args.weights or args.go_on):
         parser.error("--fused alone fuses nothing; --weights and --continue need a --method beside it")
-    if args.video and (args.data or args.pairs or args.pair or args.fused or args.go_on or len(args.method) > 1):
-        parser.error("--video is one job by one method; without --data, --pairs, --pair, --fused and --continue")
+    for_images = ("data", "pairs", "pair", "task", "fused", "protocol", "published", "go_on")
+    images = any(getattr(args, name) != parser.get_default(name) for name in for_images)
+    if args.video and (images or len(args.method) > 1):
+        parser.error("--video is one job by one method, without scores; it goes without --data, --pairs, --pair, "
+            "--task, --fused, --protocol, --published and --continue")  # fmt: skip
     args.out = args.out or Path("result/fused.mp4" if args.video else "result" if args.method else "scores")
     try:
         check_out(args)

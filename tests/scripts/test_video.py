@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import CMMDL_test
+import net
 import utils.video
 from data.scenes import render
 from net.baselines.rules import Average
@@ -146,7 +147,20 @@ def test_what_is_no_video_is_refused_in_one_sentence(films, tmp_path, capsys, vi
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize("more", [["--data", "x"], ["--pair", "a", "b"], ["--fused", "x"], ["--method", "max"]])
+def test_the_network_is_compiled_for_frames_of_one_size(films, tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(type(net.METHODS["cmmdl"]), "compile_network", lambda *_, dynamic: compiled.append(dynamic))
+    assert run("--video", *films, "--out", tmp_path / "fused.avi", "--limit", 1, "--compile") == 0
+    assert compiled == [False]
+
+
+OF_IMAGES = [
+    ["--data", "x"], ["--pair", "a", "b"], ["--pairs", "x"], ["--fused", "x"], ["--method", "max"],
+    ["--continue"], ["--published"], ["--protocol", "cddfuse"], ["--task", "mef"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("more", OF_IMAGES)
 def test_a_video_is_a_job_of_its_own(films, tmp_path, more):
     with pytest.raises(SystemExit) as error:
         run("--video", *films, "--out", tmp_path / "fused.mp4", *more)
