@@ -24,9 +24,11 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import net
+from data.images import ImageError
 from data.pairs import PairFolder
 from utils import report, tables
 from utils.failures import INTERRUPTED, memory_in_plain_words, sentence
@@ -37,7 +39,7 @@ from utils.journal import Journal, digest_of
 from utils.memory import keep_freed_memory
 from utils.options import UsageError
 from utils.published import known, published
-from utils.scoring import Contender, Network, Result, floor, given, place, run_set
+from utils.scoring import Contender, Folder, Network, Result, floor, given, place, run_set
 from utils.sets import describe, open_sets
 from utils.shipped import open_model
 from utils.streams import steady_streams
@@ -61,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def what_is_left(args: argparse.Namespace) -> str:
     """What an interrupted run leaves, and how to go on, in words."""
     if args.video:
-        return f"frames that were fused are in {args.out}"
+        return f"the frames that were fused, if there were any, are in {args.out}"
     if not args.method:
         return f"sets that were scored have their metrics.csv in {args.out}; the same command scores all anew"
     return f"what was fused is in {args.out}, and --continue goes on from there"
@@ -114,20 +116,19 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
         rows = [*result.rows, *(published(found.name, args.protocol) if args.published else [])]
         results[found.name], pictures[found.name] = rows, result.pictures
         refusals += len(result.refused)
-        if args.no_metrics:  # scores of an earlier run's images would stay beside these
-            for home in (args.out, *(contender.folder for contender in contenders)):
-                if (file := home / found.name / "metrics.csv").is_file():
-                    file.unlink()
         for line in result.remarks.lines():
             print(f"{found.name}: {line}", file=sys.stderr)
         for refusal in result.refused:
             print(f"refused: {found.name}: {refusal}", file=sys.stderr)
         if any(row.images for row in result.rows):
             print(tables.text(found.name, rows), flush=True)
-            for contender, row in zip(contenders, result.rows, strict=True):
-                if not contender.is_floor and row.images:
-                    home = contender.folder or (args.out / contender.name if several else args.out)
-                    tables.write_csv(home / found.name / "metrics.csv", row)
+        for contender, row in zip(contenders, result.rows, strict=True):
+            home = contender.folder or (args.out / contender.name if several else args.out)
+            file = home / found.name / "metrics.csv"
+            if not contender.is_floor and row.images:
+                tables.write_csv(file, row)
+            elif not contender.is_floor and file.is_file():
+                file.unlink()  # of an earlier run, whose images were others
         print(f"{found.name}: {what_was_done(result)}", file=sys.stderr)
     if not any(pictures.values()):
         return refusals
@@ -205,13 +206,17 @@ def open_fusers(args: argparse.Namespace) -> dict[str, net.Fuser]:
 
 
 def check_places(contenders: Sequence[Contender], sets: Sequence[PairFolder]) -> None:
-    """Raise UsageError where a fused image would take the place of one that is fused."""
-    sources = {os.path.realpath(path) for found in sets for pair in found.pairs for path in (pair.vis, pair.ir)}
+    """Raise UsageError where a fused image would take the place of one that is fused or scored."""
+    jobs = [(found, pair) for found in sets for pair in found.pairs]
+    sources = {os.path.realpath(path) for _, pair in jobs for path in (pair.vis, pair.ir)}
+    for folder in contenders:
+        if isinstance(folder, Folder):
+            with suppress(ImageError):  # which each pair is refused for
+                sources |= {os.path.realpath(path) for job in jobs for path in folder.files(*job)}
     for contender in contenders:
-        for found in sets if contender.folder else ():
-            for pair in found.pairs:
-                if os.path.realpath(file := place(contender, found, pair)) in sources:
-                    raise UsageError(f"--out: {file} is one of the images to fuse; expected another folder")
+        for job in jobs if contender.folder else ():
+            if os.path.realpath(file := place(contender, *job)) in sources:
+                raise UsageError(f"--out: {file} is one of the images to fuse or to score; expected another folder")
 
 
 def open_journal(contenders: Sequence[Contender], args: argparse.Namespace) -> Journal | None:

@@ -46,6 +46,7 @@ from utils.interrupt import StopRequest, leave_signals_to_parent
 from utils.memory import keep_freed_memory
 from utils.runs import LAST, log
 from utils.shipped import open_model, shipped
+from utils.streams import steady_streams
 from utils.teacher import Teacher
 from utils.training_options import parse
 
@@ -54,7 +55,12 @@ KEEP_EVERY = 10  # epochs between checkpoints that stay
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train as the command line says; the exit status."""
-    args = parse(argv)
+    with steady_streams():
+        return carry_out(parse(argv))
+
+
+def carry_out(args: argparse.Namespace) -> int:
+    """Train, and say in one sentence what ends it early; the exit status."""
     if not args.checkpoint_activations:  # else memory counts more than time
         keep_freed_memory(every_size=True)
     runs.open_log()

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # OpenCV's log goes on with lines that begin with > and an empty one. All of it may be in the same line as another
@@ -35,16 +35,11 @@ def caught_messages() -> Iterator[list[str]]:
                 _catcher.leave(messages)
 
 
-def hold_stderr() -> bool:
+def _hold_stderr() -> bool:
     """Make a stderr that was closed from the start (`2>&-`) one that swallows all; whether it has its number, 2.
 
     Else the next file that is opened gets this number, and in it what decoders say; and progress bars fail.
     """
-    with _lock:
-        return _hold_stderr()
-
-
-def _hold_stderr() -> bool:
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for good; it gets the lowest number that is free
     return sys.__stderr__ is not None or sys.stderr.fileno() == 2
@@ -94,7 +89,8 @@ class _Catcher:
             for messages in self._inside:
                 messages.append(message.decode(errors="replace"))
         if others := _MESSAGE.sub(b"", caught):
-            os.write(self._saved, others)
+            with suppress(OSError):  # full, or nobody reads it
+                os.write(self._saved, others)
 
 
 _lock = threading.Lock()

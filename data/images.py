@@ -88,6 +88,8 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     # a short name: that of the file may be as long as any can be
     part = path.with_name(f".{secrets.token_hex(4)}{path.suffix}.{os.getpid()}.part")
     try:
+        if path.exists() and not path.is_file():
+            raise ImageError(f"{path}: no regular file; expected an image to replace, or nothing")
         part.write_bytes(encoded.tobytes())
         part.replace(path)
     except OSError as error:

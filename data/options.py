@@ -1,7 +1,8 @@
-"""The type of a whole number on a command line."""
+"""Types of command-line options that the programs in `data` share with the others."""
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 DIGITS = 20  # of a number; what is longer is nonsense, and shown only so far
 
@@ -15,3 +16,10 @@ def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def named_path(text: str) -> Path:
+    """The type of a path; an empty one, as of a shell's variable that is not set, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name; expected a path")
+    return Path(text)

@@ -9,29 +9,27 @@ zero), or else it is zero.
 """
 
 import argparse
-import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from data.ahead import ahead
-from data.decoder_messages import hold_stderr
 from data.images import ImageError
 from data.masks import CLASSES, Masks, class_numbers, find_masks
-from data.options import whole
+from data.options import named_path, whole
 from data.pairs import Pair, PairError, PairFolder, find_sets, read_pair
 from data.patchfile import DTYPES, MAX_SIZE, PatchFileError, PatchWriter
 from net.fuser import PERCENTILES
+from utils.interrupt import StopRequest
+from utils.streams import steady_streams
 
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 WORKERS = 2  # threads that read and cut
@@ -143,15 +141,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns 0 if all was done, 1 if inputs were refused or no file was written, 2 for usage or if no pair was found, 130
     if it was interrupted or terminated.
     """
-    hold_stderr()
-    if sys.stdout:
-        sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what a terminal cannot show
-    args = _parse(argv)
-    try:
-        return _carry_out(args)
-    except KeyboardInterrupt:
-        print(f"interrupted; {args.out} is as it was before", file=sys.stderr)
-        return 130
+    with steady_streams():
+        args = _parse(argv)
+        try:
+            return _carry_out(args)
+        except KeyboardInterrupt:
+            print(f"interrupted; {args.out} is as it was before", file=sys.stderr)
+            return 130
 
 
 def _carry_out(args: argparse.Namespace) -> int:
@@ -168,45 +164,13 @@ def _carry_out(args: argparse.Namespace) -> int:
     }
     try:
         how = {"size": args.size, "dtype": args.dtype, "attributes": attributes}
-        with _stop_between_pairs() as check, PatchWriter(args.out, **how) as writer:
-            _cut(writer, found, args, tally, check)
+        with StopRequest() as stop, PatchWriter(args.out, **how) as writer:  # amid HDF5's work it could be any error
+            _cut(writer, found, args, tally, stop)
     except PatchFileError as error:
         print(f"error: {error} ({_summary(tally)})", file=sys.stderr)
         return 1
-    _say(f"{_summary(tally)}; {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
+    print(f"{_summary(tally)}; {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
     return 1 if tally.refused else 0
-
-
-def _say(line: str) -> None:
-    """Print a line, on stderr if stdout is full or nobody reads it."""
-    try:
-        print(line, flush=True)
-    except OSError as error:
-        print(f"{line} (standard output: {error.strerror})", file=sys.stderr)
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115, else the program ends with a second try
-
-
-@contextmanager
-def _stop_between_pairs() -> Iterator[Callable[[], None]]:
-    """A function that raises KeyboardInterrupt once Ctrl-C or SIGTERM came: amid HDF5's work that could be any error.
-    A second Ctrl-C interrupts at once."""
-    came: list[int] = []
-
-    def ask(number: int, _: FrameType | None) -> None:
-        if came and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        came.append(number)
-
-    def check() -> None:
-        if came:
-            raise KeyboardInterrupt
-
-    usual = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield check
-    finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -226,16 +190,18 @@ def _cut(
     folders: list[tuple[PairFolder, Masks]],
     args: argparse.Namespace,
     tally: Tally,
-    check: Callable[[], None],
+    stop: StopRequest,
 ) -> None:
-    """Write the patches of every pair; the next pairs are read and cut while one is being written. `check` may raise
-    between two pairs."""
+    """Write the patches of every pair; the next pairs are read and cut while one is being written.
+
+    Raises KeyboardInterrupt between two pairs where `stop` is requested.
+    """
     total = sum(len(folder.pairs) for folder, _ in folders)
     how = {"size": writer.size, "stride": args.stride, "min_contrast": args.min_contrast}
     with _short_turns(), tqdm(total=total, unit="image", disable=None) as bar, ThreadPoolExecutor(WORKERS) as pool:
         for folder, masks in folders:
             for _, found in ahead(pool, partial(cut, masks=masks, **how), folder.pairs, depth=AHEAD):
-                check()
+                stop.check()
                 bar.update()
                 if isinstance(found, Exception):
                     _refuse(f"{folder.name}: {found}", tally)
@@ -246,7 +212,7 @@ def _cut(
                 tally.masked += found.masked
                 tally.kept += len(found.patches)
                 tally.dropped += found.dropped
-        check()
+        stop.check()
 
 
 def _find_folders(
@@ -289,10 +255,10 @@ def _summary(tally: Tally) -> str:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m data.patches", description="Cut pair folders into a training file")
     parser.add_argument(
-        "--root", type=Path, action="append", required=True, metavar="DIR",
+        "--root", type=named_path, action="append", required=True, metavar="DIR",
         help="a pair folder or a folder of pair folders; may be given more than once",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the h5 file to write")
+    parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="the h5 file to write")
     parser.add_argument("--size", type=whole(1, MAX_SIZE), default=128, help="side of a patch in pixels (128)")
     parser.add_argument("--stride", type=whole(1, 10**6), default=200, help="distance between patches in pixels (200)")
     parser.add_argument(

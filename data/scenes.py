@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from data import scene_layouts as layouts
 from data import scene_sensors as sensors
-from data.options import whole
+from data.options import named_path, whole
 from data.scene_canvas import Canvas
 
 KINDS = ("road_day", "road_night", "field_day", "field_night", "smoke")
@@ -139,8 +139,8 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0 done, 1 a file could not be written. Exits with 2 on bad usage."""
     parser = argparse.ArgumentParser(prog="python -m data.scenes", description="Render sample scenes.")
     target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument("--out", type=Path, metavar="DIR", help="write a pair folder: DIR/vi, DIR/ir, DIR/mask")
-    target.add_argument("--test-img", type=Path, metavar="DIR", help="write the pairs that ship in test_img")
+    target.add_argument("--out", type=named_path, metavar="DIR", help="write a pair folder: DIR/vi, DIR/ir, DIR/mask")
+    target.add_argument("--test-img", type=named_path, metavar="DIR", help="write the pairs that ship in test_img")
     side = whole(SMALLEST, LARGEST)
     parser.add_argument("--count", type=whole(1), metavar="N", help="how many pairs (default 10)")
     parser.add_argument("--seed", type=whole(0), metavar="S", help="seed of the first pair (default 0)")

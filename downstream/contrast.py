@@ -24,6 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.masks import CLASSES
+from data.options import named_path
 from downstream import tables
 from downstream.material import Material, open_contenders, open_labels, open_material, time_of
 from utils.failures import command
@@ -56,11 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def add_inputs(parser: argparse.ArgumentParser, out: Path, truth: str = "labels") -> None:
     """The options that all judges have."""
     add = parser.add_argument
-    add("--data", type=Path, required=True, metavar="DIR", help=f"the pair folder, {truth} beside the sources")
-    add(f"--{truth}", type=Path, metavar="DIR", help=f"the {truth} where they lie elsewhere")
+    add("--data", type=named_path, required=True, metavar="DIR", help=f"the pair folder, {truth} beside the sources")
+    add(f"--{truth}", type=named_path, metavar="DIR", help=f"the {truth} where they lie elsewhere")
     add("--fused", action="append", default=[], metavar="DIR[=NAME]",
         help="fused images of a method, <stem>.png or <SET>/<stem>.png; repeat for several")  # fmt: skip
-    add("--out", type=Path, default=out, metavar="DIR", help="where results go (%(default)s)")
+    add("--out", type=named_path, default=out, metavar="DIR", help="where results go (%(default)s)")
     add("--limit", type=not_negative, default=0, metavar="N", help="only the first N pairs")
 
 

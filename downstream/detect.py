@@ -25,17 +25,22 @@ from downstream.contrast import CASES, add_inputs
 from downstream.detector import BUDGET, MODELS, build, check_size, predict, train
 from downstream.material import TIMES, open_contenders, open_material, time_of
 from downstream.precision import average_precision
-from downstream.runs import Run, Store, add_protocol, command, cross_validate, protocol
+from downstream.runs import Run, Store, add_protocol, cross_validate, kept_in, protocol
 from downstream.training import Budget, add_budget
 from net.fuser import pick_device
+from utils.failures import command
 
 PRINTED = ["AP", "AP50", tables.AGAINST, *(f"AP50 {case}" for case in CASES)]
 COLUMNS = [*PRINTED[:3], *(f"{what} {name}" for what in ("AP", "AP50") for name in KINDS), *PRINTED[3:]]
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line: 0 all done, 2 something cannot be used or written, 130 interrupted."""
-    return command(judge, parse(argv))
+    args = parse(argv)
+    with kept_in(args.out / "runs"):
+        judge(args)
+    return 0
 
 
 def judge(args: argparse.Namespace) -> None:

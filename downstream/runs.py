@@ -3,8 +3,8 @@
 import argparse
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from downstream.material import Material
 from downstream.scenes import folds, scenes
-from utils.failures import INTERRUPTED, USAGE, sentence
 from utils.files import write_text
 from utils.options import positive, whole
 from utils.scoring import Contender
@@ -101,17 +100,13 @@ def cross_validate(
             yield contender, pictures, outcomes
 
 
-def command(judge: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> int:
-    """Run a judge's command line: 0 all done, 2 something cannot be used or written, 130 interrupted."""
+@contextmanager
+def kept_in(folder: Path) -> Iterator[None]:
+    """Let an interrupt say that the trainings that are done are kept there."""
     try:
-        judge(args)
+        yield
     except KeyboardInterrupt:
-        print(f"interrupted; the same command goes on from {args.out / 'runs'}", file=sys.stderr)
-        return INTERRUPTED
-    except (ValueError, OSError) as error:
-        print(f"error: {sentence(error)}", file=sys.stderr)
-        return USAGE
-    return 0
+        raise KeyboardInterrupt(f"the same command goes on from {folder}") from None
 
 
 def add_protocol(parser: argparse.ArgumentParser) -> None:

@@ -29,19 +29,24 @@ from downstream import tables
 from downstream.contrast import CASES, add_inputs, contrasts
 from downstream.contrast import columns as contrast_columns
 from downstream.material import open_contenders, open_labels, open_material, time_of
-from downstream.runs import Run, Store, add_protocol, command, cross_validate, protocol
+from downstream.runs import Run, Store, add_protocol, cross_validate, kept_in, protocol
 from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
 from downstream.training import Budget, add_budget
 from net.fuser import pick_device
+from utils.failures import command
 from utils.options import UsageError
 
 PRINTED = ["mIoU", tables.AGAINST, "person", *CASES[:2], "car", *CASES[2:]]
 COLUMNS = ["mIoU", tables.AGAINST, *CLASSES, *CASES]
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line: 0 all done, 2 something cannot be used or written, 130 interrupted."""
-    return command(judge, parse(argv))
+    args = parse(argv)
+    with kept_in(args.out / "runs"):
+        judge(args)
+    return 0
 
 
 def judge(args: argparse.Namespace) -> None:

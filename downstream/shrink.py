@@ -17,27 +17,34 @@ import cv2
 from tqdm import tqdm
 
 from data.images import write_image
+from data.options import named_path
 from downstream.boxes import boxes_folder
 from downstream.material import has_labels, open_labels, open_material
 from utils.failures import command
 from utils.inputs import eight_bit
-from utils.options import size
+from utils.options import UsageError, size
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line: 0 all done, 2 the set cannot be used or written, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m downstream.shrink", description="Bring a labelled set to one size")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the pair folder with its labels")
+    parser.add_argument("--data", type=named_path, required=True, metavar="DIR", help="the pair folder with its labels")
     parser.add_argument("--size", type=size, default=(320, 240), metavar="WxH", help="of the copies (320x240)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the pair folder to write")
+    parser.add_argument("--out", type=named_path, required=True, metavar="DIR", help="the pair folder to write")
     args = parser.parse_args(argv)
     print(f"{shrink(args.data, args.size, args.out)}; {args.out}")
     return 0
 
 
 def shrink(data: Path, size: tuple[int, int], out: Path) -> str:
-    """Write a set's sources, labels and boxes to `out`, at `size` (width, height) in pixels; what was written."""
+    """Write a set's sources, labels and boxes to `out`, at `size` (width, height) in pixels; what was written.
+
+    Raises:
+        UsageError: the set cannot be used, or `out` has something in it, which this set would be mixed with.
+    """
+    if out.exists() and next(out.iterdir(), None):
+        raise UsageError(f"--out {out}: not empty; expected a new folder")
     material = open_material(data)
     boxes = boxes_folder(material)
     parts = {"vi": (material.vis, cv2.INTER_AREA), "ir": (material.ir, cv2.INTER_AREA)}
@@ -49,7 +56,7 @@ def shrink(data: Path, size: tuple[int, int], out: Path) -> str:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_image(file, cv2.resize(eight_bit(image, name), size, interpolation=interpolation))
     if boxes:
-        shutil.copytree(boxes, out / "boxes", dirs_exist_ok=True)
+        shutil.copytree(boxes, out / "boxes")
     truth = [word for word, there in (("labels", len(parts) > 2), ("boxes", boxes)) if there]
     return f"{len(material.stems)} pairs at {size[0]}x{size[1]} with {' and '.join(truth)}"
 

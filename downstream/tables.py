@@ -45,7 +45,8 @@ def compare(results: Sequence[Result], column: str) -> None:
     for result in results:
         for run, figures in result.runs.items():
             figures[AGAINST] = figures.get(column, math.nan) - reference.runs[run].get(column, math.nan)
-        result.values[AGAINST] = float(np.nanmean([figures[AGAINST] for figures in result.runs.values()]))
+        found = [figures[AGAINST] for figures in result.runs.values() if not math.isnan(figures[AGAINST])]
+        result.values[AGAINST] = float(np.mean(found)) if found else math.nan
 
 
 def write(out: Path, name: str, results: Sequence[Result], columns: Sequence[str], title: str,

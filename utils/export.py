@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 import net
+from data.options import named_path
 from net.baselines.adasffuse import AdaSFFuse
 from net.files.safetensors_file import write_safetensors
 from utils.failures import command
@@ -75,9 +76,9 @@ def write_onnx(path: str | Path, model: nn.Module) -> None:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m utils.export", description="Write weights for other programs")
     add = parser.add_argument
-    add("--weights", type=Path, metavar="PATH", help="weights file (the one that ships in models/)")
-    add("--onnx", type=Path, metavar="FILE", help="the network as an ONNX graph for images of any size")
-    add("--safetensors", type=Path, metavar="FILE", help="the weights alone; net.load reads them again")
+    add("--weights", type=named_path, metavar="PATH", help="weights file (the one that ships in models/)")
+    add("--onnx", type=named_path, metavar="FILE", help="the network as an ONNX graph for images of any size")
+    add("--safetensors", type=named_path, metavar="FILE", help="the weights alone; net.load reads them again")
     args = parser.parse_args(argv)
     if not (args.onnx or args.safetensors):
         parser.error("nothing to write; expected --onnx FILE, --safetensors FILE, or both")

@@ -45,11 +45,12 @@ def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
     def carried_out(*args: Arguments.args, **options: Arguments.kwargs) -> int:
         with steady_streams():
             try:
-                return main(*args, **options)
-            except KeyboardInterrupt:
-                print("interrupted", file=sys.stderr)
+                with memory_in_plain_words():
+                    return main(*args, **options)
+            except KeyboardInterrupt as interrupt:  # whose words tell how to go on, where there is a way
+                print(f"interrupted; {interrupt}" if interrupt.args else "interrupted", file=sys.stderr)
                 return INTERRUPTED
-            except (ValueError, OSError) as error:
+            except (ValueError, OSError, MemoryError) as error:
                 print(f"error: {sentence(error)}", file=sys.stderr)
                 return USAGE
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import net
 from data.images import EXTENSIONS, MAX_PIXELS
 from data.kinds import TASKS
+from data.options import named_path
 from net.fuser import PRECISIONS
 from utils.failures import sentence
 from utils.metrics import PROTOCOLS
@@ -20,17 +21,18 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options of a run, all checked that can be checked without reading data; a wrong one ends the program."""
     parser = argparse.ArgumentParser(description="Fuse folders of pairs and score them")
     add = parser.add_argument
-    add("--data", type=path, action="extend", nargs="+", metavar="DIR", default=[],
+    add("--data", type=named_path, action="extend", nargs="+", metavar="DIR", default=[],
         help="pair folders, or folders of pair folders (test_img)")  # fmt: skip
-    add("--pairs", type=path, nargs="+", metavar="CSV", default=[],
+    add("--pairs", type=named_path, nargs="+", metavar="CSV", default=[],
         help="files that list pairs, visible and infrared path on each line")  # fmt: skip
-    add("--pair", type=path, nargs=2, metavar=("VIS", "IR"), help="the two files of one pair")
+    add("--pair", type=named_path, nargs=2, metavar=("VIS", "IR"), help="the two files of one pair")
     add("--task", choices=TASKS, help="what the pairs are (guessed from the folders' names)")
     add("--resize", choices=["ir"], help="bring the infrared image to the visible's size instead of refusing the pair")
     add("--no-registration-check", action="store_true", help="do not look for misaligned pairs")
-    add("--video", type=path, nargs=2, metavar=("VIS", "IR"), help="two synchronised videos; --out is then a video too")
-    add("--out", type=path, help="where images, tables and index.html go (result; scores of --fused alone: scores), "
-        "or the video (result/fused.mp4)")  # fmt: skip
+    add("--video", type=named_path, nargs=2, metavar=("VIS", "IR"),
+        help="two synchronised videos; --out is then a video too")  # fmt: skip
+    add("--out", type=named_path, help="where images, tables and index.html go (result; scores of --fused alone: "
+        "scores), or the video (result/fused.mp4)")  # fmt: skip
     add("--method", choices=net.METHODS, action="append", help="repeat to compare several (cmmdl)")
     add("--weights", action="append", metavar="[NAME=]PATH", help="weights file (the one that ships in models/)")
     add("--fused", action="append", metavar="DIR[=NAME]", default=[],
@@ -53,13 +55,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args.method = list(dict.fromkeys(args.method or ([] if args.fused else ["cmmdl"])))
     if args.fused and args.no_metrics:
         parser.error("--fused scores images as they are; it goes without --no-metrics")
-    if args.fused and not args.method and (args.weights or args.go_on):
-        parser.error("--fused alone fuses nothing; --weights and --continue need a --method beside it")
-    for_images = ("data", "pairs", "pair", "task", "fused", "protocol", "published", "go_on")
-    images = any(getattr(args, name) != parser.get_default(name) for name in for_images)
-    if args.video and (images or len(args.method) > 1):
-        parser.error("--video is one job by one method, without scores; it goes without --data, --pairs, --pair, "
-            "--task, --fused, --protocol, --published and --continue")  # fmt: skip
+    refuse_what_would_be_ignored(parser, args)
     args.out = args.out or Path("result/fused.mp4" if args.video else "result" if args.method else "scores")
     try:
         check_out(args)
@@ -72,11 +68,21 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def path(text: str) -> Path:
-    """A path; an empty one, as of a shell's variable that is not set, would be the current folder."""
-    if not text:
-        raise argparse.ArgumentTypeError("an empty name; expected a path")
-    return Path(text)
+def refuse_what_would_be_ignored(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End the program where options were given that do nothing in a run of this kind."""
+
+    def given(*options: str) -> list[str]:
+        names = {option: "go_on" if option == "continue" else option.replace("-", "_") for option in options}
+        return [f"--{option}" for option, name in names.items() if getattr(args, name) != parser.get_default(name)]
+
+    of_networks = given("weights", "device", "precision", "compile", "tile", "continue")
+    if args.fused and not args.method and of_networks:
+        parser.error(f"--fused alone fuses nothing; without a --method beside it no {' and '.join(of_networks)}")
+    of_images = given("data", "pairs", "pair", "task", "no-registration-check", "max-pixels", "continue")
+    of_images += given("fused", "protocol", "published", "no-metrics")
+    if args.video and (of_images or len(args.method) > 1):
+        unused = " and ".join(of_images or ["second --method"])
+        parser.error(f"--video is one job by one method, without scores; with it no {unused}")
 
 
 def check_out(args: argparse.Namespace) -> None:
@@ -84,6 +90,8 @@ def check_out(args: argparse.Namespace) -> None:
     if args.out.exists() and args.out.is_dir() is bool(args.video):
         found, expected = ("folder", "file") if args.video else ("file", "folder")
         raise UsageError(f"is a {found}; expected a {expected}")
+    if args.video and args.out.exists() and not args.out.is_file():
+        raise UsageError("is a pipe or device; expected a file")
     if not args.video and args.out.suffix.lower() in EXTENSIONS and not args.out.exists():
         raise UsageError("expected a folder, for images, tables and the page")
     if args.video and args.out.exists() and any(path.exists() and args.out.samefile(path) for path in args.video):

@@ -27,6 +27,11 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if it was requested."""
+        if self.requested:
+            raise KeyboardInterrupt
+
     def _ask(self, number: int, _: FrameType | None) -> None:
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from torch import nn
@@ -39,18 +40,15 @@ class Journal:
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], *, go_on: bool) -> None:
         self.path, self.settings = folder / NAME, dict(settings)
-        if self.path.exists():
-            with self.path.open("a", encoding="utf-8") as earlier:
-                if not hold(earlier):
-                    raise UsageError(f"{folder}: another run writes there; wait for it, end it, or give another --out")
-        self.lines: dict[Key, list[str]] = self._earlier() if go_on and self.path.exists() else {}
+        there = self.path.exists()
         self._lock = threading.Lock()
         self._sources: dict[tuple[str, str], str] = {}  # digests by set and image
-        for half in folder.rglob("*.png.*.part") if go_on else ():  # what a killed run was writing
-            half.unlink()
-        self._write()
-        self._file = self.path.open("a", encoding="utf-8")
-        hold(self._file)
+        with self._held() as earlier:
+            self.lines: dict[Key, list[str]] = self._lines_of(earlier) if go_on and there else {}
+            for half in folder.rglob("*.png.*.part") if go_on else ():  # what a killed run was writing
+                half.unlink()
+            self._write()
+        self._file = self._held()
 
     def note_sources(self, found: PairFolder, pair: Pair) -> None:
         """Take down what a pair is going to be fused from. Before it is read: what changes later is fused again."""
@@ -76,17 +74,30 @@ class Journal:
 
     def close(self) -> None:
         """Leave the file as a run without interruption does: its lines in order."""
-        self._file.close()
         self.lines = dict(sorted(self.lines.items()))
         self._write()
+        self._file.close()
+
+    def _held(self) -> TextIO:
+        """The file, open at its end, which no other run has; made if it is not there."""
+        file = self.path.open("a+", encoding="utf-8")
+        try:  # another run may have put a new file in its place meanwhile
+            if hold(file) and os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
+                return file
+        except FileNotFoundError:
+            pass
+        file.close()
+        raise UsageError(f"{self.path.parent}: another run writes there; wait for it, end it, or give another --out")
 
     def _write(self) -> None:
         lines = [self.settings, *([*key, *line] for key, line in self.lines.items())]
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
 
-    def _earlier(self) -> dict[Key, list[str]]:
+    def _lines_of(self, file: TextIO) -> dict[Key, list[str]]:
+        """What an earlier run left in the file. It is read as it is held: closing another handle would let go of it."""
         try:
-            first, *rest = self.path.read_text(encoding="utf-8").splitlines()
+            file.seek(0)
+            first, *rest = file.read().splitlines()
             settings, lines = json.loads(first), [json.loads(line) for line in whole(rest)]
             done = {(method, name, image): [origin, fused] for method, name, image, origin, fused in lines}
         except (OSError, ValueError, TypeError):

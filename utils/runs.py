@@ -101,7 +101,8 @@ def data_begun_with(folder: Path) -> dict[str, Any]:
 def enter(
     args: Namespace, checkpoint: Path | None, world: World, data: Callable[[], dict[str, Any]] = dict
 ) -> Path:
-    """The run folder to write to, the same in every process: that of the checkpoint, or a new one.
+    """The run folder to write to, the same in every process: that of the checkpoint, or a new one where that run is
+    finished, whose weights stay as they are, or where the checkpoint lies in none.
 
     In the main process it is locked against other trainings, the log goes there too, and it holds what is needed to
     repeat the run. Where it goes on with other data than `data()` told when it began, or with other arguments, a
@@ -116,12 +117,13 @@ def enter(
 
 def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[str, Any]) -> Path:
     known = checkpoint is not None and (checkpoint.parent / ARGUMENTS).exists()
+    known = known and not (checkpoint.parent / FINISHED).exists()
     folder = checkpoint.parent if known else new(args.out, args.method)
     # a message may name a file whose name is not UTF-8
     file = logging.FileHandler(folder / "log.txt", encoding="utf-8", errors="backslashreplace")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    log.addHandler(file)
     lock(file.stream, folder)
+    log.addHandler(file)
     begun = data_begun_with(folder) or data
     if begun != data:
         log.warning("the data have changed since this began: the weights will not be those of an undisturbed training")
@@ -129,7 +131,6 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[st
         if known and (other := other_arguments(folder, plain(args))):
             log.warning("%s", other)
         provenance.describe(folder / ARGUMENTS, plain(args), world, begun)
-    (folder / FINISHED).unlink(missing_ok=True)
     for half in folder.glob(".*.part"):  # what a killed process was writing
         half.unlink()
     return folder

@@ -64,15 +64,19 @@ class Network:
     folder: Path | None = None
     is_floor: bool = False
     journal: Journal | None = None  # of what an earlier run did
+    seconds: list[float] = field(default_factory=list, init=False, repr=False)  # that each image took
 
     def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:
         if self.journal and (done := self.journal.find(self.name, found, pair, place(self, found, pair))) is not None:
             return done
+        began = time.monotonic()
         if self.protocol == "cddfuse":
             vis, ir = (grey(eight_bit(image, word)) for image, word in zip((vis, ir), pair.words, strict=True))
         with memory_in_plain_words("" if self.is_floor else by_tiles(self.fuser.tile)):
             vis, ir = (to_unit(image, word) for image, word in zip((vis, ir), pair.words, strict=True))
-            return to_uint8(self.fuser.picture(vis, ir, blend=found.task in BLENDED), stretch=True)
+            fused = to_uint8(self.fuser.picture(vis, ir, blend=found.task in BLENDED), stretch=True)
+        self.seconds.append(time.monotonic() - began)
+        return fused
 
 
 @dataclass
@@ -91,30 +95,48 @@ class Folder:
     listed: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, init=False, repr=False)  # by stem
 
     def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
-        inside = self.root / found.name
-        home = self.root if self.single and not inside.is_dir() else inside
-        files = self.images(home / pair.name)
+        files = self.files(found, pair)
         if len(files) != 1:
             what = " and ".join(path.name for path in files) or "no image"
-            raise ImageError(f"{what} in {home}; expected one fused image called {pair.name}")
+            raise ImageError(f"{what} in {self.home(found)}; expected one fused image called {pair.name}")
         image = eight_bit(read_image(files[0], max_pixels=max(MAX_PIXELS, ir.shape[0] * ir.shape[1])), "fused")
         if image.shape[:2] != ir.shape[:2]:
             sizes = f"{image.shape[1]}x{image.shape[0]}, its pair {ir.shape[1]}x{ir.shape[0]}"
             raise ImageError(f"{files[0]}: {sizes}; a fused image has its sources' size")
         return image
 
-    def images(self, place: Path) -> list[Path]:
-        """The images at a path without extension; these count in any case, as those of the inputs."""
-        if place.parent not in self.listed:
-            stems = self.listed[place.parent] = defaultdict(list)
-            for path in list_images(place.parent) if place.parent.is_dir() else ():
-                stems[path.stem].append(path)
-        return self.listed[place.parent].get(place.name, [])
+    def home(self, found: PairFolder) -> Path:
+        """The folder of a set's images."""
+        inside = self.root / found.name
+        return self.root if self.single and not inside.is_dir() else inside
+
+    def files(self, found: PairFolder, pair: Pair) -> list[Path]:
+        """The images of a pair's name, of which one is expected; extensions count in any case, as those of the inputs.
+
+        Raises:
+            ImageError: the folder cannot be read.
+        """
+        home = self.home(found) / Path(pair.name).parent
+        try:
+            if home not in self.listed:
+                stems = defaultdict(list)
+                for path in list_images(home) if home.is_dir() else ():
+                    stems[path.stem].append(path)
+                self.listed[home] = stems
+        except OSError as error:
+            raise ImageError(f"{home}: not readable ({error.strerror}); expected fused images") from None
+        return self.listed[home].get(Path(pair.name).name, [])
 
 
 def named_folder(value: str) -> tuple[Path, str]:
-    """The folder that `DIR` or `DIR=NAME` means, there or not, and its name, by default its own."""
+    """The folder that `DIR` or `DIR=NAME` means, there or not, and its name, by default its own.
+
+    Raises:
+        UsageError: DIR is empty, which would be the current folder.
+    """
     path, sign, name = ("", "", value) if Path(value).is_dir() else value.rpartition("=")
+    if not (path if sign else value):
+        raise UsageError(f"--fused {value!r}: an empty name; expected DIR or DIR=NAME")
     root = Path(path if sign else value)
     return root, name if sign and name else root.resolve().name
 
@@ -221,14 +243,11 @@ def run_set(
             images = inputs.vis, inputs.ir
             fused: list[tuple[Contender, np.ndarray]] = []
             for contender in contenders:
-                began = time.monotonic()
                 try:
                     with memory_in_plain_words():
                         fused.append((contender, contender.fuse(found, pair, *images)))
                 except (ValueError, MemoryError) as error:
                     result.refused.append(Refusal(pair.name, f"{contender.name}: {error}"))
-                if isinstance(contender, Network) and not contender.is_floor:
-                    result.seconds.setdefault(contender.name, []).append(time.monotonic() - began)
             pixels = math.prod(inputs.vis.shape[:2])
             while jobs and too_many(jobs, pixels):
                 collect()
@@ -236,6 +255,10 @@ def run_set(
             jobs.append((pair, pixels, job))
         while jobs:
             collect()
+    for contender in contenders:
+        if isinstance(contender, Network) and not contender.is_floor and contender.seconds:
+            result.seconds[contender.name] = contender.seconds.copy()
+            contender.seconds.clear()
     return result
 
 

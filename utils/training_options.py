@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import net
+from data.options import named_path
 from net.ablation import PARTS
 from net.fuser import PRECISIONS
 from utils import failures
@@ -23,8 +24,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--method", choices=methods, default="cmmdl", help="what to train")
     parser.add_argument("--recipe", "--task", help=f"one of the method's, by default its first ({recipes})")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--h5", type=Path, default=DEFAULT_H5, help="patch file, see python -m data.patches")
-    where.add_argument("--data", type=Path, action="append", metavar="DIR", help="pair folders to crop; repeatable")
+    where.add_argument("--h5", type=named_path, default=DEFAULT_H5, help="patch file, see python -m data.patches")
+    where.add_argument("--data", type=named_path, action="append", metavar="DIR",
+                       help="pair folders to crop; repeatable")  # fmt: skip
     where.add_argument("--demo", action="store_true", help="crop from rendered scenes")
     parser.add_argument("--out", type=run_folder, default=Path("runs"), help="where the numbered run folder goes")
     parser.add_argument("--epochs", type=positive, help="default: the recipe's")
@@ -36,12 +38,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dim", type=whole(2, 1024), help="feature channels; default: as --init has, or the method")
     parser.add_argument("--without", action="append", metavar="PART", help="leave a part of the network out (CMMDL: " +
                         ", ".join(PARTS) + "); repeatable")  # fmt: skip
-    parser.add_argument("--teacher", type=Path, metavar="WEIGHTS", help="whom a smaller network learns from; default: "
-                        "the weights that ship")  # fmt: skip
-    parser.add_argument("--init", type=Path, metavar="WEIGHTS", help="start from these weights")
+    parser.add_argument("--teacher", type=named_path, metavar="WEIGHTS",
+                        help="whom a smaller network learns from; default: the weights that ship")  # fmt: skip
+    parser.add_argument("--init", type=named_path, metavar="WEIGHTS", help="start from these weights")
     parser.add_argument("--keep-norms", action="store_true", help="BatchNorm keeps the statistics of --init")
     parser.add_argument("--resume", default="auto", help="auto: go on with the newest unfinished run of the same "
-                        "arguments; none: start anew; or a checkpoint")  # fmt: skip
+                        "arguments; none: start anew; or a checkpoint, to go on from in its run's folder or, where "
+                        "that is finished, in a new one")  # fmt: skip
     parser.add_argument("--save-seconds", type=not_negative, default=300, help="between checkpoints within an epoch")
     parser.add_argument("--checkpoint-activations", action="store_true", help="less memory, more time")
     parser.add_argument("--compile", action="store_true", help="torch.compile, for GPUs: slow to start, then faster")
@@ -75,4 +78,4 @@ def run_folder(text: str) -> Path:
         text.encode()
     except UnicodeEncodeError:
         raise argparse.ArgumentTypeError(f"{text!a}; expected a name in UTF-8, as TensorBoard needs it") from None
-    return Path(text)
+    return named_path(text)

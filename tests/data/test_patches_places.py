@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -85,25 +86,14 @@ def test_a_link_beside_the_masks_that_cannot_be_followed_refuses_nothing(folder,
     assert main(arguments(folder)) == 0
 
 
-def test_a_standard_output_that_nobody_reads_is_no_failure(folder):
-    read, write = os.pipe()
-    os.close(read)
-    with program(folder, stdout=write) as child:
-        os.close(write)
-        said = child.stderr.read().decode()
-    assert child.returncode == 0
-    assert said.startswith("3 patches kept, ") and said.endswith("a.h5, 0.0 MB (standard output: Broken pipe)\n")
-    assert len(PatchDataset(folder / "a.h5")) == 3
-
-
-def test_a_standard_output_that_is_full_is_no_failure(folder):
-    with (folder / "log").open("ab") as log:
-        log.truncate(10**6)
-        limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))\n"
-        with program(folder, code=f"{limit}sys.exit(main(sys.argv[1:]))", stdout=log) as child:
-            said = child.stderr.read().decode()
-    assert child.returncode == 0
-    assert said.startswith("3 patches kept, ") and said.endswith(" (standard output: File too large)\n")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("streams", ["> /dev/full 2> /dev/full", "2>&1 | true"])
+def test_streams_that_nobody_reads_or_that_are_full_are_no_failure(folder, streams):
+    (folder / "set" / "vi" / "alone.png").write_bytes(b"refused in a line on standard error")
+    command = shlex.join(map(str, [sys.executable, "-m", "data.patches", *arguments(folder)]))
+    script = f"set -o pipefail; {command} {streams}"
+    done = subprocess.run(["bash", "-c", script], env=ENVIRONMENT, check=False)
+    assert done.returncode == 1
     assert len(PatchDataset(folder / "a.h5")) == 3
 
 

@@ -39,6 +39,7 @@ def test_a_set_needs_labels_or_boxes_for_a_smaller_copy(labelled, tmp_path, caps
     assert capsys.readouterr().out.startswith("6 pairs at 32x24 with boxes; ")
     assert sorted(path.name for path in (tmp_path / "small").iterdir()) == ["boxes", "ir", "vi"]
     boxes.rename(tmp_path / "boxes")
+    command[-1] = str(tmp_path / "other")
     assert shrink.main(command) == 2
     assert "no labels of 00001D (6 missing)" in capsys.readouterr().err
     (tmp_path / "labels").rename(labels)
@@ -46,7 +47,15 @@ def test_a_set_needs_labels_or_boxes_for_a_smaller_copy(labelled, tmp_path, caps
     assert capsys.readouterr().out.startswith("6 pairs at 32x24 with labels; ")
     (tmp_path / "boxes").rename(boxes)
     (labels / "00001D.png").unlink()  # boxes are no excuse for that
+    command[-1] = str(tmp_path / "third")
     assert shrink.main(command) == 2
+
+
+def test_a_smaller_copy_takes_no_place_of_what_is_there(labelled, capsys):
+    before = {path: path.read_bytes() for path in labelled.rglob("*.*")}
+    assert shrink.main(["--data", str(labelled), "--size", "32x24", "--out", str(labelled)]) == 2
+    assert "not empty; expected a new folder" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in labelled.rglob("*.*")} == before
 
 
 def remove_label(folder):

@@ -151,7 +151,7 @@ def test_a_journal_that_is_none_is_refused_and_a_line_cut_off_is_left_out(folder
     [
         (["--data", "set"], "what was fused is in out, and --continue goes on from there"),
         (["--data", "set", "--fused", "set/vi"], "sets that were scored have their metrics.csv in out; the same"),
-        (["--video", "a.mp4", "b.mp4"], "frames that were fused are in out"),
+        (["--video", "a.mp4", "b.mp4"], "the frames that were fused, if there were any, are in out"),
     ],
 )
 @pytest.mark.usefixtures("folder")

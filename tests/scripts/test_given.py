@@ -1,10 +1,12 @@
 """CMMDL_test.py --fused: images of another program, found in their folder and scored under a name of their own."""
 
 import csv
+import errno
 
 import pytest
 
 import CMMDL_test
+import utils.scoring
 from data.images import read_image
 from data.scenes import render
 from tests.pictures import save
@@ -86,6 +88,31 @@ def test_several_folders_and_methods_stand_in_one_table(pairs, tmp_path, capsys)
     assert not list((tmp_path / "out" / "Theirs").rglob("*.png")), "they stay where they are"
 
 
+def test_images_to_score_are_not_written_over(pairs, tmp_path, capsys):
+    save(tmp_path / "max" / "A" / "1.png", read_image(pairs / "A" / "vi" / "1.png"))
+    before = (tmp_path / "max" / "A" / "1.png").read_bytes()
+    command = ["--data", pairs / "A", "--method", "max", "--fused", tmp_path / "max" / "A", "--out", tmp_path]
+    assert CMMDL_test.main(list(map(str, command))) == 2
+    assert "one of the images to fuse or to score; expected another folder" in capsys.readouterr().err
+    assert (tmp_path / "max" / "A" / "1.png").read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_read_costs_no_other_its_row(pairs, tmp_path, capsys, monkeypatch):
+    for name in ("locked", "other"):
+        save(tmp_path / name / "1.png", read_image(pairs / "B" / "vi" / "1.png"))
+
+    def listed(folder):
+        if folder == tmp_path / "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return folder.iterdir()
+
+    monkeypatch.setattr(utils.scoring, "list_images", listed)
+    command = ["--data", pairs / "B", "--fused", tmp_path / "locked", "--fused", tmp_path / "other", "--out", tmp_path]
+    assert CMMDL_test.main(list(map(str, command))) == 1
+    said = capsys.readouterr()
+    assert "locked: not readable (Permission denied); expected fused images" in said.err and "\nother " in said.out
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -94,7 +121,8 @@ def test_several_folders_and_methods_stand_in_one_table(pairs, tmp_path, capsys)
         (["--fused", "{0}/mine=a/b"], "name them apart"),
         (["--fused", "{0}/out/max", "--method", "max"], "is where a method is going to write"),
         (["--fused", "{0}/mine", "--no-metrics"], "goes without --no-metrics"),
-        (["--fused", "{0}/mine", "--continue"], "need a --method beside it"),
+        (["--fused", "{0}/mine", "--continue"], "without a --method beside it no --continue"),
+        (["--fused", "{0}/mine", "--tile", "9", "--compile"], "without a --method beside it no --compile and --tile"),
     ],
 )
 def test_folders_that_cannot_be_told_apart_or_scored_are_refused(pairs, tmp_path, capsys, options, sentence):

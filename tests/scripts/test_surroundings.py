@@ -49,6 +49,14 @@ def test_a_stream_that_nobody_reads_or_that_is_full_does_not_end_the_run(folder,
     assert all((folder / "out" / name).exists() for name in (*LAST_WRITTEN, "B/2.png"))
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("streams", ["> /dev/full 2> /dev/full", ">&- 2>&-"])
+def test_streams_that_are_full_or_closed_do_not_end_a_training(tmp_path, streams):
+    options = f"--demo --method cmmdl-lite --recipe alone --size 32 --epochs 1 --out {tmp_path}"
+    done = subprocess.run(["bash", "-c", f"{sys.executable} CMMDL_train.py {options} {streams}"], cwd=ROOT, check=False)
+    assert done.returncode == 0 and (tmp_path / "000-cmmdl-lite" / "CMMDL-lite.pth").exists()
+
+
 def test_closed_streams_do_not_end_the_run(folder):
     assert shell("{script} >&- 2>&-") == 0
     assert all((folder / "out" / name).exists() for name in (*LAST_WRITTEN, "B/2.png"))
@@ -67,7 +75,7 @@ def test_a_fused_image_never_takes_the_place_of_one_that_is_fused(folder, capsys
     (folder / "sets" / "A" / "vi.csv").write_text("vi/1.png,ir/1.png\nvi/2.png,ir/2.png\n")
     before = {path: path.read_bytes() for path in folder.rglob("*.png")}
     assert run(*arguments) == 2
-    assert "is one of the images to fuse; expected another folder" in capsys.readouterr().err
+    assert "is one of the images to fuse or to score; expected another" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in folder.rglob("*.png")} == before
 
 
@@ -116,6 +124,21 @@ def test_pairs_too_small_to_be_scored_are_fused_and_told_once(folder, capsys):
     assert "\nsmall," not in (folder / "out" / "A" / "metrics.csv").read_text()
 
 
+def test_scores_of_an_earlier_run_do_not_stay_beside_images_that_have_none(folder):
+    assert run("--data", "sets/A", "--out", "out") == 0 and (folder / "out" / "A" / "metrics.csv").exists()
+    for path in (folder / "sets" / "A").rglob("*.png"):
+        save(path, read_image(path)[:30, :30])  # smaller than VIF's scales
+    assert run("--data", "sets/A", "--out", "out") == 1
+    assert sorted(path.name for path in (folder / "out" / "A").iterdir()) == ["1.png", "2.png"]
+
+
+def test_a_pipe_is_not_replaced_by_an_image(folder):
+    (folder / "out" / "A").mkdir(parents=True)
+    os.mkfifo(folder / "out" / "A" / "1.png")
+    assert run("--data", "sets/A", "--out", "out") == 1
+    assert (folder / "out" / "A" / "1.png").is_fifo() and (folder / "out" / "A" / "2.png").is_file()
+
+
 def test_a_strip_of_an_image_has_its_pictures_on_the_page(folder):
     for kind in ("vi", "ir"):
         save(folder / "tall" / kind / "1.png", np.full((66000, 4), 90, np.uint8))
@@ -127,6 +150,8 @@ def test_a_strip_of_an_image_has_its_pictures_on_the_page(folder):
     ("arguments", "sentence"),
     [
         (["--data", ""], "argument --data: an empty name"),
+        (["--fused", ""], "--fused '': an empty name"),
+        (["--fused", "=NAME"], "--fused '=NAME': an empty name"),
         (["--out", ""], "argument --out: an empty name"),
         (["--out", "o" * 300], "File name too long"),
         (["--method", "cmmdl-lite", "--weights", "cmmdl-lite=a.pth", "--weights", "cmmdl-lite=b.pth"], "the second of"),

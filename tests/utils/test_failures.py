@@ -127,6 +127,9 @@ def test_a_mistake_in_the_command_line_is_told_by_one_and_ends_all(capsys):
         (ValueError("a.png: bad"), 2, "error: a.png: bad\n"),
         (FileNotFoundError(2, "No such file or directory", "a.csv"), 2, "error: a.csv: No such file or directory\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
+        (KeyboardInterrupt("go on"), 130, "interrupted; go on\n"),
+        (MemoryError(), 2, "error: out of memory\n"),
+        (cv2.error("(-4:Insufficient memory) Failed to allocate 96000000 bytes"), 2, "error: out of memory\n"),
     ],
 )
 def test_a_command_ends_with_a_sentence_and_its_status(capsys, error, status, words):

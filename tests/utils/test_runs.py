@@ -159,12 +159,14 @@ def test_none_starts_anew_and_a_path_is_taken_as_it_is(args):
         runs.find(args, ALONE)
 
 
-def test_a_folder_gone_on_with_is_no_longer_finished_and_has_no_halves(args):
+def test_a_folder_gone_on_with_has_no_halves_and_a_finished_one_is_left_alone(args):
     folder = begin(args)
-    runs.finish(folder)
     (folder / ".last.pth.x.part").touch()
     assert begin(args, folder / runs.LAST) == folder
-    assert not (folder / runs.FINISHED).exists() and not list(folder.glob(".*"))
+    assert not list(folder.glob(".*"))
+    runs.finish(folder)
+    assert begin(args, folder / runs.LAST) == folder.parent / "001-cmmdl"
+    assert (folder / runs.FINISHED).exists()
 
 
 def test_the_log_goes_to_standard_error_and_with_the_time_to_the_folder(args, capsys):

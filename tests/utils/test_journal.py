@@ -1,0 +1,57 @@
+"""One run at a time writes to an output folder, however close together two begin."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from utils.journal import Journal
+from utils.options import UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGIN = """
+import sys, time
+from pathlib import Path
+from utils.journal import Journal
+from utils.options import UsageError
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    journal = Journal(Path(sys.argv[1]), {}, go_on=True)
+    print("goes on", flush=True)
+except UsageError:
+    print("refused", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+def test_of_runs_that_begin_together_one_goes_on(tmp_path):
+    Journal(tmp_path, {}, go_on=False).close()
+
+    def tell(text):
+        for run in runs:
+            run.stdin.write(text)
+            run.stdin.flush()
+
+    command = [sys.executable, "-c", BEGIN, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
+    runs = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    assert [run.stdout.readline() for run in runs] == ["ready\n"] * 3
+    tell("begin\n")
+    said = [run.stdout.readline() for run in runs]
+    tell("end\n")
+    assert [run.wait() for run in runs] == [0, 0, 0]
+    assert sorted(said) == ["goes on\n", "refused\n", "refused\n"]
+
+
+def test_a_file_that_another_run_has_just_replaced_is_not_taken_for_its_own(tmp_path, monkeypatch):
+    def replaced(stream):
+        Path(stream.name).rename(tmp_path / "old")
+        Path(stream.name).touch()
+        return True
+
+    monkeypatch.setattr("utils.journal.hold", replaced)
+    with pytest.raises(UsageError, match="another run writes there"):
+        Journal(tmp_path, {}, go_on=False)
