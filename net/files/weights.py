@@ -62,11 +62,12 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
             if release is None:
                 raise ValueError(f"not the weights of a known method: its keys are {listed(state)}")
             model, state = release.network_for(content), release.from_release(content)
+            check_values(state, path.stat().st_size)  # of several state dicts `find_state` gave one
+        if problems := compare(model.state_dict(), state):
+            raise ValueError(f"not the weights of {type(model).__name__}: {'; '.join(problems)}")
+        model.load_state_dict(state)
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise WeightsError(f"{path}: {error}") from error
-    if problems := compare(model.state_dict(), state):
-        raise WeightsError(f"{path}: not the weights of {type(model).__name__}: {'; '.join(problems)}")
-    model.load_state_dict(state)
     return model.to(device).eval()
 
 

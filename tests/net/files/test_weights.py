@@ -9,6 +9,7 @@ import torch
 from weight_files import as_released, filled
 
 import net
+from net.baselines.sfdfuse import RELEASE_NAMES, SFDFuse
 
 
 @pytest.fixture
@@ -210,6 +211,30 @@ def test_tensors_method_and_options_of_other_kinds_are_refused(tmp_path, kind):
     content, words = wrong_kinds()[kind]
     with pytest.raises(net.WeightsError, match=f"weights.pth: .*{words}"):
         net.load(saved(content, tmp_path))
+
+
+def four_state_dicts():
+    """SFDFuse's weights as its authors save them."""
+    parts = {}
+    for key, tensor in SFDFuse().state_dict().items():
+        for ours, theirs in RELEASE_NAMES:
+            key = key.replace(ours, theirs)
+        part, _, name = key.partition(".")
+        parts.setdefault(part, {})[name] = tensor
+    return parts
+
+
+def test_each_of_several_state_dicts_is_checked(tmp_path):
+    parts = four_state_dicts()
+    assert len(parts) == 4 and net.load(saved(parts, tmp_path)).options["feed_forward"] == "normed"
+    layer = parts["BaseFuseLayer"]
+    name, weight = next((name, tensor) for name, tensor in layer.items() if tensor.ndim == 4)
+    layer[name] = torch.full_like(weight, torch.nan)
+    with pytest.raises(net.WeightsError, match=r"weights.pth: NaN or infinite values in base_fusion\."):
+        net.load(saved(parts, tmp_path))
+    layer[name] = weight.to_sparse()
+    with pytest.raises(net.WeightsError, match=r"weights.pth: base_fusion\..*: complex, sparse"):
+        net.load(saved(parts, tmp_path))
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
