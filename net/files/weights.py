@@ -66,6 +66,8 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
         if problems := compare(model.state_dict(), state):
             raise ValueError(f"not the weights of {type(model).__name__}: {'; '.join(problems)}")
         model.load_state_dict(state)
+    except LookupError as error:  # a tensor has fewer axes than the one that its name is of
+        raise WeightsError(f"{path}: its first tensors have other shapes than a network's") from error
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise WeightsError(f"{path}: {error}") from error
     return model.to(device).eval()

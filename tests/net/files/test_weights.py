@@ -213,6 +213,20 @@ def test_tensors_method_and_options_of_other_kinds_are_refused(tmp_path, kind):
         net.load(saved(content, tmp_path))
 
 
+FIRST = {
+    "cmmdl": ("encoder.embed.weight", "encoder.blocks.0.sfca.temperature"),
+    "cmmdl-lite": ("blend.mix.weight", "embed.weight", "encoder.0.sfca.temperature"),
+}
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+@pytest.mark.parametrize(("method", "name"), [(method, name) for method in FIRST for name in FIRST[method]])
+def test_a_tensor_of_too_few_axes_where_the_width_is_read_is_refused(tmp_path, method, name, shape):
+    state = net.build(method, dim=8, heads=2, depth=1).state_dict() | {name: torch.ones(shape)}
+    with pytest.raises(net.WeightsError, match="weights.pth: (its first tensors have other shapes|.*expected)"):
+        net.load(saved(state, tmp_path))
+
+
 def four_state_dicts():
     """SFDFuse's weights as its authors save them."""
     parts = {}
