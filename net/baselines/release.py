@@ -15,13 +15,15 @@ def flatten(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     Several state dicts side by side become one, each name preceded by its dict's name: `Encoder.conv.weight`.
 
     Raises:
-        ValueError: names the entry that is neither a tensor nor a state dict.
+        ValueError: names the entry that is neither a tensor nor a state dict, or whose name is no text.
     """
     for wrapper in NESTED_UNDER:
         if isinstance(checkpoint.get(wrapper), Mapping):
             return flatten(checkpoint[wrapper])
     tensors: dict[str, Tensor] = {}
     for name, value in checkpoint.items():
+        if not isinstance(name, str):
+            raise ValueError(f"entry {name!r:.40} has a {type(name).__name__} for a name; expected text")
         name = bare_name(name)
         if isinstance(value, Mapping):
             tensors.update({f"{name}.{inner}": tensor for inner, tensor in flatten(value).items()})

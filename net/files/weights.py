@@ -58,7 +58,8 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
             model = build(method, **check_options(content.get("options", {}), state))
         else:
             releases = [method.release for method in METHODS.values() if method.release]
-            release = next((r for r in releases if r.recognises(content.keys() | state.keys())), None)
+            names = {name for name in content.keys() | state.keys() if isinstance(name, str)}
+            release = next((r for r in releases if r.recognises(names)), None)
             if release is None:
                 raise ValueError(f"not the weights of a known method: its keys are {listed(state)}")
             model, state = release.network_for(content), release.from_release(content)

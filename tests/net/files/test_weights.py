@@ -35,6 +35,8 @@ WRAPPINGS = {
     "nested": lambda state: {"epoch": 3, "state_dict": state},
     "nested beside tensors": lambda state: {"epoch": torch.tensor(3), "state_dict": state},
     "nested under an unusual name": lambda state: {"epoch": 3, "fusion_net": {"inner": state}},
+    "nested beside a number": lambda state: {"weights": state, 5: 1},
+    "nested under a number": lambda state: {0: state},
     "nested and parallel": lambda state: {"model": {f"module.{key}": value for key, value in state.items()}},
 }
 
@@ -45,6 +47,18 @@ def test_the_authors_file_loads_in_any_wrapping(model, bare, tmp_path, wrapping)
     assert loaded.options == model.options
     assert not any(module.training for module in loaded.modules())
     torch.testing.assert_close(loaded.state_dict(), model.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("method", ["mlfuse", "adasffuse", "sfdfuse", "cmmdl-lite"])
+def test_a_number_beside_the_weights_of_any_method_is_left(tmp_path, method):
+    state = net.build(method).state_dict()
+    loaded = net.load(saved({"weights": state, 5: 1}, tmp_path))
+    torch.testing.assert_close(loaded.state_dict(), state, rtol=0, atol=0)
+
+
+def test_the_siblings_weights_under_a_number_are_refused_in_words(tmp_path):
+    with pytest.raises(net.WeightsError, match="weights.pth: entry 0 has a int for a name; expected text"):
+        net.load(saved({0: net.build("mlfuse").state_dict()}, tmp_path))
 
 
 def test_the_names_and_shapes_are_those_of_the_authors_file(shared):
