@@ -72,7 +72,8 @@ def projected(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def by_onednn(x: Tensor) -> bool:
-    return x.dtype == torch.float32 and torch.backends.mkldnn.is_available()
+    """Whether oneDNN computes for x: in float32, where torch has it and nobody has switched it off."""
+    return x.dtype == torch.float32 and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
 
 
 def convolve(convolution: nn.Conv2d, source: Callable[[slice], Tensor], out: Tensor) -> None:

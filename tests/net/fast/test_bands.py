@@ -12,7 +12,17 @@ import net.fast.bands
 import net.fast.parallel
 import net.sfca
 from benchmarks.literal import LiteralCMMDL
-from net.fast.bands import expand_and_filter, from_planes, image, in_bands, pixels, projected, row_bands, to_planes
+from net.fast.bands import (
+    by_onednn,
+    expand_and_filter,
+    from_planes,
+    image,
+    in_bands,
+    pixels,
+    projected,
+    row_bands,
+    to_planes,
+)
 from net.fdlb import FDLB
 from net.fourier import circular_convolution, convolve_in_place
 from net.hdfab import HDFAB
@@ -238,3 +248,15 @@ def test_a_projection_is_a_1x1_convolution(dtype, bias):
     bias = torch.randn(6, dtype=dtype) if bias else None
     for half in x.chunk(2, dim=-1):
         torch.testing.assert_close(projected(half, weight, bias), F.linear(half, weight, bias))
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+def test_onednn_can_be_switched_off(monkeypatch):
+    network, pair = net.build("cmmdl", dim=8, heads=2, depth=1).eval(), images((12, 14), batch=1)
+    with torch.inference_mode():
+        expected = network(*pair)
+        assert by_onednn(pair[0])
+        monkeypatch.setattr(torch, "mkldnn_convolution", lambda *_: pytest.fail("oneDNN is asked"))
+        monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+        found = network(*pair)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
