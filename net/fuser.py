@@ -195,7 +195,8 @@ def to_uint8(image: Tensor, stretch: bool) -> np.ndarray:
     Stretched, minimum and maximum over all channels become 0 and 255 and the rest is truncated, as the release saves;
     a constant image stays as it is. Otherwise values are clipped and rounded.
     """
-    pixels = image[0].permute(1, 2, 0).numpy().squeeze(-1) if image.shape[1] == 1 else image[0].permute(1, 2, 0).numpy()
+    pixels = image[0].permute(1, 2, 0).numpy()  # (H, W, C)
+    pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     low, high = pixels.min(), pixels.max()
     if stretch and high > low:
         return ((pixels - low) / (high - low) * 255).astype(np.uint8)

@@ -40,6 +40,9 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
     pass never uses are dropped by name. Only tensors are read (`weights_only=True`): a pickle that would run code is
     refused.
 
+    A bare state dict tells no more than names and shapes: all else (coupling, padding) is its method's default. Our
+    checkpoints and safetensors files keep their options.
+
     Raises:
         FileNotFoundError: there is no such file.
         WeightsError: it holds no weights of a known method; missing and unexpected keys are named.
