@@ -34,7 +34,7 @@ from data.masks import find_masks
 from data.pairs import PairError, find_sets
 from net.ablation import PARTS
 from net.fuser import to_uint8
-from net.training import cmmdl_losses, cmmdl_training, objective, recipe
+from net.training import cmmdl_losses, cmmdl_training, objective, recipe, sobel, ssim
 from net.training.cmmdl_training import BEST
 from net.training.objective import Phase
 from net.training.recipe import Crops, Recipe, constant
@@ -105,7 +105,7 @@ def train(args: argparse.Namespace, variant: str) -> Path | None:
 def digest(args: argparse.Namespace) -> str:
     """Eight characters that change with the folders, what a training reads of them, its other options, and the code of
     losses and recipes."""
-    modules = losses, cmmdl_losses, cmmdl_training, objective, recipe, sys.modules[__name__]
+    modules = losses, cmmdl_losses, cmmdl_training, objective, recipe, sobel, ssim, sys.modules[__name__]
     folders = sorted({folder.resolve() for folder in args.data})
     content = [f"{file} {sha256(file)}" for folder in folders for file in files(folder)]
     told = "\n".join([*map(str, folders), *content, *args.options, *map(inspect.getsource, modules)])

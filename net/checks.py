@@ -31,7 +31,8 @@ def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3, weight: Tensor | None 
     Args:
         vis, ir: expected as (B, 1, H, W), floating point, finite, on one device; luminance in [0, 1].
         minimum: smallest height and width that the network can take, in pixels.
-        weight: one of the network's; but for autocast the inputs have its precision, which is not a half one.
+        weight: one of the network's; the inputs are on its device and, but for autocast, have its precision, which is
+            not a half one.
 
     Raises:
         ValueError: says what was found and what was expected.
@@ -49,6 +50,9 @@ def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3, weight: Tensor | None 
         raise ValueError(
             f"vis is {vis.dtype} on {vis.device}, ir {ir.dtype} on {ir.device}; expected one dtype and one device"
         )
+    if weight is not None and weight.device != vis.device:
+        where = f"vis and ir are on {vis.device}, the network's weights on {weight.device}"
+        raise ValueError(f"{where}; expected one device")
     if min(vis.shape[-2:]) < minimum:
         height, width = vis.shape[-2:]
         raise ValueError(f"the pair is {width}x{height} pixels; expected at least {minimum}x{minimum}")

@@ -54,7 +54,7 @@ class FDLB(nn.Module):
             # Inductor has no code for complex numbers, and fails at the gradients of these layouts. As a decorator
             # this would load the compiler with every import.
             whole = torch.compiler.disable(whole)
-        return recomputed(whole, vis, ir, when=self.checkpointed)
+        return recomputed(whole, vis, ir, of=self, when=self.checkpointed)
 
     def _whole(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
         size = vis.shape[-2:]

@@ -158,16 +158,20 @@ def to_unit(image: np.ndarray, role: str) -> Tensor:
     their 0.1 and 99.9 percentiles, over all channels together, become 0 and 1.
 
     Args:
-        image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8, uint16 or floating point.
+        image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8, uint16 or floating point, in either order
+            of bytes.
         role: what error messages call the image.
     """
-    if not isinstance(image, np.ndarray) or image.size == 0:
-        raise ValueError(f"the {role} image is {type(image).__name__} without pixels; expected a numpy array")
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"the {role} image is a {type(image).__name__}; expected a numpy array")
+    if image.size == 0:
+        raise ValueError(f"the {role} image has shape {image.shape}, without pixels; expected some")
     if image.ndim == 2:
         image = image[..., None]
     if image.ndim != 3 or image.shape[2] not in (1, 3, 4):
         raise ValueError(f"the {role} image has shape {image.shape}; expected (H, W), (H, W, 3) or (H, W, 4)")
     image = image[..., :3]
+    image = image.astype(image.dtype.newbyteorder("="), copy=False)  # some files have the other order of bytes
     if image.dtype == np.uint8:
         unit = image.astype(np.float32) / 255
     elif image.dtype == np.uint16 or np.issubdtype(image.dtype, np.floating):
@@ -191,7 +195,8 @@ def to_uint8(image: Tensor, stretch: bool) -> np.ndarray:
     Stretched, minimum and maximum over all channels become 0 and 255 and the rest is truncated, as the release saves;
     a constant image stays as it is. Otherwise values are clipped and rounded.
     """
-    pixels = image[0].permute(1, 2, 0).numpy().squeeze(-1) if image.shape[1] == 1 else image[0].permute(1, 2, 0).numpy()
+    pixels = image[0].permute(1, 2, 0).numpy()  # (H, W, C)
+    pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     low, high = pixels.min(), pixels.max()
     if stretch and high > low:
         return ((pixels - low) / (high - low) * 255).astype(np.uint8)

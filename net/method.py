@@ -15,7 +15,8 @@ class Release(NamedTuple):
 
     Attributes:
         recognises: whether a file with these names, of its entries and of its tensors, is of this method.
-        network_for: a fresh network that the content of a file fits.
+        network_for: a fresh network that the content of a file fits. Raises LookupError where tensors have fewer axes
+            than it reads, ValueError for what else does not fit.
         from_release: the state dict for it from the content. Raises ValueError, naming what does not fit.
     """
 

@@ -77,7 +77,7 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.sfca(self.norm1(x))
-        return x + recomputed_on_cpu(lambda x: self.gdfn(self.norm2(x)), x)
+        return x + recomputed_on_cpu(lambda x: self.gdfn(self.norm2(x)), x, of=self)
 
     def by_bands(self, x: Tensor, scratch: list[Tensor]) -> Tensor:
         """`forward(x)` of one image (H, W, C), by bands; it takes the first of four scratch tensors, x its place."""
@@ -103,7 +103,7 @@ class Transformer(nn.Sequential):
         if in_bands(self, x):
             return one_by_one(lambda x: self._by_bands(x, overwrite=overwrite), x)
         for block in self:
-            x = recomputed(block, x, when=self.checkpointed)
+            x = recomputed(block, x, of=block, when=self.checkpointed)
         return x
 
     def _by_bands(self, x: Tensor, *, overwrite: bool) -> Tensor:

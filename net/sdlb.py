@@ -30,7 +30,7 @@ class Bottleneck(nn.Module):
             nn.init.xavier_normal_(convolution.weight, gain=0.1)
 
     def forward(self, z: Tensor) -> Tensor:
-        return recomputed_on_cpu(self._branch, z) + z
+        return recomputed_on_cpu(self._branch, z, of=self) + z
 
     def _branch(self, z: Tensor) -> Tensor:
         hidden = F.relu6(pointwise(self.expand, reflected(z)))  # z has half the channels to reflect
@@ -138,7 +138,7 @@ class SDLB(nn.Module):
         if in_bands(self, x):
             return one_by_one(self._by_bands, x)
         for coupling in self.couplings:
-            x = recomputed(coupling, x, when=self.checkpointed)
+            x = recomputed(coupling, x, of=coupling, when=self.checkpointed)
         return x
 
     def _by_bands(self, x: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class SFCA(nn.Module):
             self.project_f = nn.Conv2d(dim, dim, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        streams = recomputed_on_cpu(lambda x: depthwise(self.qkvu_dw, pointwise(self.qkvu, x)), x)
+        streams = recomputed_on_cpu(lambda x: depthwise(self.qkvu_dw, pointwise(self.qkvu, x)), x, of=self)
         q, k, v, *u = streams.split(self.dim, dim=1)
         # `W_s (A v)` is one matrix product: the small matrix `W_s A` replaces a pass over the image.
         mix = self.project_s.weight.flatten(1) @ self._channel_attention(q, k)  # (B, C, C)
@@ -58,7 +58,7 @@ class SFCA(nn.Module):
             return s
         # Likewise `W_f s = (W_f W_s A) v`.
         expand = self.kv_f.weight.flatten(1) @ mix  # (B, 2C, C)
-        streams = recomputed_on_cpu(lambda v, e: depthwise(self.kv_f_dw, mix_channels(e, v)), v, expand)
+        streams = recomputed_on_cpu(lambda v, e: depthwise(self.kv_f_dw, mix_channels(e, v)), v, expand, of=self)
         k_f, v_f = streams.split(self.dim, dim=1)
         c = circular_convolution(*u, k_f).to(x.dtype, memory_format=torch.channels_last)
         return pointwise(self.project_f, self.norm_f(c) * v_f) + s

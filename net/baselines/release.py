@@ -5,26 +5,35 @@ from typing import Any
 
 from torch import Tensor
 
-from net.files.states import NESTED_UNDER, bare_name, listed
+from net.files.states import NESTED_UNDER, NESTING, bare_name, listed
 
 
-def flatten(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+def flatten(checkpoint: Mapping[str, Any], depth: int = 0) -> dict[str, Tensor]:
     """All tensors of a weight file under flat names.
 
     A state dict nested under one of `NESTED_UNDER` is taken out; what stands beside it (an epoch number, say) is left.
     Several state dicts side by side become one, each name preceded by its dict's name: `Encoder.conv.weight`.
 
+    Args:
+        depth: dictionaries around this one; within one of several side by side no more are taken.
+
     Raises:
-        ValueError: names the entry that is neither a tensor nor a state dict.
+        ValueError: there are more than `NESTING`; or names the entry that is neither a tensor nor a state dict, or that
+            has no text for a name.
     """
+    if depth > NESTING:  # a damaged file may contain itself, a hostile one the same dictionaries again and again
+        raise ValueError("dictionaries within dictionaries; expected one state dict, or several side by side")
     for wrapper in NESTED_UNDER:
         if isinstance(checkpoint.get(wrapper), Mapping):
-            return flatten(checkpoint[wrapper])
+            return flatten(checkpoint[wrapper], depth + 1)
     tensors: dict[str, Tensor] = {}
     for name, value in checkpoint.items():
+        if not isinstance(name, str):
+            raise ValueError(f"entry {name!r:.40} has a {type(name).__name__} for a name; expected text")
         name = bare_name(name)
         if isinstance(value, Mapping):
-            tensors.update({f"{name}.{inner}": tensor for inner, tensor in flatten(value).items()})
+            inside = flatten(value, max(depth + 1, NESTING))
+            tensors.update({f"{name}.{inner}": tensor for inner, tensor in inside.items()})
         elif isinstance(value, Tensor):
             tensors[name] = value
         else:

@@ -57,7 +57,8 @@ class SFDFuse(nn.Module):
     """The whole network.
 
     Args:
-        dim: channels everywhere.
+        dim: channels everywhere, an even multiple of `heads` from 4 up; a multiple of 4 for "shuffle", which
+            takes four to one.
         heads: heads of every attention.
         feed_forward: the feed-forward networks of the ConvFormer blocks and the base block. "normed" is the release's
             present form (squared ReLU with LayerNorm; grouped convolution), "shuffle" its first form (both at twice
@@ -72,6 +73,10 @@ class SFDFuse(nn.Module):
         check_width(dim, heads)
         if feed_forward not in ("normed", "shuffle"):
             raise ValueError(f"feed_forward is '{feed_forward}'; expected 'normed' or 'shuffle'")
+        shuffled = feed_forward == "shuffle"
+        if dim < 4 or (shuffled and dim % 4):  # of both maps' channels, 2 dim, the decoder squeezes eight to one
+            expected = "a multiple of 4" if shuffled else "at least 4"
+            raise ValueError(f"dim is {dim}; expected {expected} with feed_forward '{feed_forward}'")
         self.options = {"dim": dim, "heads": heads, "feed_forward": feed_forward, "drop_path": drop_path}
         self.encoder = Encoder(dim=dim, heads=heads, feed_forward=feed_forward, drop_path=drop_path)
         self.decoder = Decoder(dim=dim, heads=heads, feed_forward=feed_forward, drop_path=drop_path)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules import module as modules
 
 from net.fast.parallel import in_parallel
 from net.fast.reuse import empty
@@ -22,12 +23,19 @@ def in_bands(block: nn.Module, x: Tensor) -> bool:
     """True where `block` works band by band: evaluation without gradients on a CPU, in float32 or float64.
 
     Elsewhere the whole-tensor form runs: training differentiates it, GPUs prefer it, compilers and exporters want one
-    graph without loops, and forward hooks within the block wait for its layers.
+    graph without loops, and forward hooks within the block wait for its layers; dispatch modes, such as counters of
+    operations, see this thread's work only.
     """
-    if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing() or watched_everywhere():
         return False
     half = torch.is_autocast_enabled("cpu") or x.dtype not in (torch.float32, torch.float64)
     return not (torch.is_grad_enabled() or half or any(map(trained_or_watched, block.modules())))
+
+
+def watched_everywhere() -> bool:
+    """Whether hooks on every module, or a dispatch mode, wait for layers."""
+    hooks = modules._global_forward_hooks or modules._global_forward_pre_hooks
+    return bool(hooks) or torch._C._len_torch_dispatch_stack() > 0
 
 
 def trained_or_watched(module: nn.Module) -> bool:
@@ -64,7 +72,8 @@ def projected(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def by_onednn(x: Tensor) -> bool:
-    return x.dtype == torch.float32 and torch.backends.mkldnn.is_available()
+    """Whether oneDNN computes for x: in float32, where torch has it and nobody has switched it off."""
+    return x.dtype == torch.float32 and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
 
 
 def convolve(convolution: nn.Conv2d, source: Callable[[slice], Tensor], out: Tensor) -> None:

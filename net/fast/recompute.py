@@ -1,24 +1,58 @@
 """Training with less memory: what a backward pass needs is computed anew instead of kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 
-def recomputed(function: Callable[..., Any], *inputs: Tensor, when: bool = True) -> Any:
+def recomputed(function: Callable[..., Any], *inputs: Tensor, of: nn.Module | None = None, when: bool = True) -> Any:
     """`function(*inputs)`; only its inputs are kept for the backward pass, which calls it a second time.
 
     The function must give the same result twice and leave nothing behind: no dropout, no BatchNorm.
+
+    Args:
+        of: the module whose weights the function reads. Autograd keeps them beside the inputs: the second call has the
+            weights of the first, whatever the module has by then, and weights changed in place raise RuntimeError.
     """
     if not (when and torch.is_grad_enabled()):
         return function(*inputs)
-    return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
+    if of is None or torch.compiler.is_compiling():
+        return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
+    weights = weights_of(of)
+    names, count = list(weights), len(inputs)  # no tensors for `with_weights` to keep, past autograd's eyes
+
+    def with_weights(*tensors: Tensor) -> Any:
+        given, kept = tensors[:count], dict(zip(names, tensors[count:], strict=True))
+        if all(kept.get(name) is weight for name, weight in weights_of(of).items()):
+            return function(*given)  # without the time that an exchange takes
+        exchanged = {f"of.{name}": weight for name, weight in kept.items()}
+        # Where the function is the module itself, tied names would leave the exchanged weights in it.
+        return functional_call(Bound(of, function), exchanged, given, tie_weights=False)
+
+    return checkpoint(with_weights, *inputs, *weights.values(), use_reentrant=False, preserve_rng_state=False)
 
 
-def recomputed_on_cpu(function: Callable[..., Any], *inputs: Tensor) -> Any:
+def recomputed_on_cpu(function: Callable[..., Any], *inputs: Tensor, of: nn.Module | None = None) -> Any:
     """`recomputed` on a CPU, where wide intermediate tensors cost more time to keep in memory than to compute anew;
     elsewhere, and in graphs that are compiled or exported, just `function(*inputs)`."""
-    return recomputed(function, *inputs, when=inputs[0].device.type == "cpu" and not torch.compiler.is_compiling())
+    when = inputs[0].device.type == "cpu" and not torch.compiler.is_compiling()
+    return recomputed(function, *inputs, of=of, when=when)
+
+
+def weights_of(module: nn.Module) -> Mapping[str, Tensor]:
+    return dict(module.named_parameters(remove_duplicate=False))
+
+
+class Bound(nn.Module):
+    """A function that reads a module's weights, as a module that has them."""
+
+    def __init__(self, of: nn.Module, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.of, self.function = of, function
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.function(*inputs)

@@ -105,7 +105,8 @@ def network_for(checkpoint: Mapping[str, Any]) -> CMMDL:
 
 
 def infer_options(state: Mapping[str, Tensor]) -> dict[str, int]:
-    """CMMDL's width, heads and depth as the shapes under our names tell them. Raises ValueError where they do not."""
+    """CMMDL's width, heads and depth as the shapes under our names tell them. Raises LookupError or
+    ValueError where they do not."""
     try:
         return {
             "dim": state["encoder.embed.weight"].shape[0],
@@ -114,5 +115,3 @@ def infer_options(state: Mapping[str, Tensor]) -> dict[str, int]:
         }
     except KeyError as missing:
         raise ValueError(f"these are not CMMDL's weights; missing: {missing.args[0]}") from None
-    except IndexError:
-        raise ValueError("these are not CMMDL's weights; its first tensors have other shapes") from None

@@ -40,6 +40,9 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
     pass never uses are dropped by name. Only tensors are read (`weights_only=True`): a pickle that would run code is
     refused.
 
+    A bare state dict tells no more than names and shapes: all else (coupling, padding) is its method's default. Our
+    checkpoints and safetensors files keep their options.
+
     Raises:
         FileNotFoundError: there is no such file.
         WeightsError: it holds no weights of a known method; missing and unexpected keys are named.
@@ -58,15 +61,19 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
             model = build(method, **check_options(content.get("options", {}), state))
         else:
             releases = [method.release for method in METHODS.values() if method.release]
-            release = next((r for r in releases if r.recognises(content.keys() | state.keys())), None)
+            names = {name for name in content.keys() | state.keys() if isinstance(name, str)}
+            release = next((r for r in releases if r.recognises(names)), None)
             if release is None:
                 raise ValueError(f"not the weights of a known method: its keys are {listed(state)}")
             model, state = release.network_for(content), release.from_release(content)
+            check_values(state, path.stat().st_size)  # of several state dicts `find_state` gave one
+        if problems := compare(model.state_dict(), state):
+            raise ValueError(f"not the weights of {type(model).__name__}: {'; '.join(problems)}")
+        model.load_state_dict(state)
+    except LookupError as error:  # a tensor has fewer axes than the one that its name is of
+        raise WeightsError(f"{path}: its first tensors have other shapes than a network's") from error
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise WeightsError(f"{path}: {error}") from error
-    if problems := compare(model.state_dict(), state):
-        raise WeightsError(f"{path}: not the weights of {type(model).__name__}: {'; '.join(problems)}")
-    model.load_state_dict(state)
     return model.to(device).eval()
 
 

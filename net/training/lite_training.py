@@ -63,7 +63,7 @@ def recognises(keys: Iterable[str]) -> bool:
 
 
 def network_for(checkpoint: Mapping[str, Any]) -> CMMDLLite:
-    """A fresh network that bare weights fit. Raises ValueError where they do not tell its widths."""
+    """A fresh network that bare weights fit. Raises LookupError or ValueError where they do not tell its widths."""
     state = find_state(checkpoint)
     try:
         options = {

@@ -46,7 +46,7 @@ def test_other_data_options_or_losses_are_trained_anew(tmp_path, monkeypatch):
     before = digest("a", "b")
     assert digest("b", "a") == before != digest("a")
     assert digest("a", "b", options=["--passes", "2"]) != before
-    for module in ("losses", "cmmdl_losses", "cmmdl_training", "objective", "recipe"):
+    for module in ("losses", "cmmdl_losses", "cmmdl_training", "objective", "recipe", "sobel", "ssim"):
         with monkeypatch.context() as patch:
             patch.setattr(choices, module, choices.net)
             assert digest("a", "b") != before

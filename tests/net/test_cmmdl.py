@@ -184,6 +184,7 @@ GOOD = torch.rand(1, 1, 8, 8)
         (GOOD.int(), GOOD.int(), "expected floating point"),
         (GOOD.double(), GOOD, "expected one dtype"),
         (GOOD.double(), GOOD.double(), r"vis and ir are torch.float64, the network's weights torch.float32"),
+        (GOOD.to("meta"), GOOD.to("meta"), "vis and ir are on meta, the network's weights on cpu; expected one device"),
         (GOOD[..., :2, :], GOOD[..., :2, :], "8x2 pixels; expected at least 3x3"),
         (GOOD[:0], GOOD[:0], "expected"),
         (GOOD.numpy(), GOOD, "vis is a ndarray"),
@@ -192,6 +193,14 @@ GOOD = torch.rand(1, 1, 8, 8)
 def test_other_inputs_are_refused_with_what_was_expected(small, vis, ir, message):
     with pytest.raises(ValueError, match=message):
         small(vis, ir)
+
+
+@pytest.mark.parametrize("method", ["cmmdl", "cmmdl-lite", "mlfuse", "sfdfuse", "adasffuse"])
+def test_weights_on_another_device_than_the_pair_are_refused(method):
+    with torch.device("meta"):
+        network = net.build(method)
+    with pytest.raises(ValueError, match="vis and ir are on cpu, the network's weights on meta; expected one device"):
+        network(GOOD, GOOD)
 
 
 def test_weights_in_half_precision_are_refused_and_autocast_is_not(small):

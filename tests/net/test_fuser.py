@@ -78,6 +78,13 @@ def test_floats_are_spread_between_their_percentiles_over_all_channels():
     assert (red.min(), red.max()) == (0, 1)
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
+def test_the_order_of_bytes_changes_nothing(dtype):
+    little = np.arange(1001, dtype=dtype).reshape(7, 143)
+    big = little.astype(little.dtype.newbyteorder(">"))
+    assert torch.equal(to_unit(big, "visible"), to_unit(little, "visible"))
+
+
 def test_a_constant_pair_stays_constant(images):
     flat = np.full_like(images[1], 100)
     assert (net.Fuser(Average(), device="cpu")(flat, flat) == 100).all()
@@ -89,9 +96,10 @@ def test_a_constant_pair_stays_constant(images):
         (np.zeros((8, 8), np.uint8), np.zeros((8, 9), np.uint8), "infrared 9x8, visible 8x8; a pair must have one"),
         (np.zeros((8, 8, 2), np.uint8), np.zeros((8, 8), np.uint8), "visible image has shape"),
         (np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.int32), "infrared image has dtype int32"),
-        (np.zeros((0, 8), np.uint8), np.zeros((0, 8), np.uint8), "without pixels"),
+        (np.zeros((0, 8), np.uint8), np.zeros((0, 8), np.uint8), r"has shape \(0, 8\), without pixels"),
         (np.full((8, 8), np.nan, np.float32), np.zeros((8, 8), np.uint8), "NaN"),
-        ([[1, 2]], np.zeros((8, 8), np.uint8), "is list"),
+        ([[1, 2]], np.zeros((8, 8), np.uint8), "visible image is a list; expected a numpy array"),
+        (torch.rand(8, 8), np.zeros((8, 8), np.uint8), "visible image is a Tensor; expected a numpy array"),
     ],
 )
 def test_other_images_are_refused(fuser, vis, ir, message):

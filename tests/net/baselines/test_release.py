@@ -63,3 +63,23 @@ def test_an_entry_that_is_no_tensor_is_named():
 def test_state_dicts_side_by_side_are_joined_under_their_names():
     joined = flatten({"Encoder": {"module.a": torch.zeros(1)}, "Decoder": {"module.a": torch.ones(1)}})
     assert joined.keys() == {"Encoder.a", "Decoder.a"}
+
+
+def within_themselves():
+    """State dicts that are no tree, whose names are without end or double with each level."""
+    circle, wrapped, shared = {}, {}, {"weight": torch.zeros(1)}
+    circle["Encoder"], wrapped["model"] = circle, wrapped
+    for _ in range(200):
+        shared = {"Encoder": shared, "Decoder": shared}
+    return {"circle": circle, "circle of wrappers": wrapped, "shared": shared}
+
+
+@pytest.mark.parametrize("name", within_themselves())
+def test_dictionaries_within_dictionaries_are_refused_at_once(name):
+    with pytest.raises(ValueError, match="dictionaries within dictionaries; expected one state dict"):
+        flatten(within_themselves()[name])
+
+
+def test_several_state_dicts_within_a_wrapper_are_taken():
+    several = {"Encoder": {"a": torch.zeros(1)}, "Decoder": {"a": torch.ones(1)}}
+    assert flatten({"epoch": 3, "model": several}).keys() == {"Encoder.a", "Decoder.a"}

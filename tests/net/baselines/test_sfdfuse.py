@@ -239,6 +239,21 @@ def test_an_unknown_variant_is_refused():
         SFDFuse(feed_forward="a")
 
 
+@pytest.mark.parametrize(
+    ("dim", "variant", "expected"),
+    [(2, "normed", "at least 4"), (2, "shuffle", "a multiple of 4"), (6, "shuffle", "a multiple of 4")],
+)
+def test_widths_that_no_forward_pass_takes_are_refused(dim, variant, expected):
+    with pytest.raises(ValueError, match=f"dim is {dim}; expected {expected} with feed_forward '{variant}'"):
+        SFDFuse(dim=dim, heads=1, feed_forward=variant)
+
+
+@pytest.mark.parametrize(("dim", "variant"), [(4, "normed"), (6, "normed"), (4, "shuffle")])
+def test_the_narrowest_widths_fuse(dim, variant):
+    fused = SFDFuse(dim=dim, heads=1, feed_forward=variant).eval()(*torch.rand(2, 1, 1, 8, 8))
+    assert fused.shape == (1, 1, 8, 8) and fused.isfinite().all()
+
+
 def test_learning_rates_halve_every_ten_epochs_of_a_parts_own_training_down_to_a_floor():
     parts = ("encoder", "decoder", "base_fusion", "detail_fusion")
     rates = [{part: RECIPE.lr_at(epoch, 0, part) for part in parts} for epoch in range(90)]

@@ -4,13 +4,25 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.utils.flop_counter import FlopCounterMode
 
 import net
 import net.fast.bands
 import net.fast.parallel
 import net.sfca
 from benchmarks.literal import LiteralCMMDL
-from net.fast.bands import expand_and_filter, from_planes, image, in_bands, pixels, projected, row_bands, to_planes
+from net.fast.bands import (
+    by_onednn,
+    expand_and_filter,
+    from_planes,
+    image,
+    in_bands,
+    pixels,
+    projected,
+    row_bands,
+    to_planes,
+)
 from net.fdlb import FDLB
 from net.fourier import circular_convolution, convolve_in_place
 from net.hdfab import HDFAB
@@ -109,6 +121,27 @@ def test_hooks_see_every_convolution_and_change_no_result():
     unseen = {name.rpartition(".")[2] for name in convolutions.keys() - seen}
     assert unseen == {"project_s", "kv_f"}, "SFCA's, of which one small matrix is made"
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_hooks_on_every_module_and_counters_of_operations_see_the_layers():
+    network, seen = net.build("cmmdl", dim=8, heads=2, depth=1).eval(), set()
+    block, x = SDLB(8).eval(), torch.rand(1, 8, 8, 8)
+    with torch.no_grad():
+        for register in (register_module_forward_hook, register_module_forward_pre_hook):
+            hook = register(lambda module, *_: seen.add(module))
+            try:
+                assert not in_bands(block, x)
+                network(*images((8, 8)))
+            finally:
+                hook.remove()
+            assert network.sdlb_vis.couplings[0].phi.expand in seen
+            seen.clear()
+        with FlopCounterMode(display=False) as counter:
+            assert not in_bands(block, x)
+            block(x)
+        assert in_bands(block, x)
+    places, products = 8 * 8, 3 * 3 * (4 * 8 + 8 * 4)  # of three couplings with three bottlenecks each
+    assert counter.get_total_flops() > 2 * places * products
 
 
 def test_a_layer_that_is_left_in_training_mode_trains():
@@ -215,3 +248,15 @@ def test_a_projection_is_a_1x1_convolution(dtype, bias):
     bias = torch.randn(6, dtype=dtype) if bias else None
     for half in x.chunk(2, dim=-1):
         torch.testing.assert_close(projected(half, weight, bias), F.linear(half, weight, bias))
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+def test_onednn_can_be_switched_off(monkeypatch):
+    network, pair = net.build("cmmdl", dim=8, heads=2, depth=1).eval(), images((12, 14), batch=1)
+    with torch.inference_mode():
+        expected = network(*pair)
+        assert by_onednn(pair[0])
+        monkeypatch.setattr(torch, "mkldnn_convolution", lambda *_: pytest.fail("oneDNN is asked"))
+        monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+        found = network(*pair)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)

@@ -60,6 +60,43 @@ def test_a_cpu_keeps_less_than_half_of_the_literal_form(model, doubles):
     assert kept_bytes(model, doubles) < 0.5 * kept_bytes(literal, doubles)
 
 
+@pytest.mark.parametrize("checkpointed", [False, True])
+@pytest.mark.parametrize("method", ["cmmdl", "cmmdl-lite"])
+def test_weights_of_a_functional_call_are_those_of_the_backward_pass_too(method, checkpointed):
+    torch.manual_seed(0)
+    model = net.build(method, dim=8, heads=2, depth=1).double().train()
+    pair = torch.rand(2, 2, 1, 24, 20, dtype=torch.float64)
+    before = dict(model.named_parameters())
+    other = {name: (x.detach() + 0.1 * torch.randn_like(x)).requires_grad_() for name, x in before.items()}
+    holding = copy.deepcopy(model)
+    holding.load_state_dict(other, strict=False)
+    expected = gradients(holding, pair)
+    for module in model.modules():
+        if hasattr(module, "checkpointed"):
+            module.checkpointed = checkpointed
+    torch.func.functional_call(model, other, tuple(pair)).square().mean().backward()
+    torch.testing.assert_close({name: x.grad for name, x in other.items()}, expected, rtol=1e-6, atol=1e-12)
+    after = dict(model.named_parameters())
+    assert all(after[name] is x and x.grad is None for name, x in before.items())
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    ["encoder.blocks.0.norm2.bias", "encoder.blocks.0.sfca.qkvu.weight", "decoder.blocks.0.sfca.kv_f_dw.weight",
+     "sdlb_ir.couplings.1.rho.expand.weight", "fdlb.amp_vis.0.weight"],
+)  # fmt: skip
+def test_weights_changed_before_the_backward_pass_are_refused(name, checkpointed):
+    model = net.build("cmmdl", dim=8, heads=2, depth=1).train()
+    if checkpointed:
+        model.checkpoint_activations()
+    loss = model(*torch.rand(2, 2, 1, 12, 12)).mean()
+    with torch.no_grad():
+        model.get_parameter(name).mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 def test_nothing_is_computed_twice_without_gradients():
     calls = []
 

@@ -9,6 +9,7 @@ import torch
 from weight_files import as_released, filled
 
 import net
+from net.baselines.sfdfuse import RELEASE_NAMES, SFDFuse
 
 
 @pytest.fixture
@@ -34,6 +35,8 @@ WRAPPINGS = {
     "nested": lambda state: {"epoch": 3, "state_dict": state},
     "nested beside tensors": lambda state: {"epoch": torch.tensor(3), "state_dict": state},
     "nested under an unusual name": lambda state: {"epoch": 3, "fusion_net": {"inner": state}},
+    "nested beside a number": lambda state: {"weights": state, 5: 1},
+    "nested under a number": lambda state: {0: state},
     "nested and parallel": lambda state: {"model": {f"module.{key}": value for key, value in state.items()}},
 }
 
@@ -44,6 +47,18 @@ def test_the_authors_file_loads_in_any_wrapping(model, bare, tmp_path, wrapping)
     assert loaded.options == model.options
     assert not any(module.training for module in loaded.modules())
     torch.testing.assert_close(loaded.state_dict(), model.state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("method", ["mlfuse", "adasffuse", "sfdfuse", "cmmdl-lite"])
+def test_a_number_beside_the_weights_of_any_method_is_left(tmp_path, method):
+    state = net.build(method).state_dict()
+    loaded = net.load(saved({"weights": state, 5: 1}, tmp_path))
+    torch.testing.assert_close(loaded.state_dict(), state, rtol=0, atol=0)
+
+
+def test_the_siblings_weights_under_a_number_are_refused_in_words(tmp_path):
+    with pytest.raises(net.WeightsError, match="weights.pth: entry 0 has a int for a name; expected text"):
+        net.load(saved({0: net.build("mlfuse").state_dict()}, tmp_path))
 
 
 def test_the_names_and_shapes_are_those_of_the_authors_file(shared):
@@ -210,6 +225,44 @@ def test_tensors_method_and_options_of_other_kinds_are_refused(tmp_path, kind):
     content, words = wrong_kinds()[kind]
     with pytest.raises(net.WeightsError, match=f"weights.pth: .*{words}"):
         net.load(saved(content, tmp_path))
+
+
+FIRST = {
+    "cmmdl": ("encoder.embed.weight", "encoder.blocks.0.sfca.temperature"),
+    "cmmdl-lite": ("blend.mix.weight", "embed.weight", "encoder.0.sfca.temperature"),
+}
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+@pytest.mark.parametrize(("method", "name"), [(method, name) for method in FIRST for name in FIRST[method]])
+def test_a_tensor_of_too_few_axes_where_the_width_is_read_is_refused(tmp_path, method, name, shape):
+    state = net.build(method, dim=8, heads=2, depth=1).state_dict() | {name: torch.ones(shape)}
+    with pytest.raises(net.WeightsError, match="weights.pth: (its first tensors have other shapes|.*expected)"):
+        net.load(saved(state, tmp_path))
+
+
+def four_state_dicts():
+    """SFDFuse's weights as its authors save them."""
+    parts = {}
+    for key, tensor in SFDFuse().state_dict().items():
+        for ours, theirs in RELEASE_NAMES:
+            key = key.replace(ours, theirs)
+        part, _, name = key.partition(".")
+        parts.setdefault(part, {})[name] = tensor
+    return parts
+
+
+def test_each_of_several_state_dicts_is_checked(tmp_path):
+    parts = four_state_dicts()
+    assert len(parts) == 4 and net.load(saved(parts, tmp_path)).options["feed_forward"] == "normed"
+    layer = parts["BaseFuseLayer"]
+    name, weight = next((name, tensor) for name, tensor in layer.items() if tensor.ndim == 4)
+    layer[name] = torch.full_like(weight, torch.nan)
+    with pytest.raises(net.WeightsError, match=r"weights.pth: NaN or infinite values in base_fusion\."):
+        net.load(saved(parts, tmp_path))
+    layer[name] = weight.to_sparse()
+    with pytest.raises(net.WeightsError, match=r"weights.pth: base_fusion\..*: complex, sparse"):
+        net.load(saved(parts, tmp_path))
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
