@@ -1,6 +1,5 @@
 """What is cut from pair folders for training, and the command that does it."""
 
-import errno
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import cv2
 import h5py
 import numpy as np
 import pytest
+from cut_sets import cut, noise, save_pair
 
 from data import patches
 from data.patches import grey, main
@@ -19,23 +19,6 @@ from tests.pictures import save
 
 SHARED = Path(os.environ.get("CMMDL_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def noise(shape, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-
-
-def save_pair(folder, stem, shape=(40, 60), seed=0):
-    """A colour visible and a grey infrared image full of contrast."""
-    save(folder / "vi" / f"{stem}.png", noise((*shape, 3), seed))
-    save(folder / "ir" / f"{stem}.png", noise(shape, seed + 1000))
-
-
-def cut(tmp_path, *extra, root=None, size=16):
-    out = tmp_path / "out.h5"
-    root = root or tmp_path / "set"
-    status = main(["--root", str(root), "--out", str(out), "--size", str(size), "--stride", "20", *extra])
-    return status, out
 
 
 def test_patches_are_what_lies_in_the_images(tmp_path):
@@ -89,108 +72,6 @@ def test_min_contrast_moves_the_limit(tmp_path):
 
 
 # --- masks
-
-
-def test_labels_become_masks_of_the_chosen_classes(tmp_path):
-    save_pair(tmp_path / "set", "1")
-    labels = np.tile(np.arange(60, dtype=np.uint8) % 9, (40, 1))
-    save(tmp_path / "set" / "Segmentation_labels" / "1.png", labels)
-    _, out = cut(tmp_path)
-    first = PatchDataset(out)[0][2][0]
-    np.testing.assert_array_equal(first, np.isin(labels[:16, :16], [1, 2, 3]))
-    cut(tmp_path, "--mask-classes", "bump, Car-Stop")
-    np.testing.assert_array_equal(PatchDataset(out)[0][2][0], np.isin(labels[:16, :16], [5, 8]))
-
-
-def test_labels_with_three_equal_channels_are_understood(tmp_path):
-    save_pair(tmp_path / "set", "1")
-    save(tmp_path / "set" / "labels" / "1.png", np.full((40, 60, 3), 2, np.uint8))
-    _, out = cut(tmp_path)
-    assert PatchDataset(out)[0][2].min() == 1
-
-
-def test_mask_folder_is_salient_where_not_zero(tmp_path, capsys):
-    save_pair(tmp_path / "set", "1")
-    save_pair(tmp_path / "set", "2", seed=7)
-    mask = np.zeros((40, 60), np.uint8)
-    mask[:8] = 1
-    save(tmp_path / "set" / "mask" / "1.png", mask)
-    status, out = cut(tmp_path)
-    assert status == 0
-    patches = PatchDataset(out)
-    np.testing.assert_array_equal(patches[0][2][0], mask[:16, :16])
-    assert patches[6][2].max() == 0  # image 2 has no mask
-    assert "2 images (1 with a mask)" in capsys.readouterr().out
-
-
-def test_label_folder_of_text_files_does_not_hide_the_mask_folder(tmp_path):
-    save_pair(tmp_path / "set", "1")
-    save(tmp_path / "set" / "mask" / "1.png", np.full((40, 60), 255, np.uint8))
-    (tmp_path / "set" / "labels").mkdir()
-    (tmp_path / "set" / "labels" / "1.txt").write_text("0 0.5 0.5 0.1 0.1")
-    _, out = cut(tmp_path)
-    assert PatchDataset(out)[0][2].min() == 1
-
-
-def test_without_labels_the_mask_is_zero(tmp_path):
-    save_pair(tmp_path / "set", "1")
-    _, out = cut(tmp_path)
-    assert PatchDataset(out).has_masks
-    assert all(mask.max() == 0 for _, _, mask in PatchDataset(out))
-
-
-@pytest.mark.parametrize(
-    ("labels", "reason"),
-    [
-        (np.zeros((20, 20), np.uint8), "20x20"),
-        (np.full((40, 60), 255, np.uint8), "up to 255"),
-        (np.full((40, 60, 3), (1, 2, 3), np.uint8), "colours"),
-    ],
-    ids=["size", "values", "colours"],
-)
-def test_labels_that_do_not_fit_refuse_their_pair(tmp_path, capsys, labels, reason):
-    save_pair(tmp_path / "set", "1")
-    save_pair(tmp_path / "set", "2")
-    save(tmp_path / "set" / "labels" / "1.png", labels)
-    status, out = cut(tmp_path)
-    assert status == 1
-    assert len(PatchDataset(out)) == 6
-    error = capsys.readouterr().err
-    assert "labels/1.png" in error
-    assert reason in error
-
-
-def test_two_label_files_of_one_stem_refuse_their_pair_with_both_names(tmp_path, capsys):
-    save_pair(tmp_path / "set", "1")
-    save_pair(tmp_path / "set", "2")
-    for name in ("1.bmp", "1.png"):
-        save(tmp_path / "set" / "labels" / name, np.zeros((40, 60), np.uint8))
-    status, out = cut(tmp_path)
-    assert status == 1 and len(PatchDataset(out)) == 6
-    assert "labels holds 1.bmp and 1.png; a stem must name one image" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("folder", ["labels", "mask"])
-def test_a_folder_of_masks_that_cannot_be_read_refuses_its_set_and_no_other(tmp_path, capsys, monkeypatch, folder):
-    for name in ("bad", "good"):
-        save_pair(tmp_path / "sets" / name, "1")
-        save(tmp_path / "sets" / name / folder / "1.png", np.zeros((40, 60), np.uint8))
-    listed = Path.iterdir
-
-    def iterdir(path):
-        if path == tmp_path / "sets" / "bad" / folder:
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return listed(path)
-
-    monkeypatch.setattr(Path, "iterdir", iterdir)  # root may read every folder
-    status, out = cut(tmp_path, root=tmp_path / "sets")
-    assert status == 1 and len(PatchDataset(out)) == 6
-    place = tmp_path / "sets" / "bad" / folder
-    said = capsys.readouterr().err
-    assert said == f"refused: bad: {place}: not readable (Permission denied); expected labels or masks\n"
-    with h5py.File(out) as file:
-        assert file.attrs["sources"] == "good (1 pairs)"
-    assert cut(tmp_path, root=tmp_path / "sets" / "bad")[0] == 2
 
 
 @pytest.mark.parametrize("step", ["read_pair", "span_of", "grey", "is_low_in_contrast"])

@@ -157,6 +157,7 @@ def test_the_network_is_compiled_for_frames_of_one_size(films, tmp_path, monkeyp
 OF_IMAGES = [
     ["--data", "x"], ["--pair", "a", "b"], ["--pairs", "x"], ["--fused", "x"], ["--method", "max"],
     ["--continue"], ["--published"], ["--protocol", "cddfuse"], ["--task", "mef"],
+    ["--no-metrics"], ["--max-pixels", "9"], ["--no-registration-check"],
 ]  # fmt: skip
 
 
