@@ -27,10 +27,10 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 import net
 from data import sources
+from data.progress import progress_bar
 from net.fast.layout import lay_out
 from net.fuser import pick_device
 from net.method import Method
@@ -178,9 +178,9 @@ def train_one_epoch(
     world, epoch, steps = training.world, training.epoch, training.step + len(loader)
     saved = time.monotonic()
     recipe.set_mode(objective, epoch)
-    bar = tqdm(
+    bar = progress_bar(
         loader, desc=f"epoch {epoch + 1}/{recipe.epochs}", initial=training.step, total=steps, unit="step",
-        leave=False, disable=None if world.is_main else True,
+        leave=False, disable=not world.is_main,
     )  # fmt: skip
     for indices, batch in zip(loader.batch_sampler, bar, strict=True):
         training.lr = [recipe.lr_at(epoch, training.step / steps, part) for part in recipe.parts(training.model)]

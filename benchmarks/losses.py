@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 import net
 from data.crops import Triple, read_images
+from data.progress import progress_bar
 from data.sources import with_maps
 from net.fuser import to_uint8
 from net.training.cmmdl_losses import (
@@ -85,7 +85,7 @@ def main() -> int:
         images = centres(folder, args.limit, args.size)
         networks = {path.name: net.load(path) for path in args.weights}
         rows = [Row(name) for name in ("average", "max", *LOSSES, *networks)]
-        for number, (vis, ir, mask, stretched) in enumerate(tqdm(images, desc=folder.name, unit="image", disable=None)):
+        for number, (vis, ir, mask, stretched) in enumerate(progress_bar(images, desc=folder.name, unit="image")):
             sources = [torch.from_numpy(image)[None, None] / 255 for image in (vis, ir)]
             fused = {"average": sum(sources) / 2, "max": torch.maximum(*sources)}
             known = torch.from_numpy(mask)[None, None].float(), torch.from_numpy(stretched)[None, None] / 255

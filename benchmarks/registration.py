@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from data.pairs import find_sets, read_pair
+from data.progress import progress_bar
 from utils.failures import command
 from utils.inputs import eight_bit
 from utils.metrics import grey
@@ -42,7 +42,7 @@ def main() -> int:
 def report(name: str, pairs: list) -> None:
     """Print the line of a set."""
     rng, warned, moved, errors, times = np.random.default_rng(0), 0, 0, [], []
-    for pair in tqdm(pairs, desc=name, unit="pair", disable=None):
+    for pair in progress_bar(pairs, desc=name, unit="pair"):
         vis, ir = (grey(eight_bit(image, word)) for image, word in zip(read_pair(pair), pair.words, strict=True))
         began = time.perf_counter()
         warned += misalignment(vis, ir) is not None

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from data.images import ImageError
 from data.masks import CLASSES, Masks, find_masks
 from data.pairs import Pair, PairError, Refusal, find_sets, read_pair
 from data.patches import grey
+from data.progress import progress_bar
 from net.training.recipe import Crops
 
 Triple = tuple[np.ndarray, ...]  # (vis, ir, mask) of one image, uint8 (H, W), perhaps with maps 0..255 after them
@@ -140,7 +140,7 @@ def read_images(
     train, held_out, refused = [], [], []
     sets = [found for root in roots for found in find_sets(root)]
     total = sum(len(found.pairs) for found in sets)
-    with tqdm(total=total, unit="image", desc="reading", disable=None if progress else True) as bar:
+    with progress_bar(total=total, unit="image", desc="reading", disable=not progress) as bar:
         for found in sets:
             refused += found.refused
             masks = find_masks(found.vis_dir.parent, TARGETS) if found.pairs else None

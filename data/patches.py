@@ -27,6 +27,7 @@ from data.masks import CLASSES, Masks, class_numbers, find_masks
 from data.options import named_path, whole
 from data.pairs import Pair, PairError, PairFolder, find_sets, read_pair
 from data.patchfile import DTYPES, MAX_SIZE, PatchFileError, PatchWriter
+from data.progress import progress_bar
 from net.fuser import PERCENTILES
 from utils.interrupt import StopRequest
 from utils.streams import steady_streams
@@ -198,7 +199,7 @@ def _cut(
     """
     total = sum(len(folder.pairs) for folder, _ in folders)
     how = {"size": writer.size, "stride": args.stride, "min_contrast": args.min_contrast}
-    with _short_turns(), tqdm(total=total, unit="image", disable=None) as bar, ThreadPoolExecutor(WORKERS) as pool:
+    with _short_turns(), progress_bar(total=total, unit="image") as bar, ThreadPoolExecutor(WORKERS) as pool:
         for folder, masks in folders:
             for _, found in ahead(pool, partial(cut, masks=masks, **how), folder.pairs, depth=AHEAD):
                 stop.check()

@@ -16,12 +16,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from data import scene_layouts as layouts
 from data import scene_sensors as sensors
+from data.images import ImageError, write_image
 from data.options import named_path, whole
+from data.progress import progress_bar
 from data.scene_canvas import Canvas
+from utils.streams import steady_streams
 
 KINDS = ("road_day", "road_night", "field_day", "field_night", "smoke")
 SMALLEST, LARGEST = 32, 2048  # pixels a side
@@ -81,7 +83,7 @@ def pairs(count: int, seed: int = 0, height: int = 240, width: int = 320) -> Ite
 
 def write_folder(folder: Path, count: int = 10, seed: int = 0, height: int = 240, width: int = 320) -> None:
     """Write `pairs` as a pair folder: folder/vi, folder/ir and folder/mask (0 and 255), one PNG each per scene."""
-    for scene in tqdm(pairs(count, seed, height, width), total=count, desc=str(folder), unit="pair"):
+    for scene in progress_bar(pairs(count, seed, height, width), total=count, desc=str(folder), unit="pair"):
         _write(folder / "vi" / f"{scene.name}.png", scene.vis)
         _write(folder / "ir" / f"{scene.name}.png", scene.ir)
         _write(folder / "mask" / f"{scene.name}.png", 255 * scene.mask)
@@ -114,7 +116,7 @@ TEST_IMG = (
 
 def write_test_img(folder: Path) -> None:
     """Write what ships in test_img/: folder/<SET>/vi and folder/<SET>/ir, as listed in TEST_IMG."""
-    for sample in tqdm(TEST_IMG, desc=str(folder), unit="pair"):
+    for sample in progress_bar(TEST_IMG, desc=str(folder), unit="pair"):
         scene = render(sample.seed, sample.height, sample.width, sample.kind)
         vis = cv2.cvtColor(scene.vis, cv2.COLOR_RGB2GRAY) if sample.grey else scene.vis
         _write(folder / sample.collection / "vi" / f"{sample.stem}.png", vis)
@@ -122,17 +124,8 @@ def write_test_img(folder: Path) -> None:
 
 
 def _write(path: Path, picture: np.ndarray) -> None:
-    """Write a PNG, grey (H, W) or RGB (H, W, 3); it appears under its name only when it is whole."""
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_bytes(encoded.tobytes())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_image(path, picture, small=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -153,12 +146,17 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--test-img writes a fixed set of pairs and takes no other option")
     if folder.exists() and not folder.is_dir():
         parser.error(f"{folder}: is a file; expected a folder, or a name that is still free")
-    try:
-        (write_test_img if fixed else write_folder)(folder, **given)
-    except OSError as error:
-        print(f"{parser.prog}: error: {error.filename or folder}: cannot be written: {error.strerror}", file=sys.stderr)
+    with steady_streams():
+        try:
+            (write_test_img if fixed else write_folder)(folder, **given)
+        except OSError as error:
+            reason = f"{error.filename or folder}: cannot be written: {error.strerror}"
+        except ImageError as error:
+            reason = str(error)
+        else:
+            return 0
+        print(f"{parser.prog}: error: {reason}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from data.crops import CROPS, CropDataset, Triple, read_images
 from data.pairs import Refusal
 from data.patches import grey
 from data.patchfile import PatchDataset
+from data.progress import progress_bar
 from data.scenes import pairs as rendered_pairs
 from net.training.recipe import Crops
 
@@ -115,7 +115,7 @@ Source = PatchSource | CropSource
 def with_maps(images: Sequence[Triple], image_maps: Sequence[ImageMap], *, progress: bool) -> list[Triple]:
     """The images (vis, ir, mask), each with the maps of its pair after them, uint8 (H, W) all, 0..255 for [0, 1]."""
     result = []
-    for image in tqdm(images, unit="image", desc=called(image_maps), disable=None if progress else True):
+    for image in progress_bar(images, unit="image", desc=called(image_maps), disable=not progress):
         pair = [torch.from_numpy(source)[None, None] / 255 for source in image[:2]]
         result.append((*image, *((made(*pair) * 255).round().byte()[0, 0].numpy() for made in image_maps)))
     return result

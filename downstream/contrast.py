@@ -21,10 +21,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from data.masks import CLASSES
 from data.options import named_path
+from data.progress import progress_bar
 from downstream import tables
 from downstream.material import Material, open_contenders, open_labels, open_material, time_of
 from utils.failures import command
@@ -88,7 +88,7 @@ def contrasts(material: Material, labels: np.ndarray, pictures: np.ndarray) -> d
     found: dict[str, list] = defaultdict(list)
     by_time = cases(material.stems) == CASES
     sets = zip(material.stems, material.vis, material.ir, labels, pictures, strict=True)
-    for stem, vis, ir, label, picture in tqdm(sets, "objects", len(labels), unit="image", disable=None, leave=False):
+    for stem, vis, ir, label, picture in progress_bar(sets, "objects", len(labels), unit="image", leave=False):
         try:
             fused = Image(grey(picture))
         except ValueError as error:

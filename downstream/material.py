@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from data.crops import TARGETS
 from data.masks import Masks, find_masks, read_labels
 from data.pairs import Pair, PairFolder, find_sets, images_by_name, read_pair
+from data.progress import progress_bar
 from utils.inputs import eight_bit
 from utils.options import UsageError
 from utils.scoring import Contender, Folder, floor, named_folder
@@ -39,7 +39,7 @@ class Material:
         """What a method shows of every pair, uint8 (N, H, W, 3). Raises ImageError for a picture that is not there."""
         pictures = np.empty((len(self.ir), *self.shape, 3), np.uint8)
         pairs = zip(self.found.pairs, self.vis, self.ir, strict=True)
-        for i, (pair, vis, ir) in enumerate(tqdm(pairs, contender.name, len(self.ir), unit="image", disable=None)):
+        for i, (pair, vis, ir) in enumerate(progress_bar(pairs, contender.name, len(self.ir), unit="image")):
             image = contender.fuse(self.found, pair, vis, ir)
             pictures[i] = image if image.ndim == 3 else image[..., None]
         return pictures
@@ -76,7 +76,7 @@ def open_material(data: Path, limit: int = 0) -> Material:
     found = sets[0]
     pairs = found.pairs[:limit] if limit else found.pairs
     found = PairFolder(found.name, found.vis_dir, found.ir_dir, pairs, (), found.task)
-    images = [read_pair(pair) for pair in tqdm(pairs, "reading", unit="pair", disable=None)]
+    images = [read_pair(pair) for pair in progress_bar(pairs, "reading", unit="pair")]
     vis, ir = zip(*images, strict=True)
     for pair, image in zip(pairs, ir, strict=True):
         if image.shape[:2] != ir[0].shape[:2]:

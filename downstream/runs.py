@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from data.progress import progress_bar
 from downstream.material import Material
 from downstream.scenes import folds, scenes
 from utils.files import write_text
@@ -85,7 +85,7 @@ def cross_validate(
     parts = folds(scenes(material), material.stems, args.folds)
     everything = range(len(material.stems))
     lengths = [steps(len(material.stems) - len(part)) for part in parts]
-    with tqdm(total=sum(lengths) * args.seeds * len(contenders), unit="step", disable=None) as bar:
+    with progress_bar(total=sum(lengths) * args.seeds * len(contenders), unit="step") as bar:
         for contender in contenders:
             pictures = material.pictures(contender)
             images, outcomes = digest(pictures, *truth, *map(np.array, parts)), {}

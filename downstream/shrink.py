@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-from tqdm import tqdm
 
 from data.images import write_image
 from data.options import named_path
+from data.progress import progress_bar
 from downstream.boxes import boxes_folder
 from downstream.material import has_labels, open_labels, open_material
 from utils.failures import command
@@ -51,7 +51,7 @@ def shrink(data: Path, size: tuple[int, int], out: Path) -> str:
     if has_labels(material) or not boxes:
         parts["Segmentation_labels"] = open_labels(material), cv2.INTER_NEAREST
     for name, (images, interpolation) in parts.items():
-        for stem, image in zip(tqdm(material.stems, name, unit="image", disable=None), images, strict=True):
+        for stem, image in zip(progress_bar(material.stems, name, unit="image"), images, strict=True):
             file = out / name / f"{stem}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             write_image(file, cv2.resize(eight_bit(image, name), size, interpolation=interpolation))

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 import net
 from data.ahead import ahead
 from data.images import MAX_PIXELS, ImageError, read_image, write_image
 from data.kinds import BLENDED, is_role
 from data.pairs import Pair, PairFolder, Refusal, list_images
+from data.progress import progress_bar
 from net.fuser import Fuser, to_uint8, to_unit
 from utils.failures import by_tiles, memory_in_plain_words, sentence
 from utils.inputs import Inputs, Reader, Remarks, eight_bit
@@ -232,7 +232,7 @@ def run_set(
         for name, values in scores.items():
             rows[name].images[pair.name] = values
 
-    bar = tqdm(total=len(found.pairs), desc=found.name, unit="pair", disable=None)
+    bar = progress_bar(total=len(found.pairs), desc=found.name, unit="pair")
     with ThreadPoolExecutor(max_workers=WORKERS) as pool, bar:
         for pair, inputs in ahead(pool, prepare, found.pairs):
             bar.update()

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from data.progress import progress_bar
 from net.fuser import PERCENTILES, Fuser, to_uint8, to_unit
 from utils.failures import by_tiles, memory_in_plain_words
 from utils.inputs import resize
@@ -98,7 +98,7 @@ def fuse_video(vis: Path, ir: Path, out: Path, fuser: Fuser, *, resize_ir: bool 
     total = min((n for n in (sources[0].count, sources[1].count, limit) if n), default=None)
     with ExitStack() as stack:
         write = stack.enter_context(writer(out, fps, sources[0].size))
-        bar = stack.enter_context(tqdm(total=total, desc=out.name, unit="frame", disable=None))
+        bar = stack.enter_context(progress_bar(total=total, desc=out.name, unit="frame"))
         for frames in itertools.zip_longest(*(itertools.islice(source, limit or None) for source in sources)):
             if any(frame is None for frame in frames):
                 break

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from data.images import EXTENSIONS, ImageError, read_image, write_image
+from data.scenes import render
 from tests.pictures import picture
 
 
@@ -23,6 +24,14 @@ def test_written_png_is_lossless_for_grey_and_colour(tmp_path):
     for channels in (1, 3):
         write_image(tmp_path / "a.PNG", picture(channels=channels))
         np.testing.assert_array_equal(read_image(tmp_path / "a.PNG"), picture(channels=channels))
+
+
+def test_a_small_png_is_the_same_image_in_fewer_bytes(tmp_path):
+    scene = render(0, 64, 96).vis
+    for name in ("a.png", "small.png"):
+        write_image(tmp_path / name, scene, small=name == "small.png")
+        np.testing.assert_array_equal(read_image(tmp_path / name), scene)
+    assert (tmp_path / "small.png").stat().st_size < (tmp_path / "a.png").stat().st_size
 
 
 def test_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path, monkeypatch):

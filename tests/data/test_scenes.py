@@ -247,6 +247,13 @@ def test_command_line_names_what_it_could_not_write(tmp_path, capsys):
     assert f"{tmp_path / 'vi'}: cannot be written" in capsys.readouterr().err
 
 
+def test_closed_streams_are_no_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    assert scenes.main(["--out", str(tmp_path), "--count", "1", "--height", "32", "--width", "32"]) == 0
+    assert len(files_of(tmp_path)) == 3
+
+
 def test_nothing_half_written_stays_behind(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
