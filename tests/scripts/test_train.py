@@ -21,6 +21,8 @@ from net.training.objective import Phase
 from utils.distributed import World
 from utils.files import sha256
 
+CROPS = ["--demo", "--size", "64", "--method", "cmmdl-lite", "--recipe", "alone", "--batch-size", "8", "--epochs", "1"]
+
 
 def test_a_run_folder_holds_arguments_log_history_curves_and_checkpoints(train, h5, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(script, "KEEP_EVERY", 3)
@@ -309,21 +311,24 @@ def test_checkpointed_activations_train_the_same_weights(train, tmp_path):
     assert_same_training(tmp_path / "000-cmmdl", tmp_path / "001-cmmdl")
 
 
-def test_an_epoch_takes_as_many_steps_as_there_are_passes(tmp_path, shallow):  # noqa: ARG001
-    options = ["--demo", "--size", "64", "--dim", "8", "--batch-size", "8", "--epochs", "1", "--out", str(tmp_path)]
+def test_an_epoch_takes_as_many_steps_as_there_are_passes(tmp_path):
+    options = [*CROPS, "--out", str(tmp_path), "--resume", "none"]
     for passes in ("1", "2"):
-        assert script.main([*options, "--passes", passes, "--resume", "none"]) == 0
-    steps = [checkpoint(tmp_path / name / "last.pth")["steps"] for name in ("000-cmmdl", "001-cmmdl")]
+        assert script.main([*options, "--passes", passes]) == 0
+    steps = [checkpoint(tmp_path / name / "last.pth")["steps"] for name in ("000-cmmdl-lite", "001-cmmdl-lite")]
     assert steps == [22 // 8, 2 * 22 // 8], "a crop of each of 22 scenes in a pass, in batches of 8"
 
 
-@pytest.mark.parametrize("data", ["patches", "crops"])
-def test_loader_processes_change_no_weight(train, tmp_path, shallow, data):  # noqa: ARG001
+def test_loader_processes_change_no_weight(train, tmp_path):
     for workers in ("0", "2"):
-        options = ["--epochs", "1", "--workers", workers, "--resume", "none"]
-        crops = ["--demo", "--size", "64", "--out", str(tmp_path), "--dim", "16", "--batch-size", "8"]
-        assert (train(*options) if data == "patches" else script.main([*crops, *options])) == 0
+        assert train("--epochs", "1", "--workers", workers, "--resume", "none") == 0
     assert_same_training(tmp_path / "000-cmmdl", tmp_path / "001-cmmdl")
+
+
+def test_loader_processes_draw_the_same_crops(tmp_path):
+    for workers in ("0", "2"):
+        assert script.main([*CROPS, "--out", str(tmp_path), "--workers", workers, "--resume", "none"]) == 0
+    assert_same_training(tmp_path / "000-cmmdl-lite", tmp_path / "001-cmmdl-lite", label="CMMDL-lite")
 
 
 @pytest.mark.slow
