@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.fast.bands import expand_and_filter, image, in_bands, one_by_one, pixels, projected
+from net.fast.bands import expand_and_filter, image, in_bands, one_by_one, pixels, put_added
 from net.fast.layout import depthwise, pointwise
 from net.fast.parallel import in_parallel, shares
 from net.fast.recompute import recomputed, recomputed_on_cpu
@@ -60,7 +60,8 @@ class GDFN(nn.Module):
         def work(part: slice) -> None:
             for rows, hidden in expand_and_filter(source, expand, self.dwconv.weight, x.shape[:2], part):
                 a, b = hidden.chunk(2, dim=-1)
-                torch.add(x[rows], projected(F.gelu(a).mul_(b), project), out=out[rows])
+                gated = F.gelu(a.contiguous()).mul_(b)  # its half at one place: twice as fast as by pieces
+                put_added(x[rows], gated, project, out[rows])
 
         in_parallel(work, shares(len(x)))
 

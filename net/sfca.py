@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from net.fast.bands import expand_and_filter, from_planes, projected, row_bands, to_planes
+from net.fast.bands import expand_and_filter, from_planes, put_added, row_bands, to_planes
 from net.fast.layout import depthwise, mix_channels, pointwise
 from net.fast.parallel import in_parallel, shares
 from net.fast.recompute import recomputed_on_cpu
@@ -69,14 +69,15 @@ class SFCA(nn.Module):
         u, k_f = (plane.view(self.dim, *x.shape[:2]) for plane in planes)
         mix = self._spatial(x, norm, v, u)
         if not self.frequency:
-            x += projected(v, mix)
+            put_added(x, v, mix, x)
             return
         self._frequency(x, mix, v, k_f, v_f)
         convolve_in_place(u, k_f)
 
         def work(rows: slice) -> None:
             c = self.norm_f.last(from_planes(u[:, rows])).mul_(v_f[rows])
-            x[rows] += projected(c, self.project_f.weight.flatten(1))
+            band = x[rows]
+            put_added(band, c, self.project_f.weight.flatten(1), band)
 
         in_parallel(work, row_bands(slice(0, len(x)), x[0].numel(), x.element_size()))
 
@@ -115,7 +116,8 @@ class SFCA(nn.Module):
             for rows, streams in expand_and_filter(lambda rows: v[rows], kv, kernel, x.shape[:2], part):
                 to_planes(streams[..., : self.dim], k_f[:, rows])
                 v_f[rows] = streams[..., self.dim :]
-                x[rows] += projected(v[rows], mix)
+                band = x[rows]
+                put_added(band, v[rows], mix, band)
 
         in_parallel(work, shares(len(x)))
 

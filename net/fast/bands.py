@@ -7,6 +7,7 @@ over channels read each pixel's channels side by side.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -60,15 +61,34 @@ def one_by_one(function: Callable[..., Tensor], *batches: Tensor) -> Tensor:
 
 
 def projected(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`x @ weight.t() + bias`, a 1x1 convolution: (n, W, C), (K, C), (K,) -> (n, W, K).
-
-    By oneDNN where torch has it, which on AMD's processors is faster than MKL. From a single thread `F.conv2d` would
-    not ask it.
-    """
-    if by_onednn(x):
+    """`x @ weight.t() + bias`, a 1x1 convolution: (n, W, C), (K, C), (K,) -> (n, W, K)."""
+    if multiplied_by_onednn(x):  # from a single thread `F.conv2d` would not ask it
         kernel = weight[:, :, None, None]
         return pixels(torch.mkldnn_convolution(image(x), kernel, bias, (0, 0), (1, 1), (1, 1), 1))
     return F.linear(x, weight, bias)
+
+
+def put_projected(x: Tensor, weight: Tensor, out: Tensor) -> None:
+    """`out = projected(x, weight)`; out is contiguous."""
+    if multiplied_by_onednn(x):
+        out.copy_(projected(x, weight))
+    else:
+        torch.mm(x.flatten(0, 1), weight.t(), out=out.view(-1, len(weight)))
+
+
+def put_added(base: Tensor, x: Tensor, weight: Tensor, out: Tensor) -> None:
+    """`out = base + projected(x, weight)`; out is contiguous, and may be base."""
+    if multiplied_by_onednn(x):
+        torch.add(base, projected(x, weight), out=out)
+    else:
+        flat = out.view(-1, len(weight))
+        torch.addmm(flat if base is out else base.flatten(0, 1), x.flatten(0, 1), weight.t(), out=flat)
+
+
+def multiplied_by_onednn(x: Tensor) -> bool:
+    """Whether oneDNN computes products in a band. MKL, which torch takes for them, puts its results in their place
+    without a copy, but uses AVX-512 on Intel's processors alone."""
+    return by_onednn(x) and torch.backends.cpu.get_cpu_capability() != "AVX2"
 
 
 def by_onednn(x: Tensor) -> bool:
@@ -128,7 +148,7 @@ def expand_and_filter(
     size: tuple[int, int],
     part: slice,
     *,
-    activation: Callable[[Tensor], Tensor] = lambda x: x,
+    activation: Callable[[Tensor], Any] | None = None,
     reflect: bool = False,
 ) -> Iterator[tuple[slice, Tensor]]:
     """A 1x1 convolution, `activation` and a depth-wise 3x3 convolution, by bands from the top to the bottom of a part.
@@ -143,7 +163,7 @@ def expand_and_filter(
         depthwise: (K, 1, 3, 3).
         size: (H, W) of the whole image.
         part: rows that are wanted.
-        activation: may change its argument in place.
+        activation: changes its argument in place.
         reflect: the border repeats the row or column next to it; False: zeros.
 
     Yields:
@@ -163,7 +183,10 @@ def expand_and_filter(
         x = source(rows)
         if reflect:
             x = torch.cat([x[:, 1:2], x, x[:, -2:-1]], dim=1)  # (n, W + 2, C)
-        buffer[done - band.start + 1 :][: rows.stop - rows.start] = activation(projected(x, expand))
+        expanded = buffer[done - band.start + 1 :][: rows.stop - rows.start]
+        put_projected(x, expand, expanded)
+        if activation:
+            activation(expanded)
         if band.start == 0:
             buffer[0] = buffer[2] if reflect else 0
         if last:

@@ -18,8 +18,11 @@ from net.fast.bands import (
     from_planes,
     image,
     in_bands,
+    multiplied_by_onednn,
     pixels,
     projected,
+    put_added,
+    put_projected,
     row_bands,
     to_planes,
 )
@@ -64,8 +67,19 @@ def images(size, batch=2, dtype=torch.float32):
     return [torch.rand(batch, 1, *size, generator=generator).to(dtype) for _ in range(2)]
 
 
+@pytest.fixture(params=["oneDNN", "MKL"])
+def library(request, monkeypatch):
+    """Products in bands by one of torch's two libraries, whichever this processor would have."""
+    if request.param == "oneDNN" and not torch.backends.mkldnn.is_available():
+        pytest.skip("torch has no oneDNN here")
+    capability = {"oneDNN": "AVX512", "MKL": "AVX2"}[request.param]
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    return request.param
+
+
 @pytest.mark.parametrize("bands", ["low", "whole"])
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.usefixtures("library")
 def test_by_bands_the_network_equals_its_literal_form(monkeypatch, bands, size):
     bands_of(monkeypatch, bands)
     ours, literal = both()
@@ -243,6 +257,7 @@ def test_bf16_autocast_stays_close_on_the_cpu(small, pair):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.usefixtures("library")
 def test_a_projection_is_a_1x1_convolution(dtype, bias):
     x, weight = torch.randn(3, 5, 8, dtype=dtype), torch.randn(6, 4, dtype=dtype)
     bias = torch.randn(6, dtype=dtype) if bias else None
@@ -250,8 +265,23 @@ def test_a_projection_is_a_1x1_convolution(dtype, bias):
         torch.testing.assert_close(projected(half, weight, bias), F.linear(half, weight, bias))
 
 
+def test_a_projection_is_put_or_added_where_it_shall_be(library):
+    base, x, weight = torch.randn(5, 4, 6), torch.randn(3, 4, 8), torch.randn(6, 4)
+    for half in x.chunk(2, dim=-1):
+        expected, out = F.linear(half, weight), base.clone()
+        put_projected(half, weight, out[1:4])
+        torch.testing.assert_close(out, torch.cat([base[:1], expected, base[4:]]))
+        put_added(base[1:4], half, weight, out[2:])
+        torch.testing.assert_close(out, torch.cat([base[:1], expected[:1], base[1:4] + expected]))
+        end = out[2:]
+        put_added(end, half, weight, end)
+        torch.testing.assert_close(out[2:], base[1:4] + 2 * expected)
+    assert multiplied_by_onednn(x) == (library == "oneDNN")
+
+
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
 def test_onednn_can_be_switched_off(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     network, pair = net.build("cmmdl", dim=8, heads=2, depth=1).eval(), images((12, 14), batch=1)
     with torch.inference_mode():
         expected = network(*pair)
