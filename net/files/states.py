@@ -14,18 +14,24 @@ MOST = 1024  # channels, heads or blocks that a file may ask for
 OPTION = (str, int, float, type(None))  # what an option may be, or a list of them
 
 
-def find_state(content: Any, depth: int = 0) -> dict[str, Tensor]:
+def find_state(content: Any) -> dict[str, Tensor]:
     """The tensors by name inside a checkpoint, without `module.`; empty where there are none."""
-    if not isinstance(content, Mapping) or depth > NESTING:
+    return _find_state(content, 0, set())
+
+
+def _find_state(content: Any, depth: int, seen: set[tuple[int, int]]) -> dict[str, Tensor]:
+    """`seen` has the containers that were looked through, and how deep: a file may name one any number of times."""
+    if not isinstance(content, Mapping) or depth > NESTING or (depth, id(content)) in seen:
         return {}
+    seen.add((depth, id(content)))
     for key in NESTED_UNDER:  # before tensors beside them, such as a number of epochs
-        if state := find_state(content.get(key), depth + 1):
+        if state := _find_state(content.get(key), depth + 1, seen):
             return state
     state = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}
     if state:
         return {bare_name(key): value for key, value in state.items()}
     for nested in content.values():
-        if state := find_state(nested, depth + 1):
+        if state := _find_state(nested, depth + 1, seen):
             return state
     return {}
 

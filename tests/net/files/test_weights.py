@@ -177,6 +177,9 @@ def claims():
     large = {"dim": 512, "heads": 8, "depth": 64}
     circle = {}
     circle["model"] = circle
+    maze = {}
+    for _ in range(4):  # 200^4 ways lead to the innermost of five
+        maze = dict.fromkeys(map(str, range(200)), maze)
     wide = torch.ones(1).expand(10**6, 1, 3, 3)
     return {
         "width": ({"method": "cmmdl", "options": {"dim": 10**9}, "model": state}, "expected smaller numbers"),
@@ -184,10 +187,12 @@ def claims():
         "all": ({"method": "cmmdl", "options": large, "model": state}, "smaller numbers"),
         "stride 0": (state | {"encoder.embed.weight": wide}, "claim more values than it has bytes"),
         "circle": (circle, "holds no tensors"),
+        "maze": (maze, "holds no tensors"),
         "NaN": (state | {"encoder.embed.weight": torch.full((16, 1, 3, 3), torch.nan)}, "NaN or infinite values in"),
     }
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("claim", claims())
 def test_what_a_file_claims_takes_neither_memory_nor_time(tmp_path, claim):
     content, words = claims()[claim]
