@@ -32,7 +32,7 @@ import net
 from data import sources
 from data.progress import progress_bar
 from net.fast.layout import lay_out
-from net.fuser import pick_device
+from net.fuser import is_emulated_bf16, pick_device
 from net.method import Method
 from net.training.objective import Batch, Objective
 from net.training.recipe import Recipe, batch_norms
@@ -111,6 +111,8 @@ def train(args: argparse.Namespace, world: World) -> bool:
         log.info("%d iterations are %d epochs of this data", recipe.iterations, recipe.epochs)
     if checkpoint:
         log.info("going on from %s: epoch %d, step %d", checkpoint, training.epoch + 1, training.step)
+    if args.precision == "bf16" and is_emulated_bf16(world.device):
+        log.warning("this processor has no instructions for bf16: a step takes many times as long as in fp32")
     if processes != world.size:
         log.warning("begun with %d process(es): the weights will not be those of an undisturbed training", processes)
 

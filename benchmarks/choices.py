@@ -31,6 +31,7 @@ from benchmarks import losses
 from benchmarks.losses import LOSSES, Loss, centres
 from data.crops import TARGETS
 from data.masks import find_masks
+from data.options import named_path
 from data.pairs import PairError, find_sets
 from net.ablation import PARTS
 from net.fuser import to_uint8
@@ -66,9 +67,9 @@ VARIANTS = [*RECIPES, *(f"without-{part}" for part in PARTS)]
 @command
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, action="append", required=True, metavar="DIR", help="pair folder")
+    parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR", help="pair folder")
     parser.add_argument("--variant", action="append", choices=VARIANTS, help="repeatable; default: all")
-    parser.add_argument("--out", type=Path, default=Path("result/choices"))
+    parser.add_argument("--out", type=named_path, default=Path("result/choices"))
     parser.add_argument("--dim", type=whole(2), default=16, help="channels; the network that ships has 64")
     parser.add_argument("--epochs", type=positive, default=2)
     parser.add_argument("--size", type=whole(16), default=64, help="side of the crops, pixels")

@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader
 import net
 from benchmarks import literal_metrics, speed
 from data import patches
+from data.options import named_path
 from data.pairs import PairFolder, find_sets, read_pair
 from data.patchfile import PatchDataset
 from data.scenes import write_folder
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--height", type=whole(PATCH), default=128)
     parser.add_argument("--width", type=whole(PATCH), default=160)
     parser.add_argument("--repeats", type=positive, default=3)
-    parser.add_argument("--data", type=Path, action="append", default=[], metavar="DIR", help="pair folders to cut")
+    parser.add_argument("--data", type=named_path, action="append", default=[], metavar="DIR", help="folders to cut")
     args = parser.parse_args(argv)
     folders = [folder for root in args.data for folder in find_sets(root) if folder.pairs]
     keep_freed_memory()

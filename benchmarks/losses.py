@@ -17,6 +17,7 @@ from torch import Tensor
 
 import net
 from data.crops import Triple, read_images
+from data.options import named_path
 from data.progress import progress_bar
 from data.sources import with_maps
 from net.fuser import to_uint8
@@ -75,11 +76,11 @@ LOSSES: dict[str, Loss] = {
 @command
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, action="append", required=True, metavar="DIR", help="pair folder")
+    parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR", help="pair folder")
     parser.add_argument("--limit", type=positive, default=4, help="images of each folder")
     parser.add_argument("--size", type=whole(MIN_SIDE), default=192, help="side of their centres, pixels")
     parser.add_argument("--steps", type=positive, default=150)
-    parser.add_argument("--weights", type=Path, action="append", default=[], help="score a network beside; repeatable")
+    parser.add_argument("--weights", type=named_path, action="append", default=[], help="networks to score beside")
     args = parser.parse_args()
     for folder in args.data:
         images = centres(folder, args.limit, args.size)

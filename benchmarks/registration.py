@@ -10,10 +10,10 @@ import math
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
+from data.options import named_path
 from data.pairs import find_sets, read_pair
 from data.progress import progress_bar
 from utils.failures import command
@@ -29,7 +29,7 @@ TIMES = 2  # that each pair is moved
 @command
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, action="append", required=True, metavar="DIR", help="repeatable")
+    parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR", help="repeatable")
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="only every Nth pair")
     args = parser.parse_args()
     print(f"{'':<20}{'pairs':>6}{'warned':>8}{'moved':>7}{'found':>8}{'error':>9}{'check':>10}")

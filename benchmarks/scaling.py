@@ -25,6 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import net
 from benchmarks import speed
+from data.options import named_path
 from net.fast.layout import lay_out
 from utils.failures import command
 from utils.files import replacing
@@ -42,7 +43,7 @@ def main() -> int:
     parser.add_argument("--largest", type=whole(SMALLEST), default=1024, help="side of the largest image, pixels")
     parser.add_argument("--repeats", type=positive, default=1, help="rounds of two passes; the median counts")
     parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
-    parser.add_argument("--out", type=Path, default=Path("result/scaling.png"))
+    parser.add_argument("--out", type=named_path, default=Path("result/scaling.png"))
     parser.add_argument("--rank-worker", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.rank_worker:

@@ -38,6 +38,7 @@ from torch import Tensor
 import net
 from benchmarks.literal import LiteralCMMDL
 from benchmarks.methods import answer, gmac
+from data.options import named_path
 from net.fast.layout import lay_out
 from net.fuser import PRECISIONS, exact_convolutions
 from net.training.cmmdl_losses import fusion_loss
@@ -112,7 +113,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
     parser.add_argument("--allocator", choices=("as-started", "tuned", "default"), default="as-started")
     parser.add_argument("--compile-literal", action="store_true", help="the literal side after torch.compile")
-    parser.add_argument("--weights", type=Path, help="of CMMDL, in any form that net.load reads (default: fresh)")
+    parser.add_argument("--weights", type=named_path, help="of CMMDL, in any form that net.load reads (default: fresh)")
     parser.add_argument("--worker", nargs="+", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--keep-freed-memory", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)

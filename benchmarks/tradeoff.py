@@ -17,6 +17,7 @@ import matplotlib
 
 import net
 from benchmarks.methods import Cost, add_settings, measure
+from data.options import named_path
 from utils.failures import command
 from utils.files import replacing
 
@@ -26,9 +27,9 @@ SCORES = ("VIF", "Qabf")
 @command
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="output of CMMDL_test.py")
+    parser.add_argument("--results", type=named_path, required=True, metavar="DIR", help="output of CMMDL_test.py")
     parser.add_argument("--set", default="TNO", help="which of its sets")
-    parser.add_argument("--out", type=Path, default=Path("docs/tradeoff.png"))
+    parser.add_argument("--out", type=named_path, default=Path("docs/tradeoff.png"))
     add_settings(parser)
     parser.set_defaults(batch=1)
     args = parser.parse_args()

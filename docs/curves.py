@@ -14,6 +14,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 
+from data.options import named_path
 from utils.failures import command
 from utils.files import replacing
 from utils.options import UsageError
@@ -25,9 +26,9 @@ COUNTS = ("epoch", "steps")
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Draw how a training went")
-    parser.add_argument("history", type=Path, nargs="?", default=ROOT / "models" / "CMMDL.history.csv",
+    parser.add_argument("history", type=named_path, nargs="?", default=ROOT / "models" / "CMMDL.history.csv",
                         help="a run folder's history.csv")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "training.png")
+    parser.add_argument("--out", type=named_path, default=ROOT / "docs" / "training.png")
     args = parser.parse_args(argv)
     columns = read(args.history)
     if args.out.exists() and args.out.samefile(args.history):

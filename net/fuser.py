@@ -151,6 +151,11 @@ def pick_device(device: str | torch.device) -> torch.device:
     return device
 
 
+def is_emulated_bf16(device: torch.device) -> bool:
+    """Whether torch has no instructions for bf16 there, and is slow in it: a CPU whose widest are AVX2."""
+    return device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
+
+
 def to_unit(image: np.ndarray, role: str) -> Tensor:
     """An image as float32 in [0, 1], (1, C, H, W) with C = 1 or 3; alpha is dropped.
 

@@ -8,7 +8,7 @@ import torch
 
 import net
 from net.color import blend_chroma, rgb_to_ycbcr, ycbcr_to_rgb
-from net.fuser import blending, exact_convolutions, starts, to_uint8, to_unit
+from net.fuser import blending, exact_convolutions, is_emulated_bf16, starts, to_uint8, to_unit
 
 
 @pytest.fixture
@@ -234,3 +234,10 @@ def test_blending_takes_colour_from_whichever_image_has_it(images):
     assert np.ptp(kept.astype(int), axis=2).mean() > 30
     assert np.ptp(fuser(grey, colour).astype(int), axis=2).max() <= 1, "without blending, vis alone gives colour"
     assert fuser(grey[..., 0], grey[..., 0], blend=True).ndim == 2
+
+
+@pytest.mark.parametrize(("capability", "emulated"), [("AVX2", True), ("AVX512", False)])
+def test_bf16_is_emulated_on_processors_without_avx_512(monkeypatch, capability, emulated):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert is_emulated_bf16(torch.device("cpu")) == emulated
+    assert not is_emulated_bf16(torch.device("cuda"))

@@ -110,9 +110,12 @@ def test_the_defaults_are_the_releases(h5):
     assert script.parse([]).h5 == Path("data/MSRS_train_imgsize_128_stride_200.h5")
 
 
-def test_bf16_trains_close_to_fp32(train, tmp_path):
-    for precision in ("fp32", "bf16"):
+def test_bf16_trains_close_to_fp32(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    for i, precision in enumerate(("fp32", "bf16")):
         assert train("--epochs", 2, "--precision", precision) == 0
+        log = (tmp_path / f"00{i}-cmmdl" / "log.txt").read_text()
+        assert ("no instructions for bf16" in log) == (precision == "bf16")
     exact, rough = (list(csv.DictReader((tmp_path / f"00{i}-cmmdl" / "history.csv").open())) for i in range(2))
     assert float(rough[-1]["total"]) == pytest.approx(float(exact[-1]["total"]), rel=0.02)
     assert rough[-1]["total"] != exact[-1]["total"]

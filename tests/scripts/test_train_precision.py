@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import CMMDL_train as script
+from net.fuser import is_emulated_bf16
 from utils.board import Board
 
 STEPS, WINDOW = 200, 20  # the loss of a step is that of a few crops: means over some steps compare
@@ -27,6 +29,7 @@ def smoothed_losses(out: Path, monkeypatch, precision: str, dim: int = 16) -> np
     return np.convolve(losses[:STEPS], np.full(WINDOW, 1 / WINDOW), mode="valid")
 
 
+@pytest.mark.skipif(is_emulated_bf16(torch.device("cpu")), reason="bf16 would take tens of minutes on this processor")
 @pytest.mark.slow
 @pytest.mark.timeout(3600)  # two minutes of work; a busy machine takes longer
 def test_bf16_follows_the_loss_of_fp32_to_two_percent(tmp_path, monkeypatch):
