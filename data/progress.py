@@ -22,7 +22,7 @@ class Lines(tqdm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._shown = time.monotonic(), options.get("initial", 0)
-        super().__init__(*args, gui=True, **options)  # gui: tqdm writes nothing by itself
+        super().__init__(*args, ncols=0, gui=True, **options)  # figures alone; tqdm writes nothing by itself
 
     def display(self, *_: Any, **__: Any) -> bool:
         seconds, done = self._shown

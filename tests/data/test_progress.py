@@ -33,7 +33,7 @@ def test_a_file_gets_whole_lines_and_few(monkeypatch):
             bar.update()
     lines = file.getvalue().splitlines()
     assert "\r" not in file.getvalue() and file.getvalue().endswith("\n")
-    assert lines[0].startswith("set:   5%") and "50/1000" in lines[0] and "pair/s" in lines[0]
+    assert lines[0].startswith("set:   5% 50/1000 [") and lines[0].endswith("pair/s]")
     assert len(lines) == progress.LINES and lines[-1].startswith("set: 100%")
 
 
