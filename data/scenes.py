@@ -129,7 +129,10 @@ def _write(path: Path, picture: np.ndarray) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status: 0 done, 1 a file could not be written. Exits with 2 on bad usage."""
+    """The command line; returns the exit status: 0 done, 1 a file could not be written, 130 interrupted.
+
+    Exits with 2 on bad usage.
+    """
     parser = argparse.ArgumentParser(prog="python -m data.scenes", description="Render sample scenes.")
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=named_path, metavar="DIR", help="write a pair folder: DIR/vi, DIR/ir, DIR/mask")
@@ -153,6 +156,9 @@ def main(arguments: list[str] | None = None) -> int:
             reason = f"{error.filename or folder}: cannot be written: {error.strerror}"
         except ImageError as error:
             reason = str(error)
+        except KeyboardInterrupt:
+            print(f"interrupted; what lies in {folder} is whole", file=sys.stderr)
+            return 130
         else:
             return 0
         print(f"{parser.prog}: error: {reason}", file=sys.stderr)

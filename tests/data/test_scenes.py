@@ -247,6 +247,17 @@ def test_command_line_names_what_it_could_not_write(tmp_path, capsys):
     assert f"{tmp_path / 'vi'}: cannot be written" in capsys.readouterr().err
 
 
+def test_ctrl_c_leaves_whole_files(tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        yield render(0, 32, 32)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scenes, "pairs", interrupted)
+    assert scenes.main(["--out", str(tmp_path)]) == 130
+    assert "interrupted; what lies in" in capsys.readouterr().err
+    assert len(files_of(tmp_path)) == 3
+
+
 def test_closed_streams_are_no_failure(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stdout", None)
     monkeypatch.setattr("sys.stderr", None)
