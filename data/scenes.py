@@ -152,6 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     with steady_streams():
         try:
             (write_test_img if fixed else write_folder)(folder, **given)
+            return 0
         except OSError as error:
             reason = f"{error.filename or folder}: cannot be written: {error.strerror}"
         except ImageError as error:
@@ -159,8 +160,6 @@ def main(arguments: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             print(f"interrupted; what lies in {folder} is whole", file=sys.stderr)
             return 130
-        else:
-            return 0
         print(f"{parser.prog}: error: {reason}", file=sys.stderr)
         return 1
 

@@ -1,5 +1,6 @@
 """Training in bf16 follows training in fp32."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -38,3 +39,14 @@ def test_bf16_follows_the_loss_of_fp32_to_two_percent(tmp_path, monkeypatch):
     print(f"loss {exact[0]:.3f} to {exact[-1]:.3f}; bf16 off by {off.mean():.2%} on average, {off.max():.2%} at most")
     assert 0 < off.max() < 0.02  # measured 0.9 %; chance gives 1.0 %
     assert exact[-1] < 0.9 * exact[0]
+
+
+def test_bf16_trains_close_to_fp32(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    for i, precision in enumerate(("fp32", "bf16")):
+        assert train("--epochs", 2, "--precision", precision) == 0
+        log = (tmp_path / f"00{i}-cmmdl" / "log.txt").read_text()
+        assert ("no instructions for bf16" in log) == (precision == "bf16")
+    exact, rough = (list(csv.DictReader((tmp_path / f"00{i}-cmmdl" / "history.csv").open())) for i in range(2))
+    assert float(rough[-1]["total"]) == pytest.approx(float(exact[-1]["total"]), rel=0.02)
+    assert rough[-1]["total"] != exact[-1]["total"]
