@@ -30,6 +30,7 @@ from pathlib import Path
 import net
 from data.images import ImageError
 from data.pairs import PairFolder
+from data.streams import steady_streams
 from utils import report, tables
 from utils.failures import INTERRUPTED, memory_in_plain_words, sentence
 from utils.files import write_text
@@ -42,7 +43,6 @@ from utils.published import known, published
 from utils.scoring import Contender, Folder, Network, Result, floor, given, place, run_set
 from utils.sets import describe, open_sets
 from utils.shipped import open_model
-from utils.streams import steady_streams
 from utils.video import fuse_video
 
 

@@ -30,7 +30,9 @@ from torch.utils.data import DataLoader
 
 import net
 from data import sources
+from data.interrupt import StopRequest, leave_signals_to_parent
 from data.progress import progress_bar
+from data.streams import steady_streams
 from net.fast.layout import lay_out
 from net.fuser import is_emulated_bf16, pick_device
 from net.method import Method
@@ -42,11 +44,9 @@ from utils.checkpoints import Training, seed_everything
 from utils.distributed import World
 from utils.divergence import diverged
 from utils.ema import MovingAverage
-from utils.interrupt import StopRequest, leave_signals_to_parent
 from utils.memory import keep_freed_memory
 from utils.runs import LAST, log
 from utils.shipped import open_model, shipped
-from utils.streams import steady_streams
 from utils.teacher import Teacher
 from utils.training_options import parse
 

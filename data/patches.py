@@ -23,14 +23,14 @@ from tqdm import tqdm
 
 from data.ahead import ahead
 from data.images import ImageError
+from data.interrupt import StopRequest
 from data.masks import CLASSES, Masks, class_numbers, find_masks
 from data.options import named_path, whole
 from data.pairs import Pair, PairError, PairFolder, find_sets, read_pair
 from data.patchfile import DTYPES, MAX_SIZE, PatchFileError, PatchWriter
 from data.progress import progress_bar
+from data.streams import steady_streams
 from net.fuser import PERCENTILES
-from utils.interrupt import StopRequest
-from utils.streams import steady_streams
 
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 WORKERS = 2  # threads that read and cut

@@ -23,7 +23,7 @@ from data.images import ImageError, write_image
 from data.options import named_path, whole
 from data.progress import progress_bar
 from data.scene_canvas import Canvas
-from utils.streams import steady_streams
+from data.streams import steady_streams
 
 KINDS = ("road_day", "road_night", "field_day", "field_night", "smoke")
 SMALLEST, LARGEST = 32, 2048  # pixels a side

@@ -11,8 +11,8 @@ import cv2
 import torch
 import torch.distributed as dist
 
+from data.streams import steady_streams
 from utils.distributed import meeting_point
-from utils.streams import steady_streams
 
 USAGE, INTERRUPTED = 2, 130  # exit status of what cannot be used, and of Ctrl-C
 SHORT = (  # how torch (on Linux, Windows, a GPU), what it calls, and OpenCV say that there is too little memory

@@ -36,7 +36,7 @@ assert file.read() == b"mine, too"
 """
 HELD = """
 from tqdm import tqdm
-from utils.streams import steady_streams
+from data.streams import steady_streams
 with steady_streams():
     file = open("other", "w+b", buffering=0)
     assert file.fileno() != 2

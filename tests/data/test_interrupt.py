@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from utils.interrupt import StopRequest, leave_signals_to_parent
+from data.interrupt import StopRequest, leave_signals_to_parent
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
