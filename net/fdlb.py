@@ -10,7 +10,7 @@ from net.fast.parallel import in_parallel
 from net.fast.recompute import recomputed
 from net.fast.reuse import empty
 from net.fourier import irfft2, make_real_bins_positive, rfft2
-from net.polar import from_polar, to_polar
+from net.polar import amplitude_and_phase, from_polar, to_polar
 
 EPS = 1e-8  # added to the features before their transform, as the release does
 OFFSET = complex(2 * EPS, EPS)  # of a mixed spectrum, as the release adds it: twice to the real part
@@ -77,7 +77,7 @@ class FDLB(nn.Module):
         fused = empty(vis, *spectra[0].shape)
 
         def work(rows: slice) -> None:
-            phases = torch.cat([one[:, rows].angle() for one in spectra]).flatten(1)  # (2C, P)
+            phases = torch.cat([amplitude_and_phase(one[:, rows])[1] for one in spectra]).flatten(1)  # (2C, P)
             fused[:, rows] = mix_bins(self.phase_fused, phases).view(fused[:, rows].shape)
 
         in_parallel(work, bands)
@@ -167,9 +167,10 @@ def put_both(
     """Writes the two spectra that are inverted, with the fused phase and, in the place of the spectrum, its own."""
 
     def work(rows: slice) -> None:
-        amplitude = mix_bins(mix_amplitude, own[:, rows].abs().flatten(1))  # (C, P)
+        own_amplitude, own_phase = amplitude_and_phase(own[:, rows])
+        amplitude = mix_bins(mix_amplitude, own_amplitude.flatten(1))  # (C, P)
         put_polar(fused[:, rows], amplitude, phase[:, rows].flatten(1))
-        put_polar(own[:, rows], amplitude, mix_bins(mix_phase, own[:, rows].angle().flatten(1)))
+        put_polar(own[:, rows], amplitude, mix_bins(mix_phase, own_phase.flatten(1)))
 
     in_parallel(work, bands)
 

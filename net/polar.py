@@ -69,7 +69,16 @@ def polar(x: Tensor) -> tuple[Tensor, Tensor]:
     """What `to_polar` gives."""
     spectrum = rfft2(x)
     make_real_bins_positive(spectrum, x.shape[-2:])
-    return spectrum.abs(), spectrum.angle()
+    return amplitude_and_phase(spectrum)
+
+
+def amplitude_and_phase(spectrum: Tensor) -> tuple[Tensor, Tensor]:
+    """`spectrum.abs()` and `spectrum.angle()`. On a CPU, where torch has no vector instructions for these, by functions
+    of real numbers, which take a third of the time."""
+    if spectrum.device.type != "cpu":
+        return spectrum.abs(), spectrum.angle()
+    real, imaginary = spectrum.real.contiguous(), spectrum.imag.contiguous()
+    return torch.hypot(real, imaginary), torch.atan2(imaginary, real)
 
 
 def inverse(amplitude: Tensor, phase: Tensor, size: tuple[int, int], offset: complex) -> Tensor:

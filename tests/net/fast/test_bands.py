@@ -18,6 +18,7 @@ from net.fast.bands import (
     from_planes,
     image,
     in_bands,
+    mkl_uses_all_instructions,
     multiplied_by_onednn,
     pixels,
     projected,
@@ -72,8 +73,7 @@ def library(request, monkeypatch):
     """Products in bands by one of torch's two libraries, whichever this processor would have."""
     if request.param == "oneDNN" and not torch.backends.mkldnn.is_available():
         pytest.skip("torch has no oneDNN here")
-    capability = {"oneDNN": "AVX512", "MKL": "AVX2"}[request.param]
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(net.fast.bands, "mkl_uses_all_instructions", lambda: request.param == "MKL")
     return request.param
 
 
@@ -279,9 +279,25 @@ def test_a_projection_is_put_or_added_where_it_shall_be(library):
     assert multiplied_by_onednn(x) == (library == "oneDNN")
 
 
+@pytest.mark.parametrize(
+    ("has_mkl", "known", "expected"),
+    [
+        (True, {"avx512_f": True, "cpu_name": "Intel Xeon"}, True),
+        (True, {"avx512_f": True, "cpu_name": "AMD EPYC 9R14"}, False),
+        (True, {"avx512_f": False, "cpu_name": "AMD EPYC 7R13"}, True),
+        (False, {"avx512_f": True, "cpu_name": "Intel Xeon"}, False),
+        (False, {"architecture": "arm64"}, False),
+    ],
+)
+def test_mkl_multiplies_where_it_uses_all_of_a_processors_instructions(monkeypatch, has_mkl, known, expected):
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: has_mkl)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
+    assert mkl_uses_all_instructions.__wrapped__() == expected
+
+
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
 def test_onednn_can_be_switched_off(monkeypatch):
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(net.fast.bands, "mkl_uses_all_instructions", lambda: False)
     network, pair = net.build("cmmdl", dim=8, heads=2, depth=1).eval(), images((12, 14), batch=1)
     with torch.inference_mode():
         expected = network(*pair)
