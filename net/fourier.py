@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from net.fast import layout
 from net.fast.parallel import in_parallel
 
 
@@ -14,8 +15,10 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def planes(x: Tensor) -> Tensor:
-    """As transforms read it: in float32 or float64, each channel's pixels side by side; one copy at most."""
-    return x.to(torch.promote_types(x.dtype, torch.float32), memory_format=torch.contiguous_format)
+    """As transforms read it: in float32 or float64, each channel's pixels side by side."""
+    if layout.shuffled(x):
+        return at_least_float32(layout.planes(x))
+    return x.to(torch.promote_types(x.dtype, torch.float32), memory_format=torch.contiguous_format)  # in one copy
 
 
 def rfft2(x: Tensor) -> Tensor:
@@ -35,20 +38,33 @@ def circular_convolution(a: Tensor, b: Tensor) -> Tensor:
 
 class CircularConvolution(torch.autograd.Function):
     """`irfft2(rfft2(a) * rfft2(b))`, whose gradients are correlations: three transforms of real images, where autograd
-    takes whole complex spectra. They have the layout of a and b, as the layers before them read it."""
+    takes whole complex spectra. They have the layout of a and b, as the layers before them read it; the result has
+    that of a."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         result, a_, b_ = convolved(planes(a), planes(b))
         ctx.save_for_backward(a_, b_)
-        ctx.forms = [(x.dtype, torch.channels_last if x.stride(1) == 1 else torch.contiguous_format) for x in (a, b)]
-        return result
+        ctx.forms = form(a), form(b)
+        return formed(result, *form(a))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         for_a, for_b = correlated(planes(gradient), *ctx.saved_tensors)
-        (dtype_a, format_a), (dtype_b, format_b) = ctx.forms
-        return for_a.to(dtype_a, memory_format=format_a), for_b.to(dtype_b, memory_format=format_b)
+        of_a, of_b = ctx.forms
+        return formed(for_a, *of_a), formed(for_b, *of_b)
+
+
+def form(x: Tensor) -> tuple[torch.dtype, bool]:
+    """The type of x, and whether its channels lie side by side."""
+    return x.dtype, x.stride(1) == 1
+
+
+def formed(x: Tensor, dtype: torch.dtype, side_by_side: bool) -> Tensor:
+    """Planes x in a form that `form` gave."""
+    if side_by_side and layout.shuffled(x):
+        return layout.channels_last(x).to(dtype)
+    return x.to(dtype, memory_format=torch.channels_last if side_by_side else torch.contiguous_format)
 
 
 # The compiler has no code for complex numbers. It takes these two as they are, and sees real tensors only.

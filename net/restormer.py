@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.fast.bands import expand_and_filter, image, in_bands, one_by_one, pixels, put_added
-from net.fast.layout import depthwise, pointwise
+from net.fast.layout import depthwise, pointwise, side_by_side
 from net.fast.parallel import in_parallel, shares
 from net.fast.recompute import recomputed, recomputed_on_cpu
 from net.fast.reuse import empty
@@ -103,9 +103,10 @@ class Transformer(nn.Sequential):
     def forward(self, x: Tensor, *, overwrite: bool = False) -> Tensor:
         if in_bands(self, x):
             return one_by_one(lambda x: self._by_bands(x, overwrite=overwrite), x)
+        x = side_by_side(x)
         for block in self:
             x = recomputed(block, x, of=block, when=self.checkpointed)
-        return x
+        return side_by_side(x)
 
     def _by_bands(self, x: Tensor, *, overwrite: bool) -> Tensor:
         """What `forward` computes, of one image (1, C, H, W); all blocks share one set of large tensors."""

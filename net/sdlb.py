@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.fast.bands import expand_and_filter, image, in_bands, one_by_one, pixels, projected
-from net.fast.layout import depthwise, pointwise, reflected
+from net.fast.layout import depthwise, pointwise, reflected, side_by_side
 from net.fast.parallel import in_parallel, shares
 from net.fast.recompute import recomputed, recomputed_on_cpu
 from net.fast.reuse import empty
@@ -137,9 +137,10 @@ class SDLB(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if in_bands(self, x):
             return one_by_one(self._by_bands, x)
+        x = side_by_side(x)
         for coupling in self.couplings:
             x = recomputed(coupling, x, of=coupling, when=self.checkpointed)
-        return x
+        return side_by_side(x)
 
     def _by_bands(self, x: Tensor) -> Tensor:
         """What `forward` computes, of one image (1, C, H, W)."""

@@ -60,7 +60,7 @@ class SFCA(nn.Module):
         expand = self.kv_f.weight.flatten(1) @ mix  # (B, 2C, C)
         streams = recomputed_on_cpu(lambda v, e: depthwise(self.kv_f_dw, mix_channels(e, v)), v, expand, of=self)
         k_f, v_f = streams.split(self.dim, dim=1)
-        c = circular_convolution(*u, k_f).to(x.dtype, memory_format=torch.channels_last)
+        c = circular_convolution(*u, k_f).to(x.dtype)
         return pointwise(self.project_f, self.norm_f(c) * v_f) + s
 
     def by_bands(self, x: Tensor, norm: ChannelLayerNorm, scratch: list[Tensor]) -> None:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules import module as modules
 
+from net.fast.layout import eager_on_cpu, transposed
 from net.fast.parallel import in_parallel
 from net.fast.reuse import empty
 
@@ -28,7 +29,7 @@ def in_bands(block: nn.Module, x: Tensor) -> bool:
     graph without loops, and forward hooks within the block wait for its layers; dispatch modes, such as counters of
     operations, see this thread's work only.
     """
-    if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing() or watched_everywhere():
+    if not eager_on_cpu(x) or watched_everywhere():
         return False
     half = torch.is_autocast_enabled("cpu") or x.dtype not in (torch.float32, torch.float64)
     return not (torch.is_grad_enabled() or half or any(map(trained_or_watched, block.modules())))
@@ -215,14 +216,3 @@ def to_planes(x: Tensor, planes: Tensor) -> None:
 def from_planes(planes: Tensor) -> Tensor:
     """(C, n, W) -> (n, W, C) with channels side by side; copies as `to_planes` does."""
     return transposed(planes.transpose(0, 1))
-
-
-def transposed(x: Tensor) -> Tensor:
-    """(n, A, B) -> (n, B, A), contiguous.
-
-    A shuffle of A * B channels in A groups is this transposition, and torch has vector instructions for it, not for a
-    copy between layouts.
-    """
-    n, a, b = x.shape
-    channels = x.reshape(n, 1, 1, a * b).permute(0, 3, 1, 2)
-    return F.channel_shuffle(channels, a).view(n, b, a)

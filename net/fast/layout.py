@@ -18,8 +18,60 @@ def on_gpu(x: Tensor) -> bool:
     return x.device.type == "cuda"
 
 
+def eager_on_cpu(x: Tensor) -> bool:
+    """Whether operations on x run on a CPU one by one, not as a graph that is compiled or exported."""
+    return x.device.type == "cpu" and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
+
+
+def transposed(x: Tensor) -> Tensor:
+    """(n, A, B) -> (n, B, A), contiguous.
+
+    A shuffle of A * B channels in A groups is this transposition. On a CPU torch has vector instructions for it, but
+    not for a copy between layouts.
+    """
+    n, a, b = x.shape
+    channels = x.reshape(n, 1, 1, a * b).permute(0, 3, 1, 2)
+    return F.channel_shuffle(channels, a).view(n, b, a)
+
+
+def shuffled(x: Tensor) -> bool:
+    """Whether the layout of x is changed by `transposed`: autograd would take that apart into slower copies."""
+    return eager_on_cpu(x) and not (torch.is_grad_enabled() and x.requires_grad)
+
+
 def channels_last(x: Tensor) -> Tensor:
+    """x with each pixel's channels side by side; x itself where they lie so."""
+    if shuffled(x) and x.is_contiguous() and not x.is_contiguous(memory_format=torch.channels_last):
+        return as_image(transposed(x.flatten(2)), x.shape[2:])
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def planes(x: Tensor) -> Tensor:
+    """x with each channel's pixels side by side; x itself where they lie so."""
+    if shuffled(x) and x.ndim == 4 and x.stride(1) == 1 and not x.is_contiguous():
+        return transposed(x.permute(0, 2, 3, 1).flatten(1, 2)).unflatten(2, x.shape[2:])
+    return x.contiguous()
+
+
+class SideBySide(torch.autograd.Function):
+    """`channels_last`, also of the gradient."""
+
+    @staticmethod
+    def forward(_: Any, x: Tensor) -> Tensor:
+        return channels_last(x)
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        return channels_last(gradient)
+
+
+def side_by_side(x: Tensor) -> Tensor:
+    """In training on a CPU x, and its gradient on the way back, with channels side by side; elsewhere x as it is.
+
+    A sum of two tensors whose layouts differ takes several times as long as of two that agree, and one gradient in
+    planes, as dense convolutions and transforms give, would make all sums along a residual stream so.
+    """
+    return SideBySide.apply(x) if x.device.type == "cpu" and torch.is_grad_enabled() else x
 
 
 def lay_out(network: nn.Module) -> None:
