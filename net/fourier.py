@@ -16,9 +16,7 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 def planes(x: Tensor) -> Tensor:
     """As transforms read it: in float32 or float64, each channel's pixels side by side."""
-    if layout.shuffled(x):
-        return at_least_float32(layout.planes(x))
-    return x.to(torch.promote_types(x.dtype, torch.float32), memory_format=torch.contiguous_format)  # in one copy
+    return layout.planes(x, torch.promote_types(x.dtype, torch.float32))
 
 
 def rfft2(x: Tensor) -> Tensor:
@@ -45,8 +43,8 @@ class CircularConvolution(torch.autograd.Function):
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         result, a_, b_ = convolved(planes(a), planes(b))
         ctx.save_for_backward(a_, b_)
-        ctx.forms = form(a), form(b)
-        return formed(result, *form(a))
+        ctx.forms = [(x.dtype, x.stride(1) == 1) for x in (a, b)]
+        return formed(result, *ctx.forms[0])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,16 +53,8 @@ class CircularConvolution(torch.autograd.Function):
         return formed(for_a, *of_a), formed(for_b, *of_b)
 
 
-def form(x: Tensor) -> tuple[torch.dtype, bool]:
-    """The type of x, and whether its channels lie side by side."""
-    return x.dtype, x.stride(1) == 1
-
-
 def formed(x: Tensor, dtype: torch.dtype, side_by_side: bool) -> Tensor:
-    """Planes x in a form that `form` gave."""
-    if side_by_side and layout.shuffled(x):
-        return layout.channels_last(x).to(dtype)
-    return x.to(dtype, memory_format=torch.channels_last if side_by_side else torch.contiguous_format)
+    return layout.channels_last(x, dtype) if side_by_side else layout.planes(x, dtype)
 
 
 # The compiler has no code for complex numbers. It takes these two as they are, and sees real tensors only.

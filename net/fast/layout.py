@@ -39,18 +39,23 @@ def shuffled(x: Tensor) -> bool:
     return eager_on_cpu(x) and not (torch.is_grad_enabled() and x.requires_grad)
 
 
-def channels_last(x: Tensor) -> Tensor:
-    """x with each pixel's channels side by side; x itself where they lie so."""
+def channels_last(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """x with each pixel's channels side by side, in another type if one is given; x itself where it is so."""
     if shuffled(x) and x.is_contiguous() and not x.is_contiguous(memory_format=torch.channels_last):
-        return as_image(transposed(x.flatten(2)), x.shape[2:])
-    return x.contiguous(memory_format=torch.channels_last)
+        return as_image(transposed(x.flatten(2)), x.shape[2:]).to(dtype or x.dtype)
+    return copied(x, dtype, torch.channels_last)
 
 
-def planes(x: Tensor) -> Tensor:
-    """x with each channel's pixels side by side; x itself where they lie so."""
+def planes(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """x with each channel's pixels side by side, in another type if one is given; x itself where it is so."""
     if shuffled(x) and x.ndim == 4 and x.stride(1) == 1 and not x.is_contiguous():
-        return transposed(x.permute(0, 2, 3, 1).flatten(1, 2)).unflatten(2, x.shape[2:])
-    return x.contiguous()
+        return transposed(x.permute(0, 2, 3, 1).flatten(1, 2)).unflatten(2, x.shape[2:]).to(dtype or x.dtype)
+    return copied(x, dtype, torch.contiguous_format)
+
+
+def copied(x: Tensor, dtype: torch.dtype | None, layout: torch.memory_format) -> Tensor:
+    """x in this type and layout, by one copy of torch's; `to` leaves a part of a wider tensor as it is."""
+    return x.to(dtype or x.dtype, memory_format=layout).contiguous(memory_format=layout)
 
 
 class SideBySide(torch.autograd.Function):

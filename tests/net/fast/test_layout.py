@@ -49,6 +49,8 @@ def test_a_layout_is_torchs(function, layout, size, differentiated):
         if differentiated:
             (gradient,) = torch.autograd.grad((found * expected.detach()).sum(), x)
             assert torch.equal(gradient, x)
+        half = function(x, torch.bfloat16)
+        assert torch.equal(half, x.bfloat16()) and half.is_contiguous(memory_format=layout)
 
 
 def test_what_has_a_layout_is_not_copied():
