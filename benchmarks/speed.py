@@ -61,7 +61,7 @@ def main() -> int:
     load = os.getloadavg()[0]
     work_done = "training step" if args.train else "inference"
     on_gpu = args.device == "cuda"
-    device = torch.cuda.get_device_name() if on_gpu else f"CPU, {args.threads} threads, allocator {args.allocator}"
+    device = torch.cuda.get_device_name() if on_gpu else f"{cpu()}, {args.threads} threads, allocator {args.allocator}"
     print(f"{work_done}, {args.width}x{args.height}, batch {args.batch}, {device}, torch {torch.__version__}")
     print(f"ours in {args.precision}" + ", compiled" * args.compile + ", literal side compiled" * args.compile_literal
           + f", weights {args.weights or 'fresh, seed 0'}, load average before {load:.1f}")  # fmt: skip
@@ -127,6 +127,12 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--device cuda: torch sees no CUDA device here")
     args.height, args.width, args.batch = args.height or height, args.width or width, args.batch or batch
     return args
+
+
+def cpu() -> str:
+    """The processor, and the widest instructions that torch has for it."""
+    name = torch.cpu.get_capabilities().get("cpu_name", "of unknown name")
+    return f"CPU {name} ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def child(args: argparse.Namespace, sides: list[str], tuned: bool, repeats: int, folder: str) -> dict:
