@@ -73,8 +73,7 @@ def polar(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def amplitude_and_phase(spectrum: Tensor) -> tuple[Tensor, Tensor]:
-    """`spectrum.abs()` and `spectrum.angle()`. On a CPU, where torch has no vector instructions for these, by functions
-    of real numbers, which take a third of the time."""
+    """`spectrum.abs()` and `spectrum.angle()`; on a CPU, where these take longer, by functions of real numbers."""
     if spectrum.device.type != "cpu":
         return spectrum.abs(), spectrum.angle()
     real, imaginary = spectrum.real.contiguous(), spectrum.imag.contiguous()
