@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
+from net.fast.layout import eager_on_cpu
+
 
 def recomputed(function: Callable[..., Any], *inputs: Tensor, of: nn.Module | None = None, when: bool = True) -> Any:
     """`function(*inputs)`; only its inputs are kept for the backward pass, which calls it a second time.
@@ -39,8 +41,7 @@ def recomputed(function: Callable[..., Any], *inputs: Tensor, of: nn.Module | No
 def recomputed_on_cpu(function: Callable[..., Any], *inputs: Tensor, of: nn.Module | None = None) -> Any:
     """`recomputed` on a CPU, where wide intermediate tensors cost more time to keep in memory than to compute anew;
     elsewhere, and in graphs that are compiled or exported, just `function(*inputs)`."""
-    when = inputs[0].device.type == "cpu" and not torch.compiler.is_compiling()
-    return recomputed(function, *inputs, of=of, when=when)
+    return recomputed(function, *inputs, of=of, when=eager_on_cpu(inputs[0]))
 
 
 def weights_of(module: nn.Module) -> Mapping[str, Tensor]:
