@@ -4,9 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.fast.bands import convolve, from_planes, image, in_bands, pixels, projected, row_bands, to_planes
-from net.fast.layout import for_dense, pointwise
+from net.fast.bands import convolve, from_planes, in_bands, row_bands, to_planes
+from net.fast.layout import for_dense, image, pixels, pointwise
 from net.fast.parallel import in_parallel
+from net.fast.products import projected
 from net.fast.recompute import recomputed
 from net.fast.reuse import empty
 from net.fourier import irfft2, make_real_bins_positive, rfft2

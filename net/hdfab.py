@@ -1,17 +1,19 @@
 """HDFAB: heterogeneous-domain feature aggregation block (the journal abstract calls it HDFFB)."""
 
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.fast.bands import BAND_BYTES, image, in_bands, one_by_one, pixels, projected, row_bands
-from net.fast.layout import for_dense, pointwise
-from net.fast.parallel import in_parallel
+from net.fast.bands import BAND_BYTES, in_bands, one_by_one, row_bands
+from net.fast.dense import Direct, Winograd, dense
+from net.fast.layout import for_dense, image, pixels, pointwise
+from net.fast.parallel import in_parallel, shares
+from net.fast.products import projected
 from net.fast.reuse import empty
 
-DENSE_BYTES = 9 * BAND_BYTES  # of a band of the dense stages, which wait for arithmetic, not for memory
+DENSE_BYTES = 4 * BAND_BYTES  # of a band of the dense stages, which wait for arithmetic, not for memory
 
 
 class CBR(nn.Sequential):
@@ -105,35 +107,72 @@ class HDFAB(nn.Module):
 
     def _join_by_bands(self, m1: Tensor, m2: Tensor) -> Tensor:
         """What `join` computes, of one image (1, C, H, W) twice; every BatchNorm is folded into its convolution."""
-        m = m1, m2 = pixels(m1), pixels(m2)
+        m1, m2 = pixels(m1), pixels(m2)
         height, width, dim = m1.shape
         mean, highest = (m1.mean(-1) + m2.mean(-1)) / 2, torch.maximum(m1.amax(-1), m2.amax(-1))
         summary = torch.stack([mean, highest])[None]  # (1, 2, H, W)
         weight = 1 + torch.sigmoid(self.spatial(summary))[0].permute(1, 2, 0)  # (H, W, 1): m + w m = (1 + w) m
-        means = (weight.flatten() @ half.flatten(0, 1) / (height * width) for half in m)  # (C,) each
+        means = (weight.flatten() @ half.flatten(0, 1) / (height * width) for half in (m1, m2))  # (C,) each
         blocks = zip((self.channel_1, self.channel_2), means, strict=True)
         gains = [block.gains(mean[None, :, None, None]).flatten() for block, mean in blocks]  # (C,) each
-        stages = [folded(stage[0], stage[1], stage[2]) for stage in self.dense]
+        stages = [dense(*folded(stage[0], stage[1], stage[2])) for stage in self.dense]
         cbr_3 = halves(self.cbr_3)
         y = empty(m1, height, width, dim)
-        for rows in row_bands(slice(0, height), width * 4 * dim, y.element_size(), DENSE_BYTES):
-            # Each dense stage needs a row more on either side than its result has: four at first, none at last.
-            count, top = rows.stop - rows.start, rows.start - 4
-            inside = slice(max(0, top), min(height, rows.stop + 4))
-            x = [half[inside] * weight[inside] for half in m]  # (n, W, C) each
-            features = empty(y, count + 8, width, 4 * dim).zero_()
-            outside = features[: inside.start - top], features[inside.stop - top :]  # beyond the border of the image
-            features[inside.start - top : inside.stop - top, :, :dim] = cbr(*x, *cbr_3)
-            for k, (kernel, bias) in enumerate(stages, start=1):
-                known = image(features[k - 1 : count + 9 - k, :, : k * dim])
-                stage = pixels(F.conv2d(known, kernel, bias, padding=(0, 1)).relu_())  # (count + 8 - 2k, W, C)
-                if k < len(stages):
-                    features[k : count + 8 - k, :, k * dim : (k + 1) * dim] = stage
-                    for beyond in outside:
-                        beyond.zero_()
-            x1, x2 = (half[rows.start - inside.start :][:count] for half in x)
-            torch.addcmul(stage, x1, gains[0], out=y[rows]).addcmul_(x2, gains[1])
+
+        def first(rows: slice) -> Tensor:
+            return cbr(m1[rows], m2[rows], *cbr_3, gain=weight[rows])
+
+        def work(part: slice) -> None:
+            for rows, features in dense_stages(first, stages, y, part):
+                gained = (m1[rows] * gains[0]).addcmul_(m2[rows], gains[1])
+                torch.addcmul(features, gained, weight[rows], out=y[rows])
+
+        small = len(stages) * y.numel() * y.element_size() <= DENSE_BYTES  # then parts would have mostly borders
+        in_parallel(work, [slice(0, height)] if small else shares(height))
         return image(y)
+
+
+def dense_stages(
+    source: Callable[[slice], Tensor], stages: list[Direct] | list[Winograd], y: Tensor, part: slice
+) -> Iterator[tuple[slice, Tensor]]:
+    """Stages of 3x3 convolution and ReLU, each of which reads the results of all before it, by bands of a part.
+
+    Within the part nothing is computed twice: each stage is a row ahead of the next, and what later bands read of it is
+    kept, prepared for the convolutions of all stages.
+
+    Args:
+        source: gives rows of the first stage's input, (n, W, C); it is asked for each row once.
+        stages: convolutions of (kC) channels, k = 1, 2, ..., to C.
+        y: a tensor like the last stage's result, (H, W, C).
+        part: rows that are wanted.
+
+    Yields:
+        The band and its rows of the last stage's result, (n, W, C).
+    """
+    (height, width, dim), ahead, form = y.shape, len(stages), stages[0]
+    bands = row_bands(part, width * ahead * dim, y.element_size(), DENSE_BYTES)
+    tallest = max(band.stop - band.start for band in bands)
+    known = y.new_zeros(form.points, tallest + 2 * ahead, form.columns(width), ahead * dim)
+    done = [max(0, part.start - ahead + k) for k in range(ahead + 1)]  # rows of source and of each stage
+    for band in bands:
+        count, top = band.stop - band.start, band.start - ahead  # `known` holds the rows from `top` on
+        known[:, max(0, height - top) :] = 0  # below the image
+        for k in range(ahead + 1):
+            rows = slice(done[k], min(height, band.stop + ahead - k))
+            done[k] = rows.stop
+            if rows.start == rows.stop:
+                continue
+            here = slice(rows.start - top, rows.stop - top)
+            if k == 0:
+                features = source(rows)
+            else:
+                features = y.new_empty(rows.stop - rows.start, width, dim)
+                stages[k - 1].put(known[:, here.start - 1 : here.stop + 1, :, : k * dim], features)
+                features.relu_()
+            if k < ahead:
+                form.prepare(features, known[:, here, :, k * dim : (k + 1) * dim])
+        yield band, features
+        known[:, : 2 * ahead] = known[:, count : count + 2 * ahead].clone()
 
 
 def cbr_by_bands(block: CBR, first: Tensor, second: Tensor) -> Tensor:
@@ -149,9 +188,18 @@ def cbr_by_bands(block: CBR, first: Tensor, second: Tensor) -> Tensor:
     return image(out)
 
 
-def cbr(first: Tensor, second: Tensor, of_first: Tensor, of_second: Tensor, bias: Tensor) -> Tensor:
-    """A CBR of two inputs' channels together, (n, W, C) each; a product with each half replaces the concatenation."""
-    return projected(first, of_first, bias).add_(projected(second, of_second)).clamp_(0, 6)
+def cbr(
+    first: Tensor, second: Tensor, of_first: Tensor, of_second: Tensor, bias: Tensor, *, gain: Tensor | None = None
+) -> Tensor:
+    """A CBR of two inputs' channels together, (n, W, C) each; a product with each half replaces the concatenation.
+
+    Args:
+        gain: what the inputs are multiplied by first, (n, W, 1).
+    """
+    if gain is None:
+        return projected(first, of_first, bias).add_(projected(second, of_second)).clamp_(0, 6)
+    product = projected(first, of_first).add_(projected(second, of_second))
+    return torch.addcmul(bias, product, gain, out=product).clamp_(0, 6)
 
 
 def halves(block: CBR) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.fast.bands import expand_and_filter, image, in_bands, one_by_one, pixels, put_added
-from net.fast.layout import depthwise, pointwise, side_by_side
+from net.fast.bands import expand_and_filter, in_bands, one_by_one
+from net.fast.layout import depthwise, image, pixels, pointwise, side_by_side
 from net.fast.parallel import in_parallel, shares
+from net.fast.products import put_added
 from net.fast.recompute import recomputed, recomputed_on_cpu
 from net.fast.reuse import empty
 

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.fast.bands import expand_and_filter, image, in_bands, one_by_one, pixels, projected
-from net.fast.layout import depthwise, pointwise, reflected, side_by_side
+from net.fast.bands import expand_and_filter, in_bands, one_by_one
+from net.fast.layout import depthwise, image, pixels, pointwise, reflected, side_by_side
 from net.fast.parallel import in_parallel, shares
+from net.fast.products import projected
 from net.fast.recompute import recomputed, recomputed_on_cpu
 from net.fast.reuse import empty
 

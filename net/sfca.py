@@ -5,9 +5,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from net.fast.bands import expand_and_filter, from_planes, put_added, row_bands, to_planes
+from net.fast.bands import expand_and_filter, from_planes, row_bands, to_planes
 from net.fast.layout import depthwise, mix_channels, pointwise
 from net.fast.parallel import in_parallel, shares
+from net.fast.products import put_added
 from net.fast.recompute import recomputed_on_cpu
 from net.fourier import at_least_float32, circular_convolution, convolve_in_place
 from net.restormer import ChannelLayerNorm

@@ -6,7 +6,6 @@ after layer over the whole image, but takes one band of rows through all its lay
 over channels read each pixel's channels side by side.
 """
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,8 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules import module as modules
 
-from net.fast.layout import eager_on_cpu, transposed
+from net.fast.dense import dense
+from net.fast.layout import eager_on_cpu, image, pixels, transposed
 from net.fast.parallel import in_parallel
+from net.fast.products import put_projected
 from net.fast.reuse import empty
 
 BAND_BYTES = 2 * 2**20  # of one band of a block's widest tensor; a core's share of the cache holds it
@@ -45,66 +46,11 @@ def trained_or_watched(module: nn.Module) -> bool:
     return bool(module.training or module._forward_hooks or module._forward_pre_hooks)
 
 
-def pixels(x: Tensor) -> Tensor:
-    """One image (1, C, H, W) as (H, W, C), the same memory."""
-    return x[0].permute(1, 2, 0)
-
-
-def image(x: Tensor) -> Tensor:
-    """The inverse of `pixels`: (H, W, C) -> (1, C, H, W), the same memory; convolutions see it as channels_last."""
-    return x[None].permute(0, 3, 1, 2)
-
-
 def one_by_one(function: Callable[..., Tensor], *batches: Tensor) -> Tensor:
     """`function` of one image each, put together again as a batch."""
     if len(batches[0]) == 1:
         return function(*batches)
     return torch.cat([function(*images) for images in zip(*(batch.split(1) for batch in batches), strict=True)])
-
-
-def projected(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`x @ weight.t() + bias`, a 1x1 convolution: (n, W, C), (K, C), (K,) -> (n, W, K)."""
-    if multiplied_by_onednn(x):  # from a single thread `F.conv2d` would not ask it
-        kernel = weight[:, :, None, None]
-        return pixels(torch.mkldnn_convolution(image(x), kernel, bias, (0, 0), (1, 1), (1, 1), 1))
-    return F.linear(x, weight, bias)
-
-
-def put_projected(x: Tensor, weight: Tensor, out: Tensor) -> None:
-    """`out = projected(x, weight)`; out is contiguous."""
-    if multiplied_by_onednn(x):
-        out.copy_(projected(x, weight))
-    else:
-        torch.mm(x.flatten(0, 1), weight.t(), out=out.view(-1, len(weight)))
-
-
-def put_added(base: Tensor, x: Tensor, weight: Tensor, out: Tensor) -> None:
-    """`out = base + projected(x, weight)`; out is contiguous, and may be base."""
-    if multiplied_by_onednn(x):
-        torch.add(base, projected(x, weight), out=out)
-    else:
-        flat = out.view(-1, len(weight))
-        torch.addmm(flat if base is out else base.flatten(0, 1), x.flatten(0, 1), weight.t(), out=flat)
-
-
-def multiplied_by_onednn(x: Tensor) -> bool:
-    """Whether oneDNN computes products in a band. MKL, where torch has it, puts its results in their place without a
-    copy, but uses AVX-512 on Intel's processors alone."""
-    return by_onednn(x) and not mkl_uses_all_instructions()
-
-
-@functools.cache
-def mkl_uses_all_instructions() -> bool:
-    """Whether torch has MKL and this processor has no AVX-512, or is Intel's."""
-    if not torch.backends.mkl.is_available():
-        return False
-    known = torch.cpu.get_capabilities()
-    return not known.get("avx512_f") or "Intel" in known.get("cpu_name", "")
-
-
-def by_onednn(x: Tensor) -> bool:
-    """Whether oneDNN computes for x: in float32, where torch has it and nobody has switched it off."""
-    return x.dtype == torch.float32 and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
 
 
 def convolve(convolution: nn.Conv2d, source: Callable[[slice], Tensor], out: Tensor) -> None:
@@ -114,20 +60,16 @@ def convolve(convolution: nn.Conv2d, source: Callable[[slice], Tensor], out: Ten
         source: gives rows of the image, (n, W, C).
     """
     height, width = out.shape[:2]
-    weight, bias = convolution.weight, convolution.bias
+    form = dense(convolution.weight, convolution.bias)
 
     def work(rows: slice) -> None:
         inside = slice(max(0, rows.start - 1), min(height, rows.stop + 1))
         beyond = inside.start - rows.start + 1, rows.stop + 1 - inside.stop  # rows above and below the image
         x = source(inside)
-        x = image(F.pad(x, (0, 0, 0, 0, *beyond)) if any(beyond) else x)
-        if by_onednn(x):
-            y = torch.mkldnn_convolution(x, weight, bias, (0, 1), (1, 1), (1, 1), 1)
-        else:
-            y = F.conv2d(x, weight, bias, padding=(0, 1))
-        out[rows] = pixels(y)
+        x = F.pad(x, (0, 0, 0, 0, *beyond)) if any(beyond) else x
+        form.put(form.prepared(x), out[rows])
 
-    in_parallel(work, row_bands(slice(0, height), width * max(weight.shape[:2]), out.element_size()))
+    in_parallel(work, row_bands(slice(0, height), width * max(convolution.weight.shape[:2]), out.element_size()))
 
 
 def convolved(convolution: nn.Conv2d, x: Tensor) -> Tensor:

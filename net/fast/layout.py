@@ -23,6 +23,16 @@ def eager_on_cpu(x: Tensor) -> bool:
     return x.device.type == "cpu" and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
 
 
+def pixels(x: Tensor) -> Tensor:
+    """One image (1, C, H, W) as (H, W, C), the same memory."""
+    return x[0].permute(1, 2, 0)
+
+
+def image(x: Tensor) -> Tensor:
+    """The inverse of `pixels`: (H, W, C) -> (1, C, H, W), the same memory; convolutions see it as channels_last."""
+    return x[None].permute(0, 3, 1, 2)
+
+
 def transposed(x: Tensor) -> Tensor:
     """(n, A, B) -> (n, B, A), contiguous.
 
@@ -109,11 +119,11 @@ def pointwise(convolution: nn.Conv2d, x: Tensor, *, planes: bool = False) -> Ten
 
 def product(convolution: nn.Conv2d, x: Tensor, *, planes: bool) -> Tensor:
     """What `pointwise` computes on a GPU."""
-    pixels, weight, bias = x.flatten(2), convolution.weight.flatten(1), convolution.bias  # (B, C, HW), (K, C), (K,)
+    points, weight, bias = x.flatten(2), convolution.weight.flatten(1), convolution.bias  # (B, C, HW), (K, C), (K,)
     if planes:
-        y = torch.bmm(weight.expand(len(x), -1, -1), pixels)  # (B, K, HW)
+        y = torch.bmm(weight.expand(len(x), -1, -1), points)  # (B, K, HW)
         return (y if bias is None else y + bias[:, None].to(y.dtype)).unflatten(2, x.shape[2:])
-    return as_image(F.linear(pixels.transpose(1, 2), weight, bias), x.shape[2:])
+    return as_image(F.linear(points.transpose(1, 2), weight, bias), x.shape[2:])
 
 
 def depthwise(convolution: nn.Conv2d, x: Tensor) -> Tensor:
@@ -148,13 +158,13 @@ def mix_channels(matrix: Tensor, x: Tensor) -> Tensor:
     return as_image(x.flatten(2).transpose(1, 2) @ matrix.to(x.dtype).transpose(1, 2), x.shape[2:])
 
 
-def as_image(pixels: Tensor, size: torch.Size) -> Tensor:
+def as_image(points: Tensor, size: torch.Size) -> Tensor:
     """(B, HW, C) -> (B, C, H, W) without a copy.
 
     The order of the steps matters for a batch of one, whose stride says nothing: turned first and then unflattened, it
     would get one that convolutions take for planes.
     """
-    return pixels.unflatten(1, size).permute(0, 3, 1, 2)
+    return points.unflatten(1, size).permute(0, 3, 1, 2)
 
 
 def reflected(x: Tensor) -> Tensor:

@@ -10,22 +10,18 @@ from torch.utils.flop_counter import FlopCounterMode
 import net
 import net.fast.bands
 import net.fast.parallel
+import net.fast.products
 import net.sfca
 from benchmarks.literal import LiteralCMMDL
-from net.fast.bands import (
+from net.fast.bands import expand_and_filter, from_planes, in_bands, row_bands, to_planes
+from net.fast.layout import image, pixels
+from net.fast.products import (
     by_onednn,
-    expand_and_filter,
-    from_planes,
-    image,
-    in_bands,
     mkl_uses_all_instructions,
     multiplied_by_onednn,
-    pixels,
     projected,
     put_added,
     put_projected,
-    row_bands,
-    to_planes,
 )
 from net.fdlb import FDLB
 from net.fourier import circular_convolution, convolve_in_place
@@ -73,7 +69,7 @@ def library(request, monkeypatch):
     """Products in bands by one of torch's two libraries, whichever this processor would have."""
     if request.param == "oneDNN" and not torch.backends.mkldnn.is_available():
         pytest.skip("torch has no oneDNN here")
-    monkeypatch.setattr(net.fast.bands, "mkl_uses_all_instructions", lambda: request.param == "MKL")
+    monkeypatch.setattr(net.fast.products, "mkl_uses_all_instructions", lambda: request.param == "MKL")
     return request.param
 
 
@@ -297,7 +293,7 @@ def test_mkl_multiplies_where_it_uses_all_of_a_processors_instructions(monkeypat
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
 def test_onednn_can_be_switched_off(monkeypatch):
-    monkeypatch.setattr(net.fast.bands, "mkl_uses_all_instructions", lambda: False)
+    monkeypatch.setattr(net.fast.products, "mkl_uses_all_instructions", lambda: False)
     network, pair = net.build("cmmdl", dim=8, heads=2, depth=1).eval(), images((12, 14), batch=1)
     with torch.inference_mode():
         expected = network(*pair)
