@@ -9,7 +9,8 @@
     python CMMDL_test.py --pair VIS IR                               # one pair
     python CMMDL_test.py --video VIS IR --out fused.mp4              # two synchronised videos, frame by frame
 
-Exit status: 0 all done, 1 some inputs were refused (each named on stderr) and the rest done, 2 usage, 130 interrupted.
+Exit status: 0 all done, 1 some inputs were refused and the rest done, or something stopped the run (each named on
+stderr), 2 usage, 130 interrupted.
 """
 
 import signal

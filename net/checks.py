@@ -10,7 +10,7 @@ def check_width(dim: int, heads: int = 1, **more: int) -> None:
     """Refuse numbers that no network is built of.
 
     Args:
-        dim: feature channels, an even multiple of `heads`.
+        dim: feature channels, even and a multiple of `heads`.
         heads: attention heads.
         more: other numbers by name, from 1 up.
 
@@ -21,8 +21,8 @@ def check_width(dim: int, heads: int = 1, **more: int) -> None:
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} is {value!r}; expected a whole number from 1 up")
     if dim % heads or dim % 2:
-        of = f"multiple of heads ({heads})" if heads > 1 else "number"
-        raise ValueError(f"dim is {dim}; expected an even {of}")
+        of = f" that is a multiple of heads ({heads})" if heads > 1 else ""
+        raise ValueError(f"dim is {dim}; expected an even number{of}")
 
 
 def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3, weight: Tensor | None = None) -> None:

@@ -59,7 +59,7 @@ class Decoder(nn.Module):
         if in_bands(self, x):
             first, activation, last = self.head
             return torch.sigmoid(convolved(last, activation(convolved(first, x))))
-        with torch.autocast(x.device.type, enabled=False):  # bf16 has 128 steps from 0.5 to 1: edges would be of noise
+        with torch.autocast(x.device.type, enabled=False):  # bf16 has 128 values from 0.5 to 1: too few
             return torch.sigmoid(self.head(for_dense(at_least_float32(x))))
 
 
@@ -67,12 +67,15 @@ class CMMDL(nn.Module):
     """Fuses a visible and an infrared luminance image of any size from 3x3 up.
 
     Args:
-        dim: feature channels (64 as published), a multiple of `heads`.
+        dim: feature channels (64 as published), even and a multiple of `heads`.
         heads: attention heads (8).
         depth: transformer blocks in the encoder, and again in the decoder (4).
         coupling: form of SDLB's couplings, see `net.sdlb.SDLB`.
         without: the paper's parts that an ablation leaves out, one or more of `net.ablation.PARTS`: the frequency stage
             of every SFCA; SDLB or FDLB, whose features then pass unchanged; HDFAB, then one 1x1 convolution.
+
+    Raises:
+        ValueError: for a width, coupling or part that it cannot have.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from net.fast.parallel import in_parallel
 from net.fast.products import projected
 from net.fast.recompute import recomputed
 from net.fast.reuse import empty
-from net.fourier import irfft2, make_real_bins_positive, rfft2
+from net.fourier import fix_branch_cut, irfft2, rfft2
 from net.polar import amplitude_and_phase, from_polar, to_polar
 
 EPS = 1e-8  # added to the features before their transform, as the release does
@@ -120,7 +120,7 @@ def spectrum(convolution: nn.Conv2d, x: Tensor) -> Tensor:
 
     in_parallel(project, row_bands(slice(0, size[0]), points[0].numel(), x.element_size()))
     in_parallel(transform, range(len(bias)))
-    make_real_bins_positive(transformed, size)
+    fix_branch_cut(transformed, size)
     return transformed
 
 
@@ -131,8 +131,9 @@ def planes_within(spectra: Tensor, size: torch.Size) -> Tensor:
 
 def mix_bins(layers: nn.Sequential, x: Tensor) -> Tensor:
     """A mixer on bins in any order: (channels, P) -> (dim, P)."""
-    first, _, second = layers
-    hidden = F.leaky_relu_(torch.addmm(first.bias[:, None], first.weight.flatten(1), x), 0.1)
+    first, activation, second = layers
+    hidden = torch.addmm(first.bias[:, None], first.weight.flatten(1), x)
+    hidden = F.leaky_relu_(hidden, activation.negative_slope)
     return torch.addmm(second.bias[:, None], second.weight.flatten(1), hidden)
 
 

@@ -20,12 +20,12 @@ def planes(x: Tensor) -> Tensor:
 
 
 def rfft2(x: Tensor) -> Tensor:
-    """(B, C, H, W) real -> (B, C, H, W // 2 + 1) complex, normalisation "backward"."""
+    """(..., H, W) real -> (..., H, W // 2 + 1) complex, normalisation "backward"."""
     return torch.fft.rfft2(planes(x))
 
 
 def irfft2(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, C, H, W // 2 + 1) complex -> (B, C, H, W) real with (H, W) = `size`, odd widths too."""
+    """(..., H, W // 2 + 1) complex -> (..., H, W) real with (H, W) = `size`, odd widths too."""
     return torch.fft.irfft2(spectrum, s=size)
 
 
@@ -96,7 +96,7 @@ def convolve_in_place(a: Tensor, b: Tensor) -> None:
     in_parallel(work, list(zip(a, b, strict=True)))
 
 
-def make_real_bins_positive(spectrum: Tensor, size: tuple[int, int]) -> None:
+def fix_branch_cut(spectrum: Tensor, size: tuple[int, int]) -> None:
     """Changes signs of round-off, in place, so that the angles of `rfft2(x)` with (H, W) = `size` are one everywhere.
 
     At the bins that are real for every real image (DC, and Nyquist where the size is even) only round-off decides

@@ -33,7 +33,7 @@ class Fuser:
             the result differs from the untiled one.
 
     Raises:
-        ValueError: for a device that is not there, an unknown precision, or bf16 on a CPU.
+        ValueError: for a device that is not there, an unknown precision, bf16 on a CPU, or a tile that is too small.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ def pick_device(device: str | torch.device) -> torch.device:
 
 
 def is_emulated_bf16(device: torch.device) -> bool:
-    """Whether torch has no instructions for bf16 there, and is slow in it: a CPU whose widest are AVX2."""
+    """Whether the device is a CPU whose widest instructions are AVX2, on which torch is many times slower in bf16."""
     return device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
 
 
@@ -166,6 +166,9 @@ def to_unit(image: np.ndarray, role: str) -> Tensor:
         image: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8, uint16 or floating point, in either order
             of bytes.
         role: what error messages call the image.
+
+    Raises:
+        ValueError: for anything else, an empty array, or values that are NaN or infinite.
     """
     if not isinstance(image, np.ndarray):
         raise ValueError(f"the {role} image is a {type(image).__name__}; expected a numpy array")

@@ -127,7 +127,7 @@ class HDFAB(nn.Module):
                 gained = (m1[rows] * gains[0]).addcmul_(m2[rows], gains[1])
                 torch.addcmul(features, gained, weight[rows], out=y[rows])
 
-        small = len(stages) * y.numel() * y.element_size() <= DENSE_BYTES  # then parts would have mostly borders
+        small = len(stages) * y.numel() * y.element_size() <= DENSE_BYTES  # then parts would mostly overlap
         in_parallel(work, [slice(0, height)] if small else shares(height))
         return image(y)
 
@@ -142,7 +142,7 @@ def dense_stages(
 
     Args:
         source: gives rows of the first stage's input, (n, W, C); it is asked for each row once.
-        stages: convolutions of (kC) channels, k = 1, 2, ..., to C.
+        stages: the k-th maps kC channels to C, k = 1, 2, ...
         y: a tensor like the last stage's result, (H, W, C).
         part: rows that are wanted.
 

@@ -53,7 +53,7 @@ class CMMDLLite(nn.Module):
     which holds 4x4 pixels of the image as channels, and guide the blend of the two sources at full resolution.
 
     Args:
-        dim: feature channels on the grid, a multiple of `heads`.
+        dim: feature channels on the grid, even and a multiple of `heads`.
         heads: attention heads.
         depth: transformer blocks in the encoder, and again in the decoder.
         detail: channels at full resolution.

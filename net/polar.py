@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from net.fourier import at_least_float32, irfft2, make_real_bins_positive, rfft2
+from net.fourier import at_least_float32, fix_branch_cut, irfft2, rfft2
 
 
 def to_polar(x: Tensor) -> tuple[Tensor, Tensor]:
     """Amplitude and phase of `rfft2(x)`, (B, C, H, W // 2 + 1) each from (B, C, H, W); angles in [-pi, pi], see
-    `net.fourier.make_real_bins_positive`."""
+    `net.fourier.fix_branch_cut`."""
     return ToPolar.apply(x) if torch.is_grad_enabled() else polar(x)
 
 
@@ -42,7 +42,7 @@ class ToPolar(torch.autograd.Function):
         there = amplitude > 0  # where not, a phase has no meaning and an amplitude no slope
         across = torch.where(there, of_phase / amplitude, 0)
         spectrum = torch.complex(torch.where(there, of_amplitude, 0), across).mul_(direction(phase))
-        twins(spectrum, ctx.size).mul_(0.5)
+        conjugate_pairs(spectrum, ctx.size).mul_(0.5)
         return torch.fft.irfft2(spectrum, s=ctx.size, norm="forward").to(ctx.dtype)
 
 
@@ -60,7 +60,7 @@ class FromPolar(torch.autograd.Function):
         """With S = A e^(ip) and G the gradients for its real and imaginary parts: dA + i dp / A = G e^(-ip)."""
         amplitude, phase, image = ctx.saved_tensors
         spectrum = torch.fft.rfft2(gradient * image.sign(), norm="forward")
-        twins(spectrum, ctx.size).mul_(2)
+        conjugate_pairs(spectrum, ctx.size).mul_(2)
         along, across = torch.view_as_real(spectrum.mul_(direction(phase).conj())).unbind(-1)
         return along.to(amplitude.dtype), (across * amplitude).to(phase.dtype), None, None
 
@@ -68,7 +68,7 @@ class FromPolar(torch.autograd.Function):
 def polar(x: Tensor) -> tuple[Tensor, Tensor]:
     """What `to_polar` gives."""
     spectrum = rfft2(x)
-    make_real_bins_positive(spectrum, x.shape[-2:])
+    fix_branch_cut(spectrum, x.shape[-2:])
     return amplitude_and_phase(spectrum)
 
 
@@ -91,6 +91,6 @@ def direction(phase: Tensor) -> Tensor:
     return torch.complex(phase.cos(), phase.sin())
 
 
-def twins(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
+def conjugate_pairs(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
     """The columns of `rfft2` that stand for two of the spectrum: all but the first and, of an even width, the last."""
     return spectrum[..., 1 : (size[1] + 1) // 2]

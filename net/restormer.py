@@ -92,9 +92,6 @@ class TransformerBlock(nn.Module):
 class Transformer(nn.Sequential):
     """Transformer blocks in sequence; (B, C, H, W) in and out.
 
-    Args:
-        overwrite: of a call: nobody reads x afterwards, so that inference may take its memory for the result.
-
     Attributes:
         checkpointed: in training only each block's input is kept, and the backward pass computes the rest anew.
     """
@@ -102,6 +99,7 @@ class Transformer(nn.Sequential):
     checkpointed = False
 
     def forward(self, x: Tensor, *, overwrite: bool = False) -> Tensor:
+        """overwrite: nobody reads x afterwards, so that inference may take its memory for the result."""
         if in_bands(self, x):
             return one_by_one(lambda x: self._by_bands(x, overwrite=overwrite), x)
         x = side_by_side(x)

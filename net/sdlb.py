@@ -118,7 +118,7 @@ def relu6_(x: Tensor) -> Tensor:
 
 
 class SDLB(nn.Module):
-    """Three couplings in sequence; (B, C, H, W) in and out, C even.
+    """Three couplings in sequence; (B, C, H, W) in and out, C even, H and W from 2 up.
 
     Args:
         dim: channels.

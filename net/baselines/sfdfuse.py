@@ -57,7 +57,7 @@ class SFDFuse(nn.Module):
     """The whole network.
 
     Args:
-        dim: channels everywhere, an even multiple of `heads` from 4 up; a multiple of 4 for "shuffle", which
+        dim: channels everywhere, even, a multiple of `heads` and from 4 up; a multiple of 4 for "shuffle", which
             takes four to one.
         heads: heads of every attention.
         feed_forward: the feed-forward networks of the ConvFormer blocks and the base block. "normed" is the release's

@@ -16,7 +16,7 @@ from torch.nn.modules import module as modules
 
 from net.fast.dense import dense
 from net.fast.layout import eager_on_cpu, image, pixels, transposed
-from net.fast.parallel import in_parallel
+from net.fast.parallel import evenly, in_parallel
 from net.fast.products import put_projected
 from net.fast.reuse import empty
 
@@ -90,8 +90,7 @@ def row_bands(part: slice, row: int, itemsize: int, budget: int = 0) -> list[sli
     """
     rows, height = max(2, (budget or BAND_BYTES) // (row * itemsize)), part.stop - part.start
     count = max(1, min(-(-height // rows), height // 2))
-    edges = [part.start + height * i // count for i in range(count + 1)]
-    return [slice(top, bottom) for top, bottom in zip(edges, edges[1:], strict=False)]
+    return evenly(part, count)
 
 
 def expand_and_filter(

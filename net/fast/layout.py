@@ -90,8 +90,8 @@ def side_by_side(x: Tensor) -> Tensor:
 
 
 def lay_out(network: nn.Module) -> None:
-    """Keep the weights of convolutions wider than 1x1 as their gradients come, channels side by side; those of 1x1
-    kernels come otherwise."""
+    """Keep the weights of convolutions wider than 1x1 in `torch.channels_last`, the layout of their gradients; those of
+    1x1 kernels have another."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
             layer.to(memory_format=torch.channels_last)
@@ -127,14 +127,14 @@ def product(convolution: nn.Conv2d, x: Tensor, *, planes: bool) -> Tensor:
 
 
 def depthwise(convolution: nn.Conv2d, x: Tensor) -> Tensor:
-    """`convolution(x)` with a depth-wise 3x3 kernel, with a faster gradient, for which it is in the precision of x."""
+    """`convolution(x)` with a depth-wise 3x3 kernel, which is cast to the dtype of x, and with a faster gradient."""
     if not torch.is_grad_enabled():
         return convolution(x)
     return Depthwise.apply(x, convolution.weight.to(x.dtype), convolution.padding[0])
 
 
 class Depthwise(torch.autograd.Function):
-    """The gradient for x is a convolution with the kernel turned around, which on GPUs and CPUs alike is faster than
+    """The gradient for x is a convolution with the flipped kernel, which on GPUs and CPUs alike is faster than
     what torch calls for it."""
 
     @staticmethod

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
 import torch
@@ -42,8 +43,14 @@ def shares(height: int) -> list[slice]:
     """Rows 0 to `height` in parts of about one height, some for each thread."""
     threads = torch.get_num_threads()
     count = max(1, min(SHARES * threads, height // LEAST_ROWS)) if threads > 1 else 1
-    edges = [height * i // count for i in range(count + 1)]
-    return [slice(top, bottom) for top, bottom in zip(edges, edges[1:], strict=False)]
+    return evenly(slice(0, height), count)
+
+
+def evenly(part: slice, count: int) -> list[slice]:
+    """The rows of a part in `count` slices of about one height."""
+    height = part.stop - part.start
+    edges = [part.start + height * i // count for i in range(count + 1)]
+    return [slice(top, bottom) for top, bottom in pairwise(edges)]
 
 
 @functools.cache

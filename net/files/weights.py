@@ -25,7 +25,8 @@ def build(name: str = "cmmdl", **options: Any) -> nn.Module:
         options: keyword arguments of the network's class, such as `dim` for `net.CMMDL`.
 
     Raises:
-        ValueError: for an unknown name, listing the known ones.
+        ValueError: for an unknown name, listing the known ones, or a value that an option cannot have.
+        TypeError: for an option that the class does not take.
     """
     if name not in METHODS:
         raise ValueError(f"unknown method {name!r}; expected one of {', '.join(METHODS)}")
@@ -42,6 +43,10 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
 
     A bare state dict tells no more than names and shapes: all else (coupling, padding) is its method's default. Our
     checkpoints and safetensors files keep their options.
+
+    Args:
+        path: a file of torch or safetensors.
+        device: where the network is put.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -159,8 +159,8 @@ def with_contrast(image: Tensor, gain: float) -> Tensor:
 
 
 def edge_loss(vis: Tensor, ir: Tensor, fused: Tensor, gain: Tensor | float = 1.0) -> Tensor:
-    """`mean |d(fused) - gain d(stronger)|` with `d` the two Sobel responses and `stronger`, pixel by pixel, the source
-    where they are larger; repeated pixels beyond the border.
+    """`|d(fused) - gain d(stronger)|`, summed over the two Sobel responses `d`, mean over the pixels; `stronger` is,
+    pixel by pixel, the source where they are larger. Beyond the border pixels are repeated.
 
     Unlike `gradient_loss` it knows the direction of an edge: bright to dark is not as good as dark to bright.
     """

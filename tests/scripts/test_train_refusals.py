@@ -89,7 +89,7 @@ def test_refused_images_are_named_and_the_others_trained_on(tmp_path, capsys, sh
         (["--out", "o\udcff"], 2, "--out: 'o\\udcff'; expected a name in UTF-8"),
         (["--keep-norms"], 2, "--keep-norms: keeps the statistics of given weights; it goes with --init"),
         (["--h5", "a.h5", "--demo"], 2, "--demo: not allowed with argument --h5"),
-        (["--dim", "20"], 1, "dim is 20; expected an even multiple of heads (8)"),
+        (["--dim", "20"], 1, "dim is 20; expected an even number that is a multiple of heads (8)"),
         (["--batch-size", "9"], 1, "8 patches; expected at least one batch of 9"),
         (["--init", "nowhere.pth"], 1, "nowhere.pth: no such weights file"),
         (["--init", "{folder}/empty"], 1, "empty: not a readable torch file"),
