@@ -7,7 +7,8 @@
     python CMMDL_train.py --demo --dim 16 --epochs 3                                 # rendered scenes, to see it run
 
 The same command, given again after an interruption, goes on where it was (`--resume auto`). Exit status: 0 done, 1 it
-could not go on, 2 usage, 130 interrupted with everything saved. Images that were refused are named on standard error.
+could not go on, 2 usage, 130 interrupted with everything saved (torchrun itself then ends with 1). Images that were
+refused are named on standard error.
 """
 
 import signal
@@ -111,6 +112,8 @@ def train(args: argparse.Namespace, world: World) -> bool:
         log.info("%d iterations are %d epochs of this data", recipe.iterations, recipe.epochs)
     if checkpoint:
         log.info("going on from %s: epoch %d, step %d", checkpoint, training.epoch + 1, training.step)
+        if checkpoint.name != LAST and (folder / LAST).exists():
+            log.warning("%s, of the training as it went before, will be replaced", folder / LAST)
     if args.precision == "bf16" and is_emulated_bf16(world.device):
         log.warning("this processor has no instructions for bf16: a step takes many times as long as in fp32")
     if processes != world.size:
@@ -126,7 +129,7 @@ def train(args: argparse.Namespace, world: World) -> bool:
             loader = open_loader(args, source, recipe, training)
             if not train_one_epoch(objective, loader, training, recipe, board, stop, args.precision, args.save_seconds):
                 training.save(folder / LAST)
-                log.info("stopped in epoch %d; the same command goes on from here", training.epoch + 1)
+                log.info("stopped in epoch %d; %s", training.epoch + 1, runs.way_on(args.resume, folder))
                 return False
             training.end_epoch()
             board.after_epoch()
@@ -153,6 +156,8 @@ def resume(
     """
     try:
         processes = training.restore(checkpoint)
+        if training.epoch > recipe.epochs:
+            raise ValueError(f"{checkpoint}: {training.epoch} epochs are done; expected --epochs of no fewer")
         if training.epoch < recipe.epochs:
             open_loader(args, source, recipe, training)  # now rather than after something is written
     except ValueError as error:

@@ -10,6 +10,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+NOTE = "note of the latest attempt"
+
 
 @dataclass(frozen=True)
 class World:
@@ -91,9 +93,25 @@ def meeting_point(seconds: float = 300) -> dist.Store:
     Raises:
         RuntimeError: torchrun is gone.
     """
+    return dist.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", _store(seconds))
+
+
+def remember(note: str) -> None:
+    """Leave a note for the attempts that `torchrun` may still make; `python` makes none."""
+    if dist.is_torchelastic_launched():
+        _store().set(NOTE, note)
+
+
+def remembered() -> str | None:
+    """What the latest attempt before this one left by `remember`, if there was one."""
+    if dist.is_torchelastic_launched() and (store := _store()).check([NOTE]):
+        return store.get(NOTE).decode()
+    return None
+
+
+def _store(seconds: float = 300) -> dist.Store:
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    store = dist.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=seconds))
-    return dist.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+    return dist.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=seconds))
 
 
 def leave() -> None:

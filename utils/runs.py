@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from utils import provenance
+from utils import distributed, provenance
 from utils.distributed import World
 from utils.locks import hold
 
@@ -29,7 +29,7 @@ def find(args: Namespace, world: World) -> Path | None:
     """The checkpoint to go on from, the same in every process, or None to start anew.
 
     `args.resume` is "auto" (that of the newest unfinished run below `args.out` with the same arguments, if there is
-    one), "none" or the checkpoint itself.
+    one), "none" or the checkpoint itself. Where `torchrun` starts a training anew it is the last one of that training.
 
     Raises:
         FileNotFoundError: the named checkpoint is not there.
@@ -38,6 +38,8 @@ def find(args: Namespace, world: World) -> Path | None:
 
 
 def _find(args: Namespace) -> Path | None:
+    if (folder := distributed.remembered()) and (Path(folder) / LAST).exists():
+        return Path(folder) / LAST
     if args.resume == "none":
         return None
     if args.resume == "auto":
@@ -83,6 +85,11 @@ def way_out(checkpoint: Path) -> str:
     kept = sorted(checkpoint.parent.glob("epoch_*.pth"), key=lambda path: (len(path.name), path.name))
     earlier = f"--resume {kept[-1]} goes on from an earlier one, " if kept else ""
     return f"{earlier}--resume none starts anew"
+
+
+def way_on(resume: str, folder: Path) -> str:
+    """How a training goes on that was stopped, in words."""
+    return "the same command goes on from here" if resume == "auto" else f"--resume {folder / LAST} goes on from here"
 
 
 def begun_with(folder: Path) -> dict[str, Any]:
@@ -131,6 +138,7 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[st
         if known and (other := other_arguments(folder, plain(args))):
             log.warning("%s", other)
         provenance.describe(folder / ARGUMENTS, plain(args), world, begun)
+    distributed.remember(str(folder))
     for half in folder.glob(".*.part"):  # what a killed process was writing
         half.unlink()
     return folder

@@ -89,8 +89,10 @@ def test_if_one_process_dies_the_other_says_so_and_ends_within_a_minute(patches,
 
 
 @pytest.mark.slow
-def test_torchrun_restarts_what_died_and_it_ends_as_if_undisturbed(patches, tmp_path, undisturbed_pair):
-    with Launch(patches, tmp_path, *BEST, launcher=(*ONE_NODE, "--max-restarts", "2")) as launch:
+@pytest.mark.parametrize("resume", ["auto", "none"])
+def test_torchrun_restarts_what_died_and_it_ends_as_if_undisturbed(patches, tmp_path, undisturbed_pair, resume):
+    launcher = (*ONE_NODE, "--max-restarts", "2")
+    with Launch(patches, tmp_path, *BEST, "--resume", resume, launcher=launcher) as launch:
         launch.at(2, lambda: os.kill(launch.workers()["0"], signal.SIGKILL))
         launch.at(6, lambda: os.kill(launch.workers()["1"], signal.SIGKILL))
     assert launch.status == 0, launch.errors

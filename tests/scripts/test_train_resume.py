@@ -121,6 +121,29 @@ def test_a_checkpoint_of_a_finished_run_is_gone_on_from_in_a_new_folder(train, t
     assert_same_training(tmp_path / "001-cmmdl", tmp_path / "002-cmmdl")
 
 
+def test_more_epochs_than_are_asked_for_are_refused(train, tmp_path, capsys):
+    assert train("--epochs", 2) == 0
+    assert train("--epochs", 1, "--resume", tmp_path / "000-cmmdl" / "last.pth") == 1
+    assert_one_sentence(capsys.readouterr().err, "2 epochs are done; expected --epochs of no fewer")
+    assert [path.name for path in tmp_path.iterdir()] == ["000-cmmdl"]
+
+
+@pytest.mark.parametrize("resume", ["none", "path"])
+def test_a_training_that_was_not_resumed_by_itself_says_how_it_goes_on(train, tmp_path, monkeypatch, capsys, resume):
+    monkeypatch.setattr(script, "KEEP_EVERY", 1)
+    folder = tmp_path / "000-cmmdl"
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "after_step", at_step(6, send(signal.SIGTERM)))
+        if resume == "path":
+            assert train("--epochs", 3) == 130
+            assert "will be replaced" not in capsys.readouterr().err
+        named = folder / "epoch_001.pth" if resume == "path" else "none"
+        assert train("--epochs", 3, "--resume", named) == 130
+    errors = capsys.readouterr().err
+    assert f"stopped in epoch 2; --resume {folder / 'last.pth'} goes on from here" in errors
+    assert ("last.pth, of the training as it went before, will be replaced" in errors) == (resume == "path")
+
+
 def test_a_last_checkpoint_that_is_damaged_is_refused_with_what_else_to_do(train, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(script, "KEEP_EVERY", 1)
     with monkeypatch.context() as patch:

@@ -71,3 +71,14 @@ def test_a_restarted_process_does_not_find_what_the_one_before_it_left(torchrun,
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert not distributed.meeting_point().check(["address"])
     assert torchrun.check(["attempt 0/address"])
+
+
+def test_a_note_reaches_the_next_attempt(torchrun, monkeypatch):
+    assert distributed.remembered() is None
+    distributed.remember("runs/000")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert distributed.remembered() == "runs/000"
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID")  # under `python`
+    assert distributed.remembered() is None
+    distributed.remember("runs/001")
+    assert torchrun.get(distributed.NOTE) == b"runs/000"

@@ -159,6 +159,22 @@ def test_none_starts_anew_and_a_path_is_taken_as_it_is(args):
         runs.find(args, ALONE)
 
 
+@pytest.mark.parametrize("resume", ["auto", "none", "path"])
+def test_a_training_that_torchrun_starts_anew_goes_on_in_its_folder(args, monkeypatch, resume):
+    other = begin(args)
+    args.resume = str(other / runs.LAST) if resume == "path" else resume
+    notes = []
+    monkeypatch.setattr(runs.distributed, "remember", notes.append)
+    monkeypatch.setattr(runs.distributed, "remembered", lambda: notes[-1] if notes else None)
+    folder = runs.enter(args, None, ALONE)
+    runs.close_log()
+    before = {"auto": other, "none": None, "path": other}[resume]
+    assert runs.find(args, ALONE) == (before and before / runs.LAST), "it has no checkpoint yet"
+    (folder / runs.LAST).touch()
+    assert runs.find(args, ALONE) == folder / runs.LAST
+    assert runs.enter(args, folder / runs.LAST, ALONE) == folder
+
+
 def test_a_folder_gone_on_with_has_no_halves_and_a_finished_one_is_left_alone(args):
     folder = begin(args)
     (folder / ".last.pth.x.part").touch()
