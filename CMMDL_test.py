@@ -46,6 +46,8 @@ from utils.sets import describe, open_sets
 from utils.shipped import open_model
 from utils.video import fuse_video
 
+TABLES = {"table.md": tables.markdown, "table.tex": tables.latex}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status as the module's docstring says."""
@@ -131,17 +133,18 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
             elif not contender.is_floor and file.is_file():
                 file.unlink()  # of an earlier run, whose images were others
         print(f"{found.name}: {what_was_done(result)}", file=sys.stderr)
+    if args.no_metrics or not any(pictures.values()):
+        for name in TABLES:  # of an earlier run
+            (args.out / name).unlink(missing_ok=True)
     if not any(pictures.values()):
+        (args.out / "index.html").unlink(missing_ok=True)
         return refusals
     command = shlex.join([Path(__file__).name, *(word for word in args.words if word != "--continue")])
     title = "Fused by " + ", ".join(tables.label(c.name) for c in contenders if not c.is_floor)
     page = report.page(results, pictures, title=title, protocol=args.protocol, command=command)
     write_text(args.out / "index.html", page)
-    for name, written in (("table.md", tables.markdown), ("table.tex", tables.latex)):
-        if args.no_metrics:
-            (args.out / name).unlink(missing_ok=True)
-        else:
-            write_text(args.out / name, written(results, args.protocol))
+    for name, written in TABLES.items() if not args.no_metrics else ():
+        write_text(args.out / name, written(results, args.protocol))
     print(f"pictures and tables: {args.out / 'index.html'}", file=sys.stderr)
     return refusals
 

@@ -127,9 +127,15 @@ class SDLB(nn.Module):
         return self.couplings(x)
 
 
-def angle(spectrum: Tensor) -> Tensor:
+def angle(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
+    """Angles of `rfft2` of images of this size; at the bins that are real, where round-off decides, never -pi."""
     phase = torch.angle(spectrum)
-    return torch.where(phase < -3.14159, torch.full_like(phase, math.pi), phase)
+    height, width = size
+    real = torch.zeros(phase.shape[-2:], dtype=torch.bool, device=phase.device)
+    for row in {0, height // 2} if height % 2 == 0 else {0}:
+        for column in {0, width // 2} if width % 2 == 0 else {0}:
+            real[row, column] = True
+    return torch.where(real & (phase < -3.14159), torch.full_like(phase, math.pi), phase)
 
 
 def polar(amplitude: Tensor, phase: Tensor) -> Tensor:
@@ -153,15 +159,15 @@ class FDLB(nn.Module):
         size = vis.shape[-2:]
         spectrum_vis = torch.fft.rfft2(self.pre_vis(vis) + 1e-8)
         spectrum_ir = torch.fft.rfft2(self.pre_ir(ir) + 1e-8)
-        fused = self.phase_fused(torch.cat([angle(spectrum_vis), angle(spectrum_ir)], dim=1))
+        fused = self.phase_fused(torch.cat([angle(spectrum_vis, size), angle(spectrum_ir, size)], dim=1))
 
         def back(amplitude: Tensor, own: Tensor) -> Tensor:
             with_fused = torch.fft.irfft2(polar(amplitude, fused), s=size).abs()
             with_own = torch.fft.irfft2(polar(amplitude, own), s=size).abs()
             return with_fused + with_own
 
-        out_vis = back(self.amp_vis(spectrum_vis.abs()), self.pha_vis(angle(spectrum_vis)))
-        out_ir = back(self.amp_ir(spectrum_ir.abs()), self.pha_ir(angle(spectrum_ir)))
+        out_vis = back(self.amp_vis(spectrum_vis.abs()), self.pha_vis(angle(spectrum_vis, size)))
+        out_ir = back(self.amp_ir(spectrum_ir.abs()), self.pha_ir(angle(spectrum_ir, size)))
         return self.post_vis(out_vis), self.post_ir(out_ir)
 
 

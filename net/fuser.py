@@ -186,7 +186,7 @@ def to_unit(image: np.ndarray, role: str) -> Tensor:
         if not np.isfinite(image).all():
             raise ValueError(f"the {role} image holds NaN or infinite values; expected finite ones")
         low, high = np.percentile(image, PERCENTILES)
-        unit = ((image - low) / max(high - low, 1e-12)).clip(0, 1).astype(np.float32)
+        unit = ((image - low) / (high - low or 1e-12)).clip(0, 1).astype(np.float32)
     else:
         raise ValueError(f"the {role} image has dtype {image.dtype}; expected uint8, uint16 or floating point")
     return torch.from_numpy(unit).permute(2, 0, 1)[None].contiguous()

@@ -76,6 +76,7 @@ def test_floats_are_spread_between_their_percentiles_over_all_channels():
     red, green, blue = to_unit(np.dstack([dim, dim, np.full_like(dim, 0.25)]), "visible")[0].numpy()
     assert np.ptp(blue) == 0 and blue[0, 0] == pytest.approx(0.5, abs=1e-3) and np.array_equal(red, green)
     assert (red.min(), red.max()) == (0, 1)
+    np.testing.assert_allclose(to_unit(1e-15 * dim.astype(float), "visible")[0, 0].numpy(), spread, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])

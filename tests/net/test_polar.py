@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from benchmarks import literal
 from net.fourier import real_bins, rfft2
 from net.polar import from_polar, to_polar
 
@@ -26,6 +27,16 @@ def test_amplitude_and_phase_are_those_of_the_spectrum(size):
     spectrum = rfft2(x)
     expected = torch.autograd.grad((weights[0] * spectrum.abs() + weights[1] * spectrum.angle()).sum(), x)
     torch.testing.assert_close(torch.autograd.grad((weights[0] * amplitude + weights[1] * phase).sum(), x), expected)
+
+
+def test_only_bins_that_are_real_have_one_angle_on_the_branch_cut():
+    size = (6, 8)
+    spectrum = rfft2(image(size).detach())
+    spectrum[..., 0, 0] = -5
+    spectrum[..., 2, 3] = complex(-1, -1e-7)  # an angle that means what it says
+    phase = to_polar(torch.fft.irfft2(spectrum, s=size))[1]
+    assert (phase[..., 0, 0] == torch.pi).all() and (phase[..., 2, 3] < -3).all()
+    torch.testing.assert_close(literal.angle(spectrum, size), phase)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -121,6 +121,7 @@ def test_a_folder_that_cannot_be_read_costs_no_other_its_row(pairs, tmp_path, ca
         (["--fused", "{0}/mine=a/b"], "name them apart"),
         (["--fused", "{0}/out/max", "--method", "max"], "is where a method is going to write"),
         (["--fused", "{0}/mine", "--no-metrics"], "goes without --no-metrics"),
+        (["--published", "--no-metrics"], "--published stands beside scores; with it no --no-metrics"),
         (["--fused", "{0}/mine", "--continue"], "without a --method beside it no --continue"),
         (["--fused", "{0}/mine", "--tile", "9", "--compile"], "without a --method beside it no --compile and --tile"),
     ],

@@ -132,6 +132,16 @@ def test_scores_of_an_earlier_run_do_not_stay_beside_images_that_have_none(folde
     assert sorted(path.name for path in (folder / "out" / "A").iterdir()) == ["1.png", "2.png"]
 
 
+def test_tables_and_page_of_an_earlier_run_do_not_stay_where_no_pair_could_be_fused(folder):
+    assert run("--data", "sets/A", "--out", "out") == 0
+    made = {path.name for path in (folder / "out").iterdir()}
+    assert {"table.md", "table.tex", "index.html"} < made
+    for path in (folder / "sets" / "A").rglob("*.png"):
+        path.write_bytes(path.read_bytes()[:100])
+    assert run("--data", "sets/A", "--out", "out") == 1
+    assert {path.name for path in (folder / "out").iterdir()} == made - {"table.md", "table.tex", "index.html"}
+
+
 def test_a_pipe_is_not_replaced_by_an_image(folder):
     (folder / "out" / "A").mkdir(parents=True)
     os.mkfifo(folder / "out" / "A" / "1.png")
