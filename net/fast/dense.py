@@ -53,8 +53,8 @@ class Winograd:
     be computed of it is a convolution with a 3x1 kernel.
 
     After S. Winograd, Arithmetic Complexity of Computations (1980), and Lavin and Gray, CVPR 2016. The combinations are
-    the values of polynomials at 0, 1, -1, 2, -2 and infinity, and come in this order. Round-off is some seven times
-    that of the formula, in float32 some 1e-5 of the results' standard deviation.
+    the values of polynomials at 0, 1, -1, 2, -2 and infinity, and come in this order. Round-off is larger than that of
+    the formula, in float32 below 3e-5 of the results' standard deviation (a test holds it to that).
     """
 
     points = 6

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import net
-import net.hdfab
+import net
 from net.fast import reuse
 from net.fast.reuse import empty, reused_memory
 from tests.net.fast.test_bands import both, images
@@ -108,7 +108,6 @@ def test_an_image_needs_few_blocks(monkeypatch):
     give_up, lend = reuse.Blocks._give_up, reuse.Blocks.lend
     monkeypatch.setattr(reuse.Blocks, "_give_up", lambda self, count: (made.append(count), give_up(self, count)))
     monkeypatch.setattr(reuse.Blocks, "lend", lambda self, count: (lent.append(count), lend(self, count))[1])
-    monkeypatch.setattr(net.hdfab, "DENSE_BYTES", 1)  # a band of the dense stages is less than half such a tensor
     monkeypatch.setattr(reuse, "LEAST_BYTES", 96 * 64 * 8 * 4)  # of half a tensor of features
     network = net.build("cmmdl", dim=16).eval()
     with torch.inference_mode():
