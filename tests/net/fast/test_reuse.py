@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import net
-import net
 from net.fast import reuse
 from net.fast.reuse import empty, reused_memory
 from tests.net.fast.test_bands import both, images
