@@ -21,7 +21,7 @@ from utils import tables
 from utils.memory import keep_freed_memory
 from utils.metrics import PROTOCOLS
 from utils.options import UsageError, whole
-from utils.scoring import floor
+from utils.scoring import reference_rules
 from utils.shipped import open_model
 from utils.uploads import Shown, fuse, preview
 
@@ -153,9 +153,15 @@ def fuse_inputs(
         if weights:
             raise
         raise UsageError(f"no weights of {tables.label(method)} ship; drop a file of them under “weights”") from None
-    rules, folder = floor(protocol, beside=[method]), Path(tempfile.mkdtemp(dir=home))
     return fuse(
-        vis, ir, name=method, fuser=net.Fuser(model), floor=rules, resize_ir=resize_ir, protocol=protocol, folder=folder
+        vis,
+        ir,
+        name=method,
+        fuser=net.Fuser(model),
+        references=reference_rules(protocol, beside=[method]),
+        resize_ir=resize_ir,
+        protocol=protocol,
+        folder=Path(tempfile.mkdtemp(dir=home)),
     )
 
 

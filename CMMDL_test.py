@@ -29,19 +29,19 @@ from contextlib import suppress
 from pathlib import Path
 
 import net
+from data.files import write_text
 from data.images import ImageError
-from data.pairs import PairFolder
+from data.pairs import PairSet
 from data.streams import steady_streams
 from utils import report, tables
-from utils.failures import INTERRUPTED, memory_in_plain_words, sentence
-from utils.files import write_text
+from utils.failures import INTERRUPTED, limits_in_plain_words, sentence
 from utils.fusing_options import parse, weights_by_method
 from utils.inputs import Reader
 from utils.journal import Journal, digest_of
 from utils.memory import keep_freed_memory
 from utils.options import UsageError
 from utils.published import known, published
-from utils.scoring import Contender, Folder, Network, Result, floor, given, place, run_set
+from utils.scoring import Contender, Folder, Network, Result, given, place, reference_rules, run_set
 from utils.sets import describe, open_sets
 from utils.shipped import open_model
 from utils.video import fuse_video
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status as the module's docstring says."""
     args = parse(argv)
     try:
-        with steady_streams(), memory_in_plain_words():
+        with steady_streams(), limits_in_plain_words():
             return carry_out(args)
     except MemoryError as error:  # where no pair can be refused for it
         print(f"error: {error}", file=sys.stderr)
@@ -101,10 +101,10 @@ def carry_out(args: argparse.Namespace) -> int:
     return 1 if refused or refusals else 0
 
 
-def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argparse.Namespace) -> int:
+def run(sets: Sequence[PairSet], contenders: Sequence[Contender], args: argparse.Namespace) -> int:
     """Fuse and score every set, print and save the tables; how many inputs were refused."""
     results, pictures, refusals = {}, {}, 0
-    several = sum(not contender.is_floor for contender in contenders) > 1
+    several = sum(not contender.is_reference for contender in contenders) > 1
     if not args.no_metrics:
         print(f"Scoring protocol: {args.protocol}")
     read = Reader(args.resize == "ir", not args.no_registration_check, args.max_pixels)
@@ -128,9 +128,9 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
         for contender, row in zip(contenders, result.rows, strict=True):
             home = contender.folder or (args.out / contender.name if several else args.out)
             file = home / found.name / "metrics.csv"
-            if not contender.is_floor and row.images:
+            if not contender.is_reference and row.images:
                 tables.write_csv(file, row)
-            elif not contender.is_floor and file.is_file():
+            elif not contender.is_reference and file.is_file():
                 file.unlink()  # of an earlier run, whose images were others
         print(f"{found.name}: {what_was_done(result)}", file=sys.stderr)
     if args.no_metrics or not any(pictures.values()):
@@ -140,7 +140,7 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
         (args.out / "index.html").unlink(missing_ok=True)
         return refusals
     command = shlex.join([Path(__file__).name, *(word for word in args.words if word != "--continue")])
-    title = "Fused by " + ", ".join(tables.label(c.name) for c in contenders if not c.is_floor)
+    title = "Fused by " + ", ".join(tables.label(c.name) for c in contenders if not c.is_reference)
     page = report.page(results, pictures, title=title, protocol=args.protocol, command=command)
     write_text(args.out / "index.html", page)
     for name, written in TABLES.items() if not args.no_metrics else ():
@@ -149,7 +149,7 @@ def run(sets: Sequence[PairFolder], contenders: Sequence[Contender], args: argpa
     return refusals
 
 
-def notes(found: PairFolder, args: argparse.Namespace) -> Iterator[str]:
+def notes(found: PairSet, args: argparse.Namespace) -> Iterator[str]:
     """What a reader of a set's scores should know beforehand."""
     learnt = {name for name in args.method if net.METHODS[name].learns}
     if found.task != "ivf" and learnt - weights_by_method(args.weights or [], args.method).keys():
@@ -180,12 +180,12 @@ def run_video(args: argparse.Namespace) -> int:
 
 
 def open_contenders(args: argparse.Namespace, single: bool) -> list[Contender]:
-    """The methods to compare, the folders of fused images (of a `single` set or several), and below them the floor.
+    """The methods to compare, the folders of fused images (of a `single` set or several), and the rules for reference.
 
     Raises:
         UsageError, WeightsError, FileNotFoundError: weights or a folder that are missing, wrong, or of another method.
     """
-    rules = [] if args.no_metrics else floor(args.protocol, beside=args.method)
+    rules = [] if args.no_metrics else reference_rules(args.protocol, beside=args.method)
     contenders: list[Contender] = []
     for name, fuser in open_fusers(args).items():
         folder = args.out / name if args.fused or len(args.method) > 1 else args.out
@@ -209,7 +209,7 @@ def open_fusers(args: argparse.Namespace) -> dict[str, net.Fuser]:
     return fusers
 
 
-def check_places(contenders: Sequence[Contender], sets: Sequence[PairFolder]) -> None:
+def check_places(contenders: Sequence[Contender], sets: Sequence[PairSet]) -> None:
     """Raise UsageError where a fused image would take the place of one that is fused or scored."""
     jobs = [(found, pair) for found in sets for pair in found.pairs]
     sources = {os.path.realpath(path) for _, pair in jobs for path in (pair.vis, pair.ir)}

@@ -87,8 +87,13 @@ def train(args: argparse.Namespace, world: World) -> bool:
     if args.passes:
         recipe = replace(recipe, crops=recipe.crops._replace(passes=args.passes))
     source = open_source(args, recipe, world)
-    norms_until = 0.0 if args.keep_norms else None
-    recipe = recipe.override(args.epochs, args.batch_size, args.lr, args.size or source.size, norms_until)
+    recipe = recipe.override(
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        lr=args.lr,
+        size=args.size or source.size,
+        norms_until=0.0 if args.keep_norms else None,
+    )
     args.epochs, args.batch_size, args.lr = recipe.epochs, recipe.batch_size, recipe.lr  # as the run folder has them
     recipe = recipe.in_epochs(steps_of_epoch(args, method, recipe, source, world))
 

@@ -30,6 +30,7 @@ import net
 from benchmarks import losses
 from benchmarks.losses import LOSSES, Loss, centres
 from data.crops import TARGETS
+from data.files import sha256
 from data.masks import find_masks
 from data.options import named_path
 from data.pairs import PairError, find_sets
@@ -40,7 +41,6 @@ from net.training.cmmdl_training import BEST
 from net.training.objective import Phase
 from net.training.recipe import Crops, Recipe, constant
 from utils.failures import command
-from utils.files import sha256
 from utils.metrics import evaluate
 from utils.options import not_negative, positive, whole
 from utils.tables import Row, text

@@ -28,7 +28,7 @@ import net
 from benchmarks import literal_metrics, speed
 from data import patches
 from data.options import named_path
-from data.pairs import PairFolder, find_sets, read_pair
+from data.pairs import PairSet, find_sets, read_pair
 from data.patchfile import PatchDataset
 from data.scenes import write_folder
 from net.fuser import to_uint8, to_unit
@@ -37,8 +37,8 @@ from utils.memory import keep_freed_memory
 from utils.metrics import evaluate, grey
 from utils.options import positive, whole
 from utils.scoring import Network, run_set
+from utils.shipped import open_model
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "models" / "CMMDL.pth"
 CORES = os.cpu_count() or 1
 BATCH, PATCH = 4, 64
 
@@ -69,9 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def fusing(found: PairFolder, home: Path, repeats: int) -> None:
+def fusing(found: PairSet, home: Path, repeats: int) -> None:
     """The folder as the script takes it, against the network alone."""
-    fuser = net.Fuser(net.load(WEIGHTS), device="cpu")
+    fuser = net.Fuser(open_model("cmmdl"), device="cpu")
     images = [[to_unit(image, "any") for image in read_pair(pair)] for pair in found.pairs]
     contender = Network("cmmdl", fuser, "cmmdl", home / "result")
 
@@ -85,7 +85,7 @@ def fusing(found: PairFolder, home: Path, repeats: int) -> None:
     print(f"fusing: network alone {network:.2f} s, whole folder {folder:.2f} s, ratio {folder / network:.2f}")
 
 
-def scoring(found: PairFolder, repeats: int) -> None:
+def scoring(found: PairSet, repeats: int) -> None:
     """Twelve metrics of every pair, literally and as here."""
     average = net.build("average")
     cases = []
@@ -106,7 +106,7 @@ def scoring(found: PairFolder, repeats: int) -> None:
     print(f"scoring: literal {slow:.2f} s, ours {fast:.2f} s, ratio {slow / fast:.1f}")
 
 
-def cutting(folders: Sequence[PairFolder], file: Path, options: Sequence[str], repeats: int) -> None:
+def cutting(folders: Sequence[PairSet], file: Path, options: Sequence[str], repeats: int) -> None:
     """The patch file of pair folders against plain decoding."""
     pairs = [pair for folder in folders for pair in folder.pairs]
     roots = [f"--root={folder.vis_dir.parent}" for folder in folders]

@@ -25,10 +25,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 import net
 from benchmarks import speed
+from data.files import replacing
 from data.options import named_path
 from net.fast.layout import lay_out
 from utils.failures import command
-from utils.files import replacing
 from utils.memory import keep_freed_memory, peak_memory
 from utils.options import positive, whole
 
@@ -118,13 +118,11 @@ def table(title: str, values: list[int], results: list[dict[str, float]], work: 
 
 def draw(out: Path, sizes: list[int], by_size: list[dict], by_batch: list[dict]) -> None:
     """Time and memory over image size and batch size, with lines proportional to the work to compare with."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot  # after the choice of a back-end that needs no screen
+    from matplotlib.figure import Figure  # here: processes that are measured import this module
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-    figure, axes = pyplot.subplots(2, 2, figsize=(9, 6), layout="constrained")
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    axes = figure.subplots(2, 2)
     columns = (("inference", "side of a square image, pixels", sizes, [side * side for side in sizes], by_size),
                (f"training step, {PATCH}x{PATCH}", "batch", BATCHES, BATCHES, by_batch))  # fmt: skip
     for column, (title, unit, values, work, results) in enumerate(columns):
@@ -140,10 +138,8 @@ def draw(out: Path, sizes: list[int], by_size: list[dict], by_batch: list[dict])
             axis.yaxis.set_minor_formatter(NullFormatter())
             axis.grid(alpha=0.3)
     axes[0][0].legend()
-    out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
-    pyplot.close(figure)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,13 @@ import csv
 import sys
 from pathlib import Path
 
-import matplotlib
+from matplotlib.figure import Figure
 
 import net
 from benchmarks.methods import Cost, add_settings, measure
+from data.files import replacing
 from data.options import named_path
 from utils.failures import command
-from utils.files import replacing
 
 SCORES = ("VIF", "Qabf")
 
@@ -73,10 +73,8 @@ def means(path: Path) -> dict[str, float]:
 
 def draw(scores: dict[str, dict[str, float]], costs: dict[str, Cost], out: Path, *, title: str) -> None:
     """One plot for each score over the time relative to CMMDL; rules without learning are hollow."""
-    matplotlib.use("agg")
-    from matplotlib import pyplot  # after the choice of a back-end that needs no screen
-
-    figure, axes = pyplot.subplots(1, len(SCORES), figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.subplots(1, len(SCORES))
     for axis, score in zip(axes, SCORES, strict=True):
         for name, values in scores.items():
             method, ratio = net.METHODS[name], costs[name].seconds / costs["cmmdl"].seconds
@@ -88,7 +86,6 @@ def draw(scores: dict[str, dict[str, float]], costs: dict[str, Cost], out: Path,
     figure.suptitle(title)
     with replacing(out) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
-    pyplot.close(figure)
 
 
 if __name__ == "__main__":

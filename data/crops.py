@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data.images import ImageError
+from data.luminance import eight_bit_luminance
 from data.masks import CLASSES, Masks, find_masks
 from data.pairs import Pair, PairError, Refusal, find_sets, read_pair
-from data.patches import grey
 from data.progress import progress_bar
 from net.training.recipe import Crops
 
@@ -168,6 +168,6 @@ def is_held_out(name: str) -> bool:
 
 def read_image(pair: Pair, masks: Masks) -> Triple:
     """One pair and its mask, zeros where it has none. Raises ImageError for files that cannot be read or do not fit."""
-    vis, ir = (np.rint(grey(image) * 255).astype(np.uint8) for image in read_pair(pair))
+    vis, ir = map(eight_bit_luminance, read_pair(pair))
     mask = masks.read(pair.name, vis.shape)
     return vis, ir, np.zeros_like(vis) if mask is None else mask.astype(np.uint8)

@@ -1,17 +1,16 @@
 """Image files in and out: 8-bit, 16-bit and float images as stored, and a clear refusal for every bad file."""
 
-import os
-import secrets
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from data.decoder_messages import caught_messages
+from data.files import instead_of_file, replacing
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 2**28  # 16384 x 16384; a header that claims more is refused before anything is decoded
@@ -73,8 +72,9 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 def write_image(path: str | Path, image: np.ndarray, *, small: bool = False) -> None:
     """Write a uint8 image, (H, W) grey or (H, W, 3) RGB, in the format its extension names.
 
-    The file appears under its name only when it is complete. `small` writes the smallest PNG, in several times the
-    time. Raises ImageError for another shape or dtype, an unknown extension, or a place that cannot be written.
+    The file appears under its name only when it is complete; missing folders are made. `small` writes the smallest
+    PNG, in several times the time. Raises ImageError for another shape or dtype, an unknown extension, or a place that
+    cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in EXTENSIONS:
@@ -86,28 +86,18 @@ def write_image(path: str | Path, image: np.ndarray, *, small: bool = False) -> 
     swapped = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     options = [cv2.IMWRITE_PNG_COMPRESSION, 9] if small else []
     encoded = cv2.imencode(path.suffix.lower(), swapped, options)[1]
-    # a short name: that of the file may be as long as any can be
-    part = path.with_name(f".{secrets.token_hex(4)}{path.suffix}.{os.getpid()}.part")
     try:
-        if path.exists() and not path.is_file():
-            raise ImageError(f"{path}: no regular file; expected an image to replace, or nothing")
-        part.write_bytes(encoded.tobytes())
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_bytes(encoded.tobytes())
     except OSError as error:
-        raise ImageError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
+        raise ImageError(f"{path}: cannot be written ({error.strerror})" if error.strerror else str(error)) from None
 
 
 def _read_bytes(path: Path) -> bytes:
+    if problem := instead_of_file(path):
+        raise ImageError(f"{path}: {problem}; expected an image")
     try:
-        if path.exists() and not path.is_file():  # a pipe may never give a byte, a device never end
-            found = "a folder" if path.is_dir() else "a pipe or device"
-            raise ImageError(f"{path}: {found}; expected an image file")
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file; expected an image") from None
     except OSError as error:
         raise ImageError(f"{path}: not readable ({error.strerror}); expected an image") from None
     if not data:

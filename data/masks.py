@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data.images import ImageError, read_image
-from data.pairs import PairError, images_by_name
+from data.pairs import PairError, images_by_name, size_of
 
 CLASSES = ("unlabelled", "car", "person", "bike", "curve", "car stop", "guardrail", "colour cone", "bump")  # of MSRS
 LABEL_FOLDERS = ("segmentation_labels", "labels")
@@ -74,8 +74,7 @@ def _values(path: Path, shape: tuple[int, int]) -> np.ndarray:
     """The pixels (H, W, C) of a mask or label file, without alpha. Raises ImageError for a size not its pair's."""
     image = read_image(path)
     if image.shape[:2] != shape:
-        found = f"{image.shape[1]}x{image.shape[0]}"
-        raise ImageError(f"{path}: {found}, its pair {shape[1]}x{shape[0]}; expected one size")
+        raise ImageError(f"{path}: {size_of(image)}, its pair {shape[1]}x{shape[0]}; expected one size")
     return image.reshape(*shape, -1)[..., :3]
 
 

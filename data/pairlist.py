@@ -4,15 +4,16 @@ import csv
 import os
 from pathlib import Path
 
+from data.files import instead_of_file
 from data.images import EXTENSIONS
 from data.kinds import Kind, is_role, recognise, recognise_files
-from data.pairs import Pair, PairError, PairFolder, Refusal
+from data.pairs import Pair, PairError, PairSet, Refusal
 
 EXPECTED = "expected two paths: visible, infrared"
 Line = tuple[int, list[str]]  # its number in the file and its fields
 
 
-def read_pairs(path: str | Path) -> PairFolder:
+def read_pairs(path: str | Path) -> PairSet:
     """The set that a csv file (UTF-8) lists, one pair a line: the visible image's path, then the infrared one's.
 
     Relative paths start at the file's own folder. Empty lines and lines that start with # are skipped, and a first line
@@ -47,31 +48,28 @@ def read_pairs(path: str | Path) -> PairFolder:
         else:
             pairs[name] = number, Pair(name, vis, ir, words)
     name = path.stem if path.stem.strip(".") else path.name  # of a folder: "..csv" and "...csv" have the stems . and ..
-    return PairFolder(name, None, None, tuple(pair for _, pair in pairs.values()), tuple(refused), task)
+    return PairSet(name, None, None, tuple(pair for _, pair in pairs.values()), tuple(refused), task)
 
 
-def single_pair(vis: str | Path, ir: str | Path) -> PairFolder:
+def single_pair(vis: str | Path, ir: str | Path) -> PairSet:
     """The set `pair` of two files. Raises PairError if one is not there or their folders' names say the reverse."""
     vis, ir = Path(vis), Path(ir)
     for path in (vis, ir):
-        if problem := _no_file(path):
+        if problem := instead_of_file(path):
             raise PairError(f"{path}: {problem}; expected an image")
     if problem := _order_problem(vis, ir):
         raise PairError(f"{vis} and {ir}: {problem}")
     task, words = _task(None, [], [(0, vis, ir)])
-    return PairFolder("pair", None, None, (Pair(vis.stem, vis, ir, words),), (), task)
+    return PairSet("pair", None, None, (Pair(vis.stem, vis, ir, words),), (), task)
 
 
 def _read_lines(path: Path) -> list[Line]:
+    if problem := instead_of_file(path):
+        raise PairError(f"{path}: {problem}; expected a csv file of pairs")
     try:
-        if path.exists() and not path.is_file():  # a pipe may never give a byte, a device never end
-            found = "a folder" if path.is_dir() else "a pipe or device"
-            raise PairError(f"{path}: {found}; expected a csv file of pairs")
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
             lines = [(reader.line_num, [field.strip() for field in fields]) for fields in reader]
-    except FileNotFoundError:
-        raise PairError(f"{path}: no such file; expected a csv file of pairs") from None
     except OSError as error:
         raise PairError(f"{path}: not readable ({error.strerror}); expected a csv file of pairs") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -97,20 +95,10 @@ def _line_problem(home: Path, fields: list[str]) -> str:
         return f"{len(fields)} field{'s' * (len(fields) != 1)} ({_one_line(', '.join(fields))}); {EXPECTED}"
     missing: dict[str, list[str]] = {}  # by what is there instead of a file
     for name in fields:
-        if problem := _no_file(home / name):
+        if problem := instead_of_file(home / name):
             missing.setdefault(problem, []).append(_one_line(name))
     found = ", ".join(f"{problem}: {', '.join(names)}" for problem, names in missing.items())
     return f"{found}; {EXPECTED}" if found else ""
-
-
-def _no_file(path: Path) -> str:
-    """What a path is instead of a file ("" if it is one)."""
-    try:
-        if path.is_file():
-            return ""
-        return "a folder" if path.is_dir() else "a pipe or device" if path.exists() else "no such file"
-    except OSError as error:
-        return f"not readable ({error.strerror})"
 
 
 def _order_problem(vis: Path, ir: Path) -> str:

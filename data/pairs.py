@@ -49,7 +49,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class PairFolder:
+class PairSet:
     """A set of pairs; `task` is one of `data.kinds.TASKS`, as the folders' names tell it.
 
     One that was refused as a whole has no pairs, no `vis_dir`, no `ir_dir` and one refusal. A set that was listed file
@@ -64,14 +64,14 @@ class PairFolder:
     task: str = "ivf"
 
 
-def find_sets(root: str | Path) -> list[PairFolder]:
+def find_sets(root: str | Path) -> list[PairSet]:
     """Find the pair folders of `root`: itself, or else those directly in it, in natural order of their names.
 
     The two input folders may have sub-folders of their own, alike in both, as LLVIP's infrared/train and visible/train.
 
     Other sub-folders of a pair folder (labels, masks, boxes) are ignored. In a folder of pair folders, a sub-folder
     with half a pair, two candidates for one input, or loose images, or one that cannot be read, is refused: it is
-    returned as a PairFolder without pairs. Any other sub-folder is ignored. Raises PairError if `root` is missing, not
+    returned as a PairSet without pairs. Any other sub-folder is ignored. Raises PairError if `root` is missing, not
     readable, ambiguous or has no pair folder.
     """
     root = Path(root)
@@ -116,11 +116,11 @@ def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 def check_sizes(pair: Pair, vis: np.ndarray, ir: np.ndarray) -> None:
     """Raise ImageError for two images of different size."""
     if vis.shape[:2] != ir.shape[:2]:
-        sizes = f"{pair.words[1]} {_size(ir)}, {pair.words[0]} {_size(vis)}"
+        sizes = f"{pair.words[1]} {size_of(ir)}, {pair.words[0]} {size_of(vis)}"
         raise ImageError(f"{pair.vis.name}: {sizes}; a pair must have one size")
 
 
-def _find_sets(root: Path) -> list[PairFolder]:
+def _find_sets(root: Path) -> list[PairSet]:
     match, problem = _match(root)
     if match:
         if problem:
@@ -134,7 +134,8 @@ def _find_sets(root: Path) -> list[PairFolder]:
     raise PairError(f"{root}: {problem or f'no pair folder; expected sub-folders {ACCEPTED}'}")
 
 
-def _size(image: np.ndarray) -> str:
+def size_of(image: np.ndarray) -> str:
+    """The size of an image (H, W, ...) as messages give it: width x height."""
     return f"{image.shape[1]}x{image.shape[0]}"
 
 
@@ -222,7 +223,7 @@ def _named(folders: list[Path], names: tuple[str, ...]) -> list[Path]:
     return [folder for folder in folders if is_among(folder.name, names)]
 
 
-def _examine(folder: Path) -> PairFolder | None:
+def _examine(folder: Path) -> PairSet | None:
     """A sub-folder of a folder of pair folders: its pairs, its refusal, or None if it is none of our business."""
     try:
         match, problem = _match(folder)
@@ -232,21 +233,21 @@ def _examine(folder: Path) -> PairFolder | None:
             problem = f"images that lie in no pair folder; expected sub-folders {ACCEPTED}"
     except OSError as error:
         problem = f"{error.filename}: {_not_readable(error)}; expected a folder of pairs"
-    return PairFolder(folder.name, None, None, (), (Refusal(folder.name, problem),)) if problem else None
+    return PairSet(folder.name, None, None, (), (Refusal(folder.name, problem),)) if problem else None
 
 
-def _pair_up(name: str, kind: Kind, vis_dir: Path, ir_dir: Path) -> PairFolder:
+def _pair_up(name: str, kind: Kind, vis_dir: Path, ir_dir: Path) -> PairSet:
     found = _look_into(vis_dir), _look_into(ir_dir)
     vis_files, ir_files = (inside.files for inside in found)
     refused = [refusal for inside in found for refusal in inside.refused()]
     empty = [folder.name for folder, files in ((vis_dir, vis_files), (ir_dir, ir_files)) if not files]
     if empty:
         reason = f"no image in {' and '.join(empty)}; expected {_IMAGE_FILES}"
-        return PairFolder(name, vis_dir, ir_dir, (), (Refusal(name, reason), *refused), kind.task)
+        return PairSet(name, vis_dir, ir_dir, (), (Refusal(name, reason), *refused), kind.task)
     if not vis_files.keys() & ir_files.keys():
         examples = f"{vis_dir.name} has {_first(vis_dir, vis_files)}, {ir_dir.name} has {_first(ir_dir, ir_files)}"
         reason = f"no two files have one stem ({examples}); a pair needs equal stems"
-        return PairFolder(name, vis_dir, ir_dir, (), (Refusal(name, reason), *refused), kind.task)
+        return PairSet(name, vis_dir, ir_dir, (), (Refusal(name, reason), *refused), kind.task)
     pairs, words = [], kind.words(vis_dir.name, ir_dir.name)
     for stem in sorted(vis_files.keys() | ir_files.keys(), key=lambda stem: _path_key(Path(stem))):
         vis, ir = vis_files.get(stem, []), ir_files.get(stem, [])
@@ -255,7 +256,7 @@ def _pair_up(name: str, kind: Kind, vis_dir: Path, ir_dir: Path) -> PairFolder:
             refused.append(Refusal(first.relative_to(vis_dir if vis else ir_dir).as_posix(), reason))
         else:
             pairs.append(Pair(stem, vis[0], ir[0], words))
-    return PairFolder(name, vis_dir, ir_dir, tuple(pairs), tuple(refused), kind.task)
+    return PairSet(name, vis_dir, ir_dir, tuple(pairs), tuple(refused), kind.task)
 
 
 def _path_key(path: Path) -> tuple:

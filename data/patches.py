@@ -24,15 +24,14 @@ from tqdm import tqdm
 from data.ahead import ahead
 from data.images import ImageError
 from data.interrupt import StopRequest
+from data.luminance import luminance, span_of
 from data.masks import CLASSES, Masks, class_numbers, find_masks
 from data.options import named_path, whole
-from data.pairs import Pair, PairError, PairFolder, find_sets, read_pair
+from data.pairs import Pair, PairError, PairSet, find_sets, read_pair
 from data.patchfile import DTYPES, MAX_SIZE, PatchFileError, PatchWriter
 from data.progress import progress_bar
 from data.streams import steady_streams
-from net.fuser import PERCENTILES
 
-LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 WORKERS = 2  # threads that read and cut
 AHEAD = 4  # pairs cut and not yet written, whose patches are in memory: one gives one patch, the next thirty
 
@@ -46,31 +45,6 @@ class Tally:
     kept: int = 0
     dropped: int = 0
     refused: int = 0
-
-
-def grey(image: np.ndarray, span: tuple[float, float] | None = None) -> np.ndarray:
-    """What a network sees of an image that `read_image` gave: luminance as float32 (H, W) in [0, 1].
-
-    Y = .299R + .587G + .114B without alpha; 8 bits are divided by 255, images of more bits stretched so that `span`
-    becomes 0 to 1: by default `span_of(image)`; a window of an image needs that of the whole.
-    Equals `net.fuser.luma(net.fuser.to_unit(image))`, but in numpy: torch's large aligned blocks between the small ones
-    of HDF5 fragment the heap by some 30 MB per image.
-    """
-    image = image if image.ndim == 2 else image[..., :3]
-    if image.dtype == np.uint8:
-        levels = image.astype(np.float32)
-        return levels / 255 if image.ndim == 2 else (levels @ (LUMA / 255)).clip(0, 1)
-    low, high = span or span_of(image)
-    unit = ((image - low) / max(high - low, 1e-12)).clip(0, 1).astype(np.float32)
-    return unit if unit.ndim == 2 else (unit @ LUMA).clip(0, 1)
-
-
-def span_of(image: np.ndarray) -> tuple[float, float]:
-    """The values of an image that become 0 and 1, without alpha: 0 and 255 of 8 bits, of more bits its percentiles."""
-    if image.dtype == np.uint8:
-        return 0, 255
-    low, high = np.percentile(image if image.ndim == 2 else image[..., :3], PERCENTILES)
-    return low, high
 
 
 def is_low_in_contrast(patch: np.ndarray, threshold: float = 0.1) -> bool:
@@ -126,7 +100,7 @@ def cut_pair(pair: Pair, masks: Masks, *, size: int, stride: int, min_contrast: 
     whole_mask = np.zeros((height, width), bool) if mask is None else mask
     spans = span_of(vis), span_of(ir)
     patches = [
-        (grey(vis[window], spans[0]), grey(ir[window], spans[1]), whole_mask[window])
+        (luminance(vis[window], spans[0]), luminance(ir[window], spans[1]), whole_mask[window])
         for window in windows((height, width), size, stride)
     ]
     kept = [
@@ -188,7 +162,7 @@ def _short_turns() -> Iterator[None]:
 
 def _cut(
     writer: PatchWriter,
-    folders: list[tuple[PairFolder, Masks]],
+    folders: list[tuple[PairSet, Masks]],
     args: argparse.Namespace,
     tally: Tally,
     stop: StopRequest,
@@ -218,7 +192,7 @@ def _cut(
 
 def _find_folders(
     roots: list[Path], classes: tuple[int, ...], tally: Tally
-) -> Iterator[tuple[PairFolder, Masks]]:
+) -> Iterator[tuple[PairSet, Masks]]:
     """The folders that have pairs, with their masks."""
     for root in roots:
         try:

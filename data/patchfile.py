@@ -19,6 +19,9 @@ import torch
 from h5py import h5d, h5p, h5s, h5t
 from torch.utils.data import Dataset
 
+from data.files import instead_of_file
+from data.locks import hold
+
 VIS, IR, MASK = "vis_patchs", "ir_patchs", "mask_patches"
 GROUPS = (VIS, IR, MASK)
 ARRAY = "patches"  # the array's name in each group of the uint8 form
@@ -72,13 +75,12 @@ class PatchWriter:
 
     def _begin(self) -> None:
         try:
-            if self.path.exists() and not self.path.is_file():
-                found = "a folder" if self.path.is_dir() else "a pipe or device"
+            if self.path.exists() and (found := instead_of_file(self.path)):
                 raise PatchFileError(f"{self.path}: {found}; expected a file name for the patches")
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._remove_old_parts()
             self._disk = _Disk(self._part, "w+")
-            _lock(self._disk)
+            hold(self._disk)
             self._file = h5py.File(self._disk, "w")
         except OSError as error:
             raise PatchFileError(f"{self.path}: cannot be written ({_reason(error)})") from None
@@ -125,7 +127,7 @@ class PatchWriter:
                 name = part.name
                 if name.startswith(start) and name.endswith(end) and name[len(start) : -len(end)].isdecimal():
                     with part.open("r+b") as file:
-                        if _lock(file):
+                        if hold(file):
                             part.unlink()
 
     def _check_disk(self) -> None:
@@ -286,24 +288,9 @@ class PatchDataset(Dataset):
         return patch.clamp_(0, 1)
 
 
-def _lock(file: io.IOBase) -> bool:
-    """Hold a file until it is closed; False if another process does, or files cannot be held."""
-    try:
-        import fcntl  # there is none on Windows
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError):
-        return False
-    return True
-
-
 def _open(path: Path) -> h5py.File:
-    try:
-        if not path.is_file():
-            found = "a folder" if path.is_dir() else "a pipe or device" if path.exists() else "no such file"
-            raise PatchFileError(f"{path}: {found}; expected a patch file (h5)")
-    except OSError as error:
-        raise PatchFileError(f"{path}: not readable ({_reason(error)}); expected a patch file (h5)") from None
+    if problem := instead_of_file(path):
+        raise PatchFileError(f"{path}: {problem}; expected a patch file (h5)")
     try:
         if path.stat().st_size == 0:
             raise PatchFileError(f"{path}: an empty file; expected a patch file (h5)")

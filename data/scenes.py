@@ -84,9 +84,9 @@ def pairs(count: int, seed: int = 0, height: int = 240, width: int = 320) -> Ite
 def write_folder(folder: Path, count: int = 10, seed: int = 0, height: int = 240, width: int = 320) -> None:
     """Write `pairs` as a pair folder: folder/vi, folder/ir and folder/mask (0 and 255), one PNG each per scene."""
     for scene in progress_bar(pairs(count, seed, height, width), total=count, desc=str(folder), unit="pair"):
-        _write(folder / "vi" / f"{scene.name}.png", scene.vis)
-        _write(folder / "ir" / f"{scene.name}.png", scene.ir)
-        _write(folder / "mask" / f"{scene.name}.png", 255 * scene.mask)
+        write_image(folder / "vi" / f"{scene.name}.png", scene.vis, small=True)
+        write_image(folder / "ir" / f"{scene.name}.png", scene.ir, small=True)
+        write_image(folder / "mask" / f"{scene.name}.png", 255 * scene.mask, small=True)
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,8 @@ def write_test_img(folder: Path) -> None:
     for sample in progress_bar(TEST_IMG, desc=str(folder), unit="pair"):
         scene = render(sample.seed, sample.height, sample.width, sample.kind)
         vis = cv2.cvtColor(scene.vis, cv2.COLOR_RGB2GRAY) if sample.grey else scene.vis
-        _write(folder / sample.collection / "vi" / f"{sample.stem}.png", vis)
-        _write(folder / sample.collection / "ir" / f"{sample.stem}.png", scene.ir)
-
-
-def _write(path: Path, picture: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_image(path, picture, small=True)
+        write_image(folder / sample.collection / "vi" / f"{sample.stem}.png", vis, small=True)
+        write_image(folder / sample.collection / "ir" / f"{sample.stem}.png", scene.ir, small=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data.crops import CROPS, CropDataset, Triple, read_images
+from data.luminance import eight_bit_luminance
 from data.pairs import Refusal
-from data.patches import grey
 from data.patchfile import PatchDataset
 from data.progress import progress_bar
 from data.scenes import pairs as rendered_pairs
@@ -170,7 +170,7 @@ def rendered(
 ) -> CropSource:
     """Crops of rendered scenes, of which every tenth is held out."""
     scenes = rendered_pairs(count, seed=seed, height=size, width=size)
-    images = [(np.rint(grey(scene.vis) * 255).astype(np.uint8), scene.ir, scene.mask) for scene in scenes]
+    images = [(eight_bit_luminance(scene.vis), scene.ir, scene.mask) for scene in scenes]
     held_out = max(1, count // 10)
     train, name, names = images[held_out:], "rendered scenes", [f"scene {i}" for i in range(held_out, count)]
     how = {"crops": crops, "image_maps": image_maps, "names": names}

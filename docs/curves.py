@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from data.files import replacing
 from data.options import named_path
 from utils.failures import command
-from utils.files import replacing
 from utils.options import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,12 +54,10 @@ def read(path: Path) -> dict[str, list[float]]:
 
 def draw(columns: dict[str, list[float]], out: Path) -> None:
     """Loss terms, learning rate and held-out scores over the epochs, side by side in one picture."""
-    matplotlib.use("agg")
-    from matplotlib import pyplot  # after the choice of a back-end that needs no screen
-
     scores = [name for name in columns if name[0].isupper()]
     losses = [name for name in columns if name not in (*COUNTS, "lr", *scores)]
-    figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    axes = figure.subplots(1, 3)
     for axis, title, names in zip(axes, ("loss terms", "learning rate", "held-out images"),
                                   (losses, ["lr"], scores), strict=True):  # fmt: skip
         plot(axis, columns, names)
@@ -67,7 +65,6 @@ def draw(columns: dict[str, list[float]], out: Path) -> None:
     axes[0].set_yscale("log")
     with replacing(out) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
-    pyplot.close(figure)
 
 
 def plot(axis: Axes, columns: dict[str, list[float]], names: list[str]) -> None:

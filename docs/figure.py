@@ -11,6 +11,7 @@ import numpy as np
 import net
 from data.images import read_image, write_image
 from utils.memory import keep_freed_memory
+from utils.shipped import open_model
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ("Road/lamps", "Field/moonlight", "Road/fumes")
@@ -19,7 +20,7 @@ GAP = 6  # pixels
 
 def main() -> None:
     keep_freed_memory()
-    fuser = net.Fuser(net.load(ROOT / "models" / "CMMDL.pth"))
+    fuser = net.Fuser(open_model("cmmdl"))
     rows = []
     for sample in SAMPLES:
         folder, stem = sample.split("/")

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     names, results = columns(material.stems), []
     for contender in open_contenders(args.fused):
         values = contrasts(material, labels, material.pictures(contender))
-        results.append(tables.Result(contender.name, values, is_floor=contender.is_floor))
+        results.append(tables.Result(contender.name, values, is_reference=contender.is_reference))
     tables.write(args.out, "contrast", results, names, TITLE, printed=names[: len(cases(material.stems))])
     return 0
 

@@ -63,7 +63,7 @@ def judge(args: argparse.Namespace) -> None:
 
     results = []
     for contender, _, runs in cross_validate(material, contenders, objects, args, store, budget.steps, trained):
-        results.append(tables.Result(contender.name, averaged(runs), runs, contender.is_floor))
+        results.append(tables.Result(contender.name, averaged(runs), runs, contender.is_reference))
     tables.compare(results, "AP50")
     title = f"Average precision in percent ± deviation over {protocol(args, material.shape)}"
     tables.write(args.out, "detect", results, COLUMNS, title, printed=PRINTED)

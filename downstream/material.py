@@ -8,11 +8,11 @@ import numpy as np
 
 from data.crops import TARGETS
 from data.masks import Masks, find_masks, read_labels
-from data.pairs import Pair, PairFolder, find_sets, images_by_name, read_pair
+from data.pairs import Pair, PairSet, find_sets, images_by_name, read_pair, size_of
 from data.progress import progress_bar
 from utils.inputs import eight_bit
 from utils.options import UsageError
-from utils.scoring import Contender, Folder, floor, named_folder
+from utils.scoring import Contender, Folder, named_folder, reference_rules
 
 NOT_JUDGED = ("laplacian", "dwt")  # rules that are judged only where their pictures are given
 SHOWN = 5  # folders that a message lists
@@ -23,7 +23,7 @@ TIMES = {"D": "day", "N": "night"}  # the last letter of a name in MSRS
 class Material:
     """The pairs of one set, all of one size; `vis` and `ir` as they are stored, in the order of `found.pairs`."""
 
-    found: PairFolder
+    found: PairSet
     vis: tuple[np.ndarray, ...]
     ir: tuple[np.ndarray, ...]
 
@@ -51,10 +51,10 @@ class Source:
 
     name: str
     folder: None = None
-    is_floor: bool = True
+    is_reference: bool = True
     journal: None = None
 
-    def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
+    def fuse(self, found: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
         return eight_bit(ir if self.name == "infrared" else vis, self.name)
 
 
@@ -75,12 +75,12 @@ def open_material(data: Path, limit: int = 0) -> Material:
         raise UsageError(f"{data}: {sets[0].refused[0]}; a judge needs every image")
     found = sets[0]
     pairs = found.pairs[:limit] if limit else found.pairs
-    found = PairFolder(found.name, found.vis_dir, found.ir_dir, pairs, (), found.task)
+    found = PairSet(found.name, found.vis_dir, found.ir_dir, pairs, (), found.task)
     images = [read_pair(pair) for pair in progress_bar(pairs, "reading", unit="pair")]
     vis, ir = zip(*images, strict=True)
     for pair, image in zip(pairs, ir, strict=True):
         if image.shape[:2] != ir[0].shape[:2]:
-            sizes = " and ".join(f"{x.shape[1]}x{x.shape[0]}" for x in (ir[0], image))
+            sizes = f"{size_of(ir[0])} and {size_of(image)}"
             raise UsageError(f"{pair.ir}: {sizes} in one set; a judge needs one size (python -m downstream.shrink)")
     return Material(found, vis, ir)
 
@@ -114,7 +114,7 @@ def open_contenders(fused: Sequence[str]) -> list[Contender]:
     Raises:
         UsageError: a folder that is not there, or two methods of one name.
     """
-    contenders: list[Contender] = [Source("infrared"), Source("visible"), *floor("cmmdl", beside=NOT_JUDGED)]
+    contenders: list[Contender] = [Source("infrared"), Source("visible"), *reference_rules("cmmdl", beside=NOT_JUDGED)]
     for value in fused:
         folder, name = named_folder(value)
         if not folder.is_dir():

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from data.files import write_text
 from data.progress import progress_bar
 from downstream.material import Material
 from downstream.scenes import folds, scenes
-from utils.files import write_text
 from utils.options import positive, whole
 from utils.scoring import Contender
 

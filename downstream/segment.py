@@ -74,7 +74,7 @@ def judge(args: argparse.Namespace) -> None:
         if args.contrast:
             values |= contrasts(material, labels, pictures)
         runs = {run: figures(outcome) for run, outcome in outcomes.items()}
-        results.append(tables.Result(contender.name, values, runs, contender.is_floor))
+        results.append(tables.Result(contender.name, values, runs, contender.is_reference))
     tables.compare(results, "mIoU")
     title = f"IoU in percent ± deviation over {protocol(args, material.shape)}"
     extra = contrast_columns(material.stems) if args.contrast else ()

@@ -52,9 +52,8 @@ def shrink(data: Path, size: tuple[int, int], out: Path) -> str:
         parts["Segmentation_labels"] = open_labels(material), cv2.INTER_NEAREST
     for name, (images, interpolation) in parts.items():
         for stem, image in zip(progress_bar(material.stems, name, unit="image"), images, strict=True):
-            file = out / name / f"{stem}.png"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_image(file, cv2.resize(eight_bit(image, name), size, interpolation=interpolation))
+            small = cv2.resize(eight_bit(image, name), size, interpolation=interpolation)
+            write_image(out / name / f"{stem}.png", small)
     if boxes:
         shutil.copytree(boxes, out / "boxes")
     truth = [word for word, there in (("labels", len(parts) > 2), ("boxes", boxes)) if there]

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
-from utils.files import replacing, write_text
+from data.files import replacing, write_text
 from utils.tables import bold, escaped, label
 
 REFERENCE = "max"  # the method that the others are compared with
@@ -28,7 +28,7 @@ class Result:
     method: str
     values: Figures
     runs: dict[tuple[int, int], Figures] = field(default_factory=dict)
-    is_floor: bool = False
+    is_reference: bool = False
 
     def spread(self, column: str) -> float:
         """The standard deviation of a figure over the runs that have it; NaN where these are not two."""
@@ -128,15 +128,13 @@ def comma_separated(results: Sequence[Result], columns: Sequence[str]) -> str:
 
 def plot(path: Path, results: Sequence[Result], columns: Sequence[str], title: str) -> None:
     """A panel for each column: the methods' figures as points, their spread as bars, each run as a small mark."""
-    matplotlib.use("agg")
-    from matplotlib import pyplot  # after the choice of a back-end that needs no screen
-
     size = (1.8 * len(columns) + 1.5, 0.35 * len(results) + 1.4)
-    figure, axes = pyplot.subplots(1, len(columns), figsize=size, sharey=True, squeeze=False, layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)
     places = range(len(results), 0, -1)
     for axis, column in zip(axes[0], columns, strict=True):
         for place, result in zip(places, results, strict=True):
-            color = "grey" if result.is_floor else "tab:red"
+            color = "grey" if result.is_reference else "tab:red"
             runs = [figures.get(column, math.nan) for figures in result.runs.values()]
             axis.plot(runs, [place] * len(runs), "|", color=color, alpha=0.5)
             axis.errorbar(result.values.get(column, math.nan), place, xerr=result.spread(column), fmt="o", color=color,
@@ -147,4 +145,3 @@ def plot(path: Path, results: Sequence[Result], columns: Sequence[str], title: s
     figure.suptitle(title, fontsize=9)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
-    pyplot.close(figure)

@@ -25,6 +25,7 @@ from net.sfca import SFCA
 
 
 def transformer(dim: int, heads: int, depth: int, *, frequency: bool = True) -> Transformer:
+    """`depth` blocks of SFCA and GDFN, (B, C, H, W) in and out."""
     blocks = (TransformerBlock(dim, SFCA(dim, heads, frequency=frequency)) for _ in range(depth))
     return Transformer(*blocks)
 

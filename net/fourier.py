@@ -14,14 +14,14 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def planes(x: Tensor) -> Tensor:
+def for_fft(x: Tensor) -> Tensor:
     """As transforms read it: in float32 or float64, each channel's pixels side by side."""
     return layout.planes(x, torch.promote_types(x.dtype, torch.float32))
 
 
 def rfft2(x: Tensor) -> Tensor:
     """(..., H, W) real -> (..., H, W // 2 + 1) complex, normalisation "backward"."""
-    return torch.fft.rfft2(planes(x))
+    return torch.fft.rfft2(for_fft(x))
 
 
 def irfft2(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
@@ -41,14 +41,14 @@ class CircularConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        result, a_, b_ = convolved(planes(a), planes(b))
+        result, a_, b_ = circular_with_spectra(for_fft(a), for_fft(b))
         ctx.save_for_backward(a_, b_)
         ctx.forms = [(x.dtype, x.stride(1) == 1) for x in (a, b)]
         return formed(result, *ctx.forms[0])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        for_a, for_b = correlated(planes(gradient), *ctx.saved_tensors)
+        for_a, for_b = correlated(for_fft(gradient), *ctx.saved_tensors)
         of_a, of_b = ctx.forms
         return formed(for_a, *of_a), formed(for_b, *of_b)
 
@@ -58,16 +58,16 @@ def formed(x: Tensor, dtype: torch.dtype, side_by_side: bool) -> Tensor:
 
 
 # The compiler has no code for complex numbers. It takes these two as they are, and sees real tensors only.
-@torch.library.custom_op("cmmdl::convolved", mutates_args=())
-def convolved(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`irfft2(rfft2(a) * rfft2(b))` of `planes`, and both spectra as real numbers, (B, C, H, W // 2 + 1, 2)."""
+@torch.library.custom_op("cmmdl::circular_with_spectra", mutates_args=())
+def circular_with_spectra(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`irfft2(rfft2(a) * rfft2(b))` of `for_fft`, and both spectra as real numbers, (B, C, H, W // 2 + 1, 2)."""
     a_, b_ = torch.fft.rfft2(a), torch.fft.rfft2(b)
     result = irfft2(a_ * b_, a.shape[-2:])
     return result.contiguous(), torch.view_as_real(a_).contiguous(), torch.view_as_real(b_).contiguous()
 
 
-@convolved.register_fake
-def _(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001 - a form of `convolved`
+@circular_with_spectra.register_fake
+def _(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001 - a form of `circular_with_spectra`
     *batch, width = a.shape
     spectra = (a.new_empty(*batch, width // 2 + 1, 2) for _ in range(2))
     return a.new_empty(a.shape), *spectra
@@ -75,7 +75,7 @@ def _(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001 - 
 
 @torch.library.custom_op("cmmdl::correlated", mutates_args=())
 def correlated(gradient: Tensor, a_: Tensor, b_: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradients of `convolved` for a and for b, from that of its first result and its spectra."""
+    """The gradients of `circular_with_spectra` for a and for b, from that of its first result and its spectra."""
     gradient_, a_, b_ = torch.fft.rfft2(gradient), torch.view_as_complex(a_), torch.view_as_complex(b_)
     for_a, for_b = (irfft2(gradient_ * other.conj(), gradient.shape[-2:]).contiguous() for other in (b_, a_))
     return for_a, for_b

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def freeze_amid_writing(pid: int, folder: Path, seconds: float = 900) -> None:
-    """Stop a process (SIGSTOP) while what `utils.files.replacing` writes to a folder has not got its name yet."""
+    """Stop a process (SIGSTOP) while what `data.files.replacing` writes to a folder has not got its name yet."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if any(folder.glob(".*.part")):

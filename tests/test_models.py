@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import CMMDL_test
+from data.files import check_digest, sha256
 from utils import shipped
-from utils.files import check_digest, sha256
 
 MODELS = Path(CMMDL_test.__file__).parent / "models"
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from data.files import write_text
 from net.fuser import to_uint8
 from net.methods import METHODS
 from utils.checkpoints import Training
-from utils.files import write_text
 from utils.metrics import MIN_SIDE, evaluate
 from utils.runs import log
 

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data.files import replacing
 from net.files.states import check_values, compare
 from net.files.weights import WeightsError, read
 from utils.distributed import World
 from utils.ema import MovingAverage
-from utils.files import replacing
 
 COUNTS = ("epoch", "step", "steps", "sums", "history")
 MOST_STEPS = 10**12

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.files import replacing, write_text
 from data.images import ImageError, write_image
 from net.fuser import to_uint8
 from net.training.objective import Batch, Terms
 from utils.checkpoints import Training
 from utils.failures import sentence
-from utils.files import replacing, write_text
 from utils.runs import LAST
 
 

@@ -16,11 +16,11 @@ import torch
 from torch import nn
 
 import net
+from data.files import replacing
 from data.options import named_path
 from net.baselines.adasffuse import AdaSFFuse
 from net.files.safetensors_file import write_safetensors
 from utils.failures import command
-from utils.files import replacing
 from utils.options import UsageError
 from utils.real_fourier import real_arithmetic
 from utils.shipped import open_model

@@ -45,7 +45,7 @@ def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
     def carried_out(*args: Arguments.args, **options: Arguments.kwargs) -> int:
         with steady_streams():
             try:
-                with memory_in_plain_words():
+                with limits_in_plain_words():
                     return main(*args, **options)
             except KeyboardInterrupt as interrupt:  # whose words tell how to go on, where there is a way
                 print(f"interrupted; {interrupt}" if interrupt.args else "interrupted", file=sys.stderr)
@@ -100,7 +100,7 @@ def in_plain_words() -> Iterator[None]:
 
 
 @contextmanager
-def memory_in_plain_words(advice: str = "") -> Iterator[None]:
+def limits_in_plain_words(advice: str = "") -> Iterator[None]:
     """Turn whatever says that there is too little memory, or no compiler for `torch.compile`, into a sentence; one that
     is a sentence already stays.
 

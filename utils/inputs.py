@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from data.images import MAX_PIXELS, ImageError, TooManyPixels, read_image
-from data.pairs import Pair, check_sizes
+from data.pairs import Pair, check_sizes, size_of
 from net.fuser import to_uint8, to_unit
 from utils.metrics import grey
 from utils.registration import Shift, misalignment
@@ -51,7 +51,7 @@ class Reader:
         except ImageError as error:
             if not self.resize_ir:
                 return ImageError(f"{error} (--resize ir brings {pair.words[1]} to the size of {pair.words[0]})")
-        resized = "" if vis.shape[:2] == ir.shape[:2] else f"{_size(ir)} to {_size(vis)}"
+        resized = "" if vis.shape[:2] == ir.shape[:2] else f"{size_of(ir)} to {size_of(vis)}"
         if resized:
             ir = resize(ir, vis.shape[:2])
         shift = misalignment(*(grey(eight_bit(image, "")) for image in (vis, ir))) if self.check else None
@@ -94,7 +94,3 @@ def eight_bit(image: np.ndarray, role: str) -> np.ndarray:
     if image.dtype == np.uint8:
         return image[..., :3] if image.ndim == 3 else image
     return to_uint8(to_unit(image, role), stretch=False)
-
-
-def _size(image: np.ndarray) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"

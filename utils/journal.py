@@ -12,10 +12,10 @@ from typing import Any, TextIO
 import numpy as np
 from torch import nn
 
+from data.files import remove_parts, sha256, write_text
 from data.images import ImageError, read_image
-from data.pairs import Pair, PairFolder
-from utils.files import sha256, write_text
-from utils.locks import hold
+from data.locks import hold
+from data.pairs import Pair, PairSet
 from utils.options import UsageError
 
 NAME = "run.jsonl"
@@ -45,17 +45,17 @@ class Journal:
         self._sources: dict[tuple[str, str], str] = {}  # digests by set and image
         with self._held() as earlier:
             self.lines: dict[Key, list[str]] = self._lines_of(earlier) if go_on and there else {}
-            for half in folder.rglob("*.png.*.part") if go_on else ():  # what a killed run was writing
-                half.unlink()
+            if go_on:
+                remove_parts(folder.rglob("*.part"))
             self._write()
         self._file = self._held()
 
-    def note_sources(self, found: PairFolder, pair: Pair) -> None:
+    def note_sources(self, found: PairSet, pair: Pair) -> None:
         """Take down what a pair is going to be fused from. Before it is read: what changes later is fused again."""
         with suppress(OSError):  # which whoever reads it tells
             self._sources[found.name, pair.name] = sources(found, pair)
 
-    def find(self, method: str, found: PairFolder, pair: Pair, file: Path) -> np.ndarray | None:
+    def find(self, method: str, found: PairSet, pair: Pair, file: Path) -> np.ndarray | None:
         """The fused image of a pair if it is done: there as it was written, from the same sources."""
         line = self.lines.get((method, found.name, pair.name))
         origin = self._sources.get((found.name, pair.name))
@@ -64,7 +64,7 @@ class Journal:
         except (ImageError, OSError):  # gone
             return None
 
-    def add(self, method: str, found: PairFolder, pair: Pair, file: Path) -> None:
+    def add(self, method: str, found: PairSet, pair: Pair, file: Path) -> None:
         """Take down that the fused image of a pair is done."""
         key, line = (method, found.name, pair.name), [self._sources.get((found.name, pair.name), ""), sha256(file)]
         with self._lock:
@@ -82,7 +82,7 @@ class Journal:
         """The file, open at its end, which no other run has; made if it is not there."""
         file = self.path.open("a+", encoding="utf-8")
         try:  # another run may have put a new file in its place meanwhile
-            if hold(file) and os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
+            if hold(file) is not False and os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
                 return file
         except FileNotFoundError:
             pass
@@ -117,7 +117,7 @@ def whole(lines: list[str]) -> list[str]:
     return lines[:-1] if lines and not lines[-1].endswith("]") else lines
 
 
-def sources(found: PairFolder, pair: Pair) -> str:
+def sources(found: PairSet, pair: Pair) -> str:
     """A digest of what a pair is fused from."""
     return hashlib.sha256(f"{found.task} {sha256(pair.vis)} {sha256(pair.ir)}".encode()).hexdigest()
 

@@ -20,7 +20,7 @@ VIF_NOISE = 2.0
 BAND_PIXELS = 3 * 2**14  # some arrays of them stay in cache
 
 
-def evaluate(fused, ir, vis, protocol="cmmdl"):
+def evaluate(fused: np.ndarray, ir: np.ndarray, vis: np.ndarray, protocol: str = "cmmdl") -> dict[str, float]:
     """Score one fused image against its two sources.
 
     Three uint8 grey arrays (H, W) of one size, at least 41x41. The protocols differ in SSIM's data range alone:
@@ -37,11 +37,11 @@ class TooSmall(ValueError):
 class Sources:
     """One pair of sources that any number of fused images is scored against; what depends on the pair is kept."""
 
-    def __init__(self, ir, vis):
+    def __init__(self, ir: np.ndarray, vis: np.ndarray) -> None:
         self.ir, self.vis = Image(ir, "infrared"), Image(vis, "visible")
         _check_sizes(self.ir, self.vis)
 
-    def evaluate(self, fused, protocol="cmmdl"):
+    def evaluate(self, fused: np.ndarray, protocol: str = "cmmdl") -> dict[str, float]:
         """As the module's `evaluate`."""
         if protocol not in PROTOCOLS:
             raise ValueError(f"protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
@@ -72,7 +72,7 @@ class _kept:
 class Image:
     """A checked grey image and, computed at first use, what more than one comparison needs of it."""
 
-    def __init__(self, levels, name="image"):
+    def __init__(self, levels: np.ndarray, name: str = "image") -> None:
         if not isinstance(levels, np.ndarray) or levels.dtype != np.uint8 or levels.ndim != 2:
             raise ValueError(f"{name}: {_describe(levels)}; expected a uint8 grey array (H, W)")
         if min(levels.shape) < MIN_SIDE:
@@ -210,11 +210,12 @@ def qabf(f, a, b):
     return kept / weight if weight > 0 else 0.0
 
 
-def grey(image):
+def grey(image: np.ndarray) -> np.ndarray:
     """The 8-bit grey image that the release's evaluator reads: float luma .299 R + .587 G + .114 B, rounded.
 
     uint8 (H, W), (H, W, 1), RGB (H, W, 3) or RGBA (H, W, 4), whose alpha is ignored, to uint8 (H, W). Three equal
     channels come back unchanged. OpenCV's fixed-point conversion of 8-bit images differs in 0.1 % of all colours.
+    Raises ValueError for anything else.
     """
     is_bytes = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim >= 2 and image.size > 0
     if not is_bytes or image.shape[2:] not in ((), (1,), (3,), (4,)):

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from data.files import sha256, write_text
 from data.sources import PatchSource, Source
 from utils.distributed import World
-from utils.files import sha256, write_text
 
 PACKAGES = ("torch", "numpy", "h5py", "opencv-python-headless")  # that pixels and weights pass through
 PARTS = 3  # of an image that are digested: vis, ir and mask; a map follows from them

@@ -14,7 +14,7 @@ FILE = Path(__file__).with_name("published.csv")
 class Published(Row):
     """A row of a published table. `scores` has what was printed; `source` says where, `count` over how many images."""
 
-    is_floor: bool = True  # not a rival: it was not measured here
+    is_reference: bool = True  # it was not measured here
     scores: dict[str, float] = field(default_factory=dict)
     source: str = ""
     count: int = 0

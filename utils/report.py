@@ -79,7 +79,7 @@ def page(
 
 def section(key: str, name: str, rows: Sequence[Row], pictures: Mapping[str, Pictures]) -> str:
     """One set: the means, the worst images, then a sortable table of all images with pictures and scores."""
-    methods = [row for row in rows if not row.is_floor and row.images]
+    methods = [row for row in rows if not row.is_reference and row.images]
     ids = {stem: f"{key}-{i}" for i, stem in enumerate(pictures)}
     shown = PRINTED if methods else ()
     heads = "".join(f'<th class="sort" aria-sort="none">{metric}</th>' for metric in shown)
@@ -97,13 +97,13 @@ def section(key: str, name: str, rows: Sequence[Row], pictures: Mapping[str, Pic
 
 
 def means(rows: Sequence[Row]) -> str:
-    """The table of means, the best method's figure of each column bold, the floor's rows paler."""
+    """The table of means, the best method's figure of each column bold, rows for reference paler."""
     lines = []
     for row in rows:
         if row.mean():
             best = {metric: ' class="best"' if is_best(row, rows, metric) else "" for metric in METRICS}
             cells = "".join(f"<td{best[metric]}>{cell(row, metric)}</td>" for metric in METRICS)
-            kind = ' class="floor"' if row.is_floor else ""
+            kind = ' class="reference"' if row.is_reference else ""
             source = f' title="{html.escape(row.source, quote=True)}"' if row.source else ""
             lines.append(f"<tr{kind}{source}><th>{html.escape(named(row, rows))}</th>{cells}</tr>")
     head = "".join(f"<th>{metric}</th>" for metric in METRICS)

@@ -11,9 +11,10 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from data.files import remove_parts
+from data.locks import hold
 from utils import distributed, provenance
 from utils.distributed import World
-from utils.locks import hold
 
 LAST = "last.pth"
 ARGUMENTS = "arguments.json"
@@ -139,8 +140,7 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[st
             log.warning("%s", other)
         provenance.describe(folder / ARGUMENTS, plain(args), world, begun)
     distributed.remember(str(folder))
-    for half in folder.glob(".*.part"):  # what a killed process was writing
-        half.unlink()
+    remove_parts(folder.iterdir())
     return folder
 
 
@@ -169,7 +169,7 @@ def lock(stream: TextIO, folder: Path) -> None:
 
     A training whose `torchrun` was killed goes on without it; two that write to one folder would spoil both.
     """
-    if not hold(stream):
+    if hold(stream) is False:
         raise OSError(f"{folder}: another training writes there; wait for it, end it, or give --resume none")
 
 

@@ -16,10 +16,10 @@ import net
 from data.ahead import ahead
 from data.images import MAX_PIXELS, ImageError, read_image, write_image
 from data.kinds import BLENDED, is_role
-from data.pairs import Pair, PairFolder, Refusal, list_images
+from data.pairs import Pair, PairSet, Refusal, list_images, size_of
 from data.progress import progress_bar
 from net.fuser import Fuser, to_uint8, to_unit
-from utils.failures import by_tiles, memory_in_plain_words, sentence
+from utils.failures import by_tiles, limits_in_plain_words, sentence
 from utils.inputs import Inputs, Reader, Remarks, eight_bit
 from utils.journal import Journal
 from utils.metrics import Sources, TooSmall, grey
@@ -43,10 +43,10 @@ class Contender(Protocol):
 
     name: str
     folder: Path | None
-    is_floor: bool
+    is_reference: bool
     journal: Journal | None
 
-    def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray: ...
+    def fuse(self, found: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass
@@ -62,17 +62,17 @@ class Network:
     fuser: Fuser
     protocol: str
     folder: Path | None = None
-    is_floor: bool = False
+    is_reference: bool = False
     journal: Journal | None = None  # of what an earlier run did
     seconds: list[float] = field(default_factory=list, init=False, repr=False)  # that each image took
 
-    def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:
+    def fuse(self, found: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:
         if self.journal and (done := self.journal.find(self.name, found, pair, place(self, found, pair))) is not None:
             return done
         began = time.monotonic()
         if self.protocol == "cddfuse":
             vis, ir = (grey(eight_bit(image, word)) for image, word in zip((vis, ir), pair.words, strict=True))
-        with memory_in_plain_words("" if self.is_floor else by_tiles(self.fuser.tile)):
+        with limits_in_plain_words("" if self.is_reference else by_tiles(self.fuser.tile)):
             vis, ir = (to_unit(image, word) for image, word in zip((vis, ir), pair.words, strict=True))
             fused = to_uint8(self.fuser.picture(vis, ir, blend=found.task in BLENDED), stretch=True)
         self.seconds.append(time.monotonic() - began)
@@ -90,27 +90,27 @@ class Folder:
     root: Path
     single: bool = True  # there is one set alone
     folder: None = None
-    is_floor: bool = False
+    is_reference: bool = False
     journal: None = None
     listed: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, init=False, repr=False)  # by stem
 
-    def fuse(self, found: PairFolder, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
+    def fuse(self, found: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
         files = self.files(found, pair)
         if len(files) != 1:
             what = " and ".join(path.name for path in files) or "no image"
             raise ImageError(f"{what} in {self.home(found)}; expected one fused image called {pair.name}")
         image = eight_bit(read_image(files[0], max_pixels=max(MAX_PIXELS, ir.shape[0] * ir.shape[1])), "fused")
         if image.shape[:2] != ir.shape[:2]:
-            sizes = f"{image.shape[1]}x{image.shape[0]}, its pair {ir.shape[1]}x{ir.shape[0]}"
+            sizes = f"{size_of(image)}, its pair {size_of(ir)}"
             raise ImageError(f"{files[0]}: {sizes}; a fused image has its sources' size")
         return image
 
-    def home(self, found: PairFolder) -> Path:
+    def home(self, found: PairSet) -> Path:
         """The folder of a set's images."""
         inside = self.root / found.name
         return self.root if self.single and not inside.is_dir() else inside
 
-    def files(self, found: PairFolder, pair: Pair) -> list[Path]:
+    def files(self, found: PairSet, pair: Pair) -> list[Path]:
         """The images of a pair's name, of which one is expected; extensions count in any case, as those of the inputs.
 
         Raises:
@@ -165,10 +165,10 @@ def given(values: Iterable[str], beside: Sequence[Contender], single: bool) -> l
     return [*folders.values()]
 
 
-def floor(protocol: str, beside: Sequence[str]) -> list[Network]:
+def reference_rules(protocol: str, beside: Sequence[str]) -> list[Network]:
     """The rules without learning that every table shows, but for those that are among the methods `beside`."""
     names = [method.name for method in net.METHODS.values() if not method.learns and method.name not in beside]
-    return [Network(name, net.Fuser(net.build(name), device="cpu"), protocol, is_floor=True) for name in names]
+    return [Network(name, net.Fuser(net.build(name), device="cpu"), protocol, is_reference=True) for name in names]
 
 
 @dataclass
@@ -183,7 +183,7 @@ class Result:
 
 
 def run_set(
-    found: PairFolder,
+    found: PairSet,
     contenders: list[Contender],
     *,
     protocol: str,
@@ -204,7 +204,7 @@ def run_set(
         home: the folder that the report's links are relative to.
         read: how a pair is read; by default two sizes are refused and the registration is checked.
     """
-    result = Result([Row(c.name, is_floor=c.is_floor) for c in contenders], refused=list(found.refused))
+    result = Result([Row(c.name, is_reference=c.is_reference) for c in contenders], refused=list(found.refused))
     rows = dict(zip((c.name for c in contenders), result.rows, strict=True))
     jobs: deque[tuple[Pair, int, Future]] = deque()  # each with its pixels
     read = read or Reader()
@@ -212,7 +212,7 @@ def run_set(
 
     def prepare(pair: Pair) -> Inputs | ImageError | MemoryError:
         try:
-            with memory_in_plain_words():
+            with limits_in_plain_words():
                 if journal:
                     journal.note_sources(found, pair)
                 return read(pair)
@@ -222,7 +222,7 @@ def run_set(
     def collect() -> None:
         pair, _, job = jobs.popleft()
         try:
-            with memory_in_plain_words():
+            with limits_in_plain_words():
                 pictures, scores, refused = job.result()
         except MemoryError as error:
             result.refused.append(Refusal(pair.name, str(error)))
@@ -244,7 +244,7 @@ def run_set(
             fused: list[tuple[Contender, np.ndarray]] = []
             for contender in contenders:
                 try:
-                    with memory_in_plain_words():
+                    with limits_in_plain_words():
                         fused.append((contender, contender.fuse(found, pair, *images)))
                 except (ValueError, MemoryError) as error:
                     result.refused.append(Refusal(pair.name, f"{contender.name}: {error}"))
@@ -256,7 +256,7 @@ def run_set(
         while jobs:
             collect()
     for contender in contenders:
-        if isinstance(contender, Network) and not contender.is_floor and contender.seconds:
+        if isinstance(contender, Network) and not contender.is_reference and contender.seconds:
             result.seconds[contender.name] = contender.seconds.copy()
             contender.seconds.clear()
     return result
@@ -269,7 +269,7 @@ def too_many(jobs: Iterable[tuple[Pair, int, Future]], pixels: int) -> bool:
 
 
 def finish(
-    found: PairFolder,
+    found: PairSet,
     pair: Pair,
     images: tuple[np.ndarray, np.ndarray],
     fused: list[tuple[Contender, np.ndarray]],
@@ -284,9 +284,9 @@ def finish(
     sources = None
     for contender, image in fused:
         try:
-            with memory_in_plain_words():
+            with limits_in_plain_words():
                 file = write(contender, found, pair, image)
-                if not contender.is_floor:
+                if not contender.is_reference:
                     pictures.add(contender.name, image, file.relative_to(home).as_posix() if file else "")
                 if protocol and not unscored:
                     sources = sources or Sources(grey(ir), grey(vis))
@@ -298,18 +298,17 @@ def finish(
     return pictures, scores, refused + ([Refusal(pair.name, unscored)] if unscored else [])
 
 
-def write(contender: Contender, found: PairFolder, pair: Pair, image: np.ndarray) -> Path | None:
+def write(contender: Contender, found: PairSet, pair: Pair, image: np.ndarray) -> Path | None:
     """Write a fused image where the contender's images go, if they go anywhere."""
     if contender.folder is None:
         return None
     file = place(contender, found, pair)
-    file.parent.mkdir(parents=True, exist_ok=True)
     write_image(file, image)
     if contender.journal:
         contender.journal.add(contender.name, found, pair, file)
     return file
 
 
-def place(contender: Contender, found: PairFolder, pair: Pair) -> Path:
+def place(contender: Contender, found: PairSet, pair: Pair) -> Path:
     """Where a pair's fused image goes."""
     return contender.folder / found.name / f"{pair.name}.png"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data.kinds import BLENDED, TASKS
 from data.pairlist import read_pairs, single_pair
-from data.pairs import PairError, PairFolder, find_sets
+from data.pairs import PairError, PairSet, find_sets
 from utils.options import UsageError
 
 
@@ -17,7 +17,7 @@ def open_sets(
     *,
     task: str | None = None,
     limit: int = 0,
-) -> tuple[list[PairFolder], list[PairError]]:
+) -> tuple[list[PairSet], list[PairError]]:
     """The sets, and the folders and list files that are none.
 
     Args:
@@ -30,7 +30,7 @@ def open_sets(
     Raises:
         UsageError: there is no pair at all.
     """
-    sets: dict[str, PairFolder] = {}
+    sets: dict[str, PairSet] = {}
     refused: list[PairError] = []
     for each in _found(folders, lists, pair, refused):
         name, number = each.name, 2
@@ -44,7 +44,7 @@ def open_sets(
     return list(sets.values()), refused
 
 
-def describe(found: PairFolder, protocol: str) -> str:
+def describe(found: PairSet, protocol: str) -> str:
     """A set's task, which input is which, and the colour of the fused images, in one line."""
     vis, ir = found.pairs[0].words
     colour = "colour blended from both" if found.task in BLENDED else f"colour of {vis}"
@@ -55,7 +55,7 @@ def describe(found: PairFolder, protocol: str) -> str:
 
 def _found(
     folders: Iterable[Path], lists: Iterable[Path], pair: Sequence[Path] | None, refused: list[PairError]
-) -> Iterator[PairFolder]:
+) -> Iterator[PairSet]:
     sources = [(find_sets, (folder,)) for folder in folders]
     sources += [(lambda path: [read_pairs(path)], (path,)) for path in lists]
     sources += [(lambda vis, ir: [single_pair(vis, ir)], tuple(pair))] if pair else []

@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import nn
 
 import net
-from utils.files import check_digest
+from data.files import check_digest
 from utils.options import UsageError
 
 MODELS = Path(__file__).resolve().parents[1] / "models"

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.files import write_text
 from net.methods import METHODS
-from utils.files import write_text
 from utils.metrics import METRICS
 
 PRINTED = METRICS[:8]  # the columns of a printed table; the files have all twelve
@@ -25,7 +25,7 @@ class Row:
 
     method: str
     images: dict[str, Scores] = field(default_factory=dict)
-    is_floor: bool = False  # a rule without learning, printed for comparison
+    is_reference: bool = False  # printed for comparison, never marked as the best
     source = ""  # where the figures of a published row are from
 
     @property
@@ -67,7 +67,7 @@ def cell(row: Row, metric: str) -> str:
 
 
 def markdown(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
-    """All sets with all twelve metrics; the best figure of each column among the methods (not the floor) is bold."""
+    """All sets with all twelve metrics; the best figure of each column among the methods is bold."""
     parts = [f"Protocol `{protocol}`. Means over the images; higher is better except for MSE.", ""]
     for name, rows in tables.items():
         parts += [f"### {name} ({count(rows)} images)", ""]
@@ -108,9 +108,9 @@ def write_csv(path: Path, row: Row) -> None:
 
 def is_best(row: Row, rows: Sequence[Row], metric: str) -> bool:
     """Whether a method leads its rivals in a metric, as printed; a lone method has none to lead."""
-    rivals = [round(r.mean()[metric], 2) for r in rows if not r.is_floor and r.images]
+    rivals = [round(r.mean()[metric], 2) for r in rows if not r.is_reference and r.images]
     best = min if metric in LOWER_IS_BETTER else max
-    return not row.is_floor and len(rivals) > 1 and round(row.mean()[metric], 2) == best(rivals)
+    return not row.is_reference and len(rivals) > 1 and round(row.mean()[metric], 2) == best(rivals)
 
 
 def bold(text: str, form: str, wanted: bool) -> str:

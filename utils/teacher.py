@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data.files import replacing
 from net.fuser import Fuser, to_uint8
-from utils.files import replacing
 from utils.journal import digest_of
 
 WINDOW = 128  # side of what the teacher sees of an image, its middle, in pixels

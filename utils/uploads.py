@@ -46,7 +46,7 @@ def preview(file: str | Path) -> np.ndarray:
 
 
 def fuse(
-    vis: str | Path, ir: str | Path, *, name: str, fuser: Fuser, floor: list[Contender], resize_ir: bool,
+    vis: str | Path, ir: str | Path, *, name: str, fuser: Fuser, references: list[Contender], resize_ir: bool,
     protocol: str, folder: Path,
 ) -> Shown:  # fmt: skip
     """Fuse and score two files as `CMMDL_test.py --pair` does.
@@ -55,7 +55,7 @@ def fuse(
         vis, ir: image files.
         name: the method's, for the table.
         fuser: its network.
-        floor: rules without learning that the table shows below it.
+        references: rules without learning that the table shows below it.
         resize_ir: bring the infrared image to the visible one's size; False refuses two sizes.
         protocol: scoring convention.
         folder: where the fused image is written, a folder of this pair alone.
@@ -73,7 +73,7 @@ def fuse(
     inputs = Reader(resize_ir=resize_ir)(found.pairs[0])
     if isinstance(inputs, ImageError):
         raise inputs
-    contenders = [Network(name, fuser, protocol, folder), *floor]
+    contenders = [Network(name, fuser, protocol, folder), *references]
     result = run_set(found, contenders, protocol=protocol, metrics=True, home=folder, read=lambda _: inputs)
     files = list(folder.rglob("*.png"))
     reasons = list(dict.fromkeys(refusal.reason for refusal in result.refused))

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from net.fast.layout import eager_on_cpu
 
 
-def recomputed(function: Callable[..., Any], *inputs: Tensor, of: nn.Module | None = None, when: bool = True) -> Any:
+def recomputed(function: Callable[..., Any], *inputs: Tensor, of: nn.Module, when: bool = True) -> Any:
     """`function(*inputs)`; only its inputs are kept for the backward pass, which calls it a second time.
 
     The function must give the same result twice and leave nothing behind: no dropout, no BatchNorm.
@@ -22,7 +22,7 @@ def recomputed(function: Callable[..., Any], *inputs: Tensor, of: nn.Module | No
     """
     if not (when and torch.is_grad_enabled()):
         return function(*inputs)
-    if of is None or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling():
         return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
     weights = weights_of(of)
     names, count = list(weights), len(inputs)  # no tensors for `with_weights` to keep, past autograd's eyes
@@ -38,7 +38,7 @@ def recomputed(function: Callable[..., Any], *inputs: Tensor, of: nn.Module | No
     return checkpoint(with_weights, *inputs, *weights.values(), use_reentrant=False, preserve_rng_state=False)
 
 
-def recomputed_on_cpu(function: Callable[..., Any], *inputs: Tensor, of: nn.Module | None = None) -> Any:
+def recomputed_on_cpu(function: Callable[..., Any], *inputs: Tensor, of: nn.Module) -> Any:
     """`recomputed` on a CPU, where wide intermediate tensors cost more time to keep in memory than to compute anew;
     elsewhere, and in graphs that are compiled or exported, just `function(*inputs)`."""
     return recomputed(function, *inputs, of=of, when=eager_on_cpu(inputs[0]))

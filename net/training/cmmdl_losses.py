@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from net.training.sobel import sobel, sobel_strength
-from net.training.ssim import ssim
+from net.training.ssim import gaussian_window, ssim
 
 WINDOW = 9  # pixels, both windows
-SIGMA = 1.5  # pixels, the Gaussian one
 GRADIENT_WEIGHT = 5.0
 INTENSITY_WEIGHT, EDGE_WEIGHT, STRUCTURE_WEIGHT = 12.0, 12.0, 0.8  # of the recipe `best`
 GAIN = 1.05  # of contrast over the sources'; a network's own comes out weaker than the loss asks for
@@ -62,11 +61,9 @@ def local_mean(x: Tensor) -> Tensor:
 
 
 def local_variance(x: Tensor) -> Tensor:
-    """`G * x^2 - (G * x)^2` with a 9x9 Gaussian window G, zeros beyond the border; equals the two-dimensional window
-    because a Gaussian is separable."""
-    offsets = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
-    line = torch.exp(-offsets.square() / (2 * SIGMA**2))
-    line = line / line.sum()
+    """`G * x^2 - (G * x)^2` with a 9x9 Gaussian window G of sigma 1.5, zeros beyond the border; one line after the
+    other equals the two-dimensional window because a Gaussian is separable."""
+    line = gaussian_window(WINDOW, x)
     both = torch.cat([x, x.square()], dim=1)  # (B, 2, H, W)
     rows = F.conv2d(both, line.view(1, 1, 1, -1).expand(2, 1, 1, -1), padding=(0, WINDOW // 2), groups=2)
     mean, mean_of_square = F.conv2d(

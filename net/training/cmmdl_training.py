@@ -5,7 +5,7 @@ import math
 from torch import Tensor
 
 from net.cmmdl import CMMDL
-from net.files.released import from_release, network_for, recognises
+from net.files.cmmdl_release import from_release, network_for, recognises
 from net.hdfab import HDFAB
 from net.method import Method, Release
 from net.restormer import TransformerBlock

@@ -1,13 +1,12 @@
 """How CMMDL-lite is trained, also after CMMDL's results, and the method as the scripts know it."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 from torch import Tensor
 
-from net.files.states import check_options, find_state
+from net.files.lite_release import network_for, recognises
+from net.files.states import find_state
 from net.lite import MINIMUM_SIZE, CMMDLLite
 from net.method import Method, Release
 from net.training.cmmdl_losses import stretched_maximum
@@ -55,26 +54,6 @@ def cosine_with_restarts(recipe: Recipe, epoch: int, progress: float, part: str)
     start, end = next((start, end) for start, end in cycles if done < end or end == 1)
     peak = recipe.lr * (RESTART_LR if start else 1)
     return peak * share_of_peak((done - start) / (end - start))
-
-
-def recognises(keys: Iterable[str]) -> bool:
-    """Whether these names of tensors are those of CMMDL-lite's weights."""
-    return "blend.mix.weight" in keys
-
-
-def network_for(checkpoint: Mapping[str, Any]) -> CMMDLLite:
-    """A fresh network that bare weights fit. Raises LookupError or ValueError where they do not tell its widths."""
-    state = find_state(checkpoint)
-    try:
-        options = {
-            "dim": state["embed.weight"].shape[0],
-            "heads": state["encoder.0.sfca.temperature"].shape[1],
-            "depth": len({key.split(".")[1] for key in state if key.startswith("encoder.")}),
-            "detail": state["blend.mix.weight"].shape[0],
-        }
-    except KeyError as missing:
-        raise ValueError(f"these are not CMMDL-lite's weights; missing: {missing.args[0]}") from None
-    return CMMDLLite(**check_options(options, state))
 
 
 DISTILLED = Recipe(

@@ -12,11 +12,11 @@ from net.training.objective import Phase
 
 
 class Stage(NamedTuple):
-    """Crops of `size` pixels until the share `until` of the training is done, `batch` times the batch size."""
+    """Crops of `size` pixels until the share `until` of the training is done, `batch_scale` times the batch size."""
 
     until: float
     size: int
-    batch: float
+    batch_scale: float
 
 
 class Crops(NamedTuple):
@@ -78,10 +78,11 @@ class Recipe:
 
     def override(
         self,
-        epochs: int | None,
-        batch_size: int | None,
-        lr: float | None,
-        size: int | None,
+        *,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        size: int | None = None,
         norms_until: float | None = None,
     ) -> "Recipe":
         """This recipe with other numbers where they are given; a size stands for all stages."""
@@ -110,7 +111,7 @@ class Recipe:
 
     def batch_of(self, stage: Stage) -> int:
         """The batch size of a stage."""
-        return max(2, round(self.batch_size * stage.batch))
+        return max(2, round(self.batch_size * stage.batch_scale))
 
     def lr_at(self, epoch: int, progress: float, part: str = "") -> float:
         """The learning rate at `progress` (0 to 1) through an epoch."""

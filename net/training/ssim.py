@@ -15,9 +15,10 @@ C1 = 0.01**2  # for images of range 1
 C2 = 0.03**2
 
 
-def gaussian_window(like: Tensor) -> Tensor:
-    """The normalised one-dimensional Gaussian of the window, (WINDOW,), with dtype and device of `like`."""
-    offsets = torch.arange(WINDOW, dtype=like.dtype, device=like.device) - WINDOW // 2
+def gaussian_window(size: int, like: Tensor) -> Tensor:
+    """The normalised one-dimensional Gaussian of sigma 1.5 over `size` pixels, (size,), with dtype and device of
+    `like`."""
+    offsets = torch.arange(size, dtype=like.dtype, device=like.device) - size // 2
     weights = torch.exp(-(offsets**2) / (2 * SIGMA**2))
     return weights / weights.sum()
 
@@ -38,7 +39,7 @@ def ssim_map(x: Tensor, y: Tensor, *, border: Literal["constant", "reflect"] = "
     Source: Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004.
     """
     channels, radius = x.shape[1], WINDOW // 2
-    window = gaussian_window(x)
+    window = gaussian_window(WINDOW, x)
     moments = torch.cat((x, y, x * x, y * y, x * y), dim=1)  # (B, 5C, H, W)
     moments = F.pad(moments, [radius] * 4, mode=border)  # (B, 5C, H+10, W+10)
     columns = window.view(1, 1, WINDOW, 1).expand(5 * channels, 1, WINDOW, 1)

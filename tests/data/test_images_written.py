@@ -13,11 +13,12 @@ from tests.pictures import picture
 
 @pytest.mark.parametrize("extension", sorted(EXTENSIONS))
 def test_written_image_has_the_format_of_its_extension(tmp_path, extension):
-    write_image(tmp_path / f"a{extension}", picture())
-    found = cv2.imread(str(tmp_path / f"a{extension}"), cv2.IMREAD_COLOR_RGB)
+    path = tmp_path / "new folder" / f"a{extension}"
+    write_image(path, picture())
+    found = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     assert np.abs(found.astype(int) - picture()).mean() < 6
     magic = {".jpg": b"\xff\xd8", ".jpeg": b"\xff\xd8", ".bmp": b"BM", ".webp": b"RIFF", ".png": b"\x89PNG"}
-    assert (tmp_path / f"a{extension}").read_bytes().startswith(magic.get(extension, b"II*"))
+    assert path.read_bytes().startswith(magic.get(extension, b"II*"))
 
 
 def test_written_png_is_lossless_for_grey_and_colour(tmp_path):
@@ -66,9 +67,8 @@ def test_write_replaces_the_old_file_in_one_step(tmp_path):
         ("a.png", picture(dtype=np.uint16)),
         ("a.png", picture(channels=4)),
         ("a.png", np.zeros((0, 4), np.uint8)),
-        ("missing/a.png", picture()),
     ],
-    ids=["extension", "dtype", "channels", "no pixels", "missing folder"],
+    ids=["extension", "dtype", "channels", "no pixels"],
 )
 def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path, name, image):
     with pytest.raises(ImageError, match="a\\.(gif|png)"):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from data.patches import grey, is_low_in_contrast, percentiles, span_of, windows
+from data.luminance import luminance, span_of
+from data.patches import is_low_in_contrast, percentiles, windows
 from net.fuser import luma, to_unit
 
 
@@ -43,21 +44,21 @@ def test_percentiles_are_those_of_numpy(shape):
     np.testing.assert_allclose(percentiles(values, (0, 10, 50, 90, 100)), expected, rtol=1e-12)
 
 
-def test_grey_is_the_luminance_in_0_to_1():
+def test_luminance_is_in_0_to_1():
     rgb = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]], np.uint8)
-    np.testing.assert_allclose(grey(rgb), [[0.299, 0.587, 0.114, 1]], atol=1e-6)
-    np.testing.assert_allclose(grey(np.array([[0, 51, 255]], np.uint8)), [[0, 0.2, 1]], atol=1e-7)
+    np.testing.assert_allclose(luminance(rgb), [[0.299, 0.587, 0.114, 1]], atol=1e-6)
+    np.testing.assert_allclose(luminance(np.array([[0, 51, 255]], np.uint8)), [[0, 0.2, 1]], atol=1e-7)
 
 
-def test_grey_of_three_equal_channels_is_that_channel():
+def test_luminance_of_three_equal_channels_is_that_channel():
     channel = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    np.testing.assert_allclose(grey(np.dstack([channel] * 3)), channel / 255, atol=1e-6)
+    np.testing.assert_allclose(luminance(np.dstack([channel] * 3)), channel / 255, atol=1e-6)
 
 
-def test_grey_of_16_bits_fills_0_to_1():
+def test_luminance_of_16_bits_fills_0_to_1():
     image = (np.arange(10000, dtype=np.uint16) + 20000).reshape(100, 100)
-    assert (grey(image).min(), grey(image).max()) == (0, 1)
-    assert abs(grey(image)[50, 50] - 0.5) < 0.01
+    assert (luminance(image).min(), luminance(image).max()) == (0, 1)
+    assert abs(luminance(image)[50, 50] - 0.5) < 0.01
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -66,7 +67,7 @@ def test_training_sees_images_as_fusing_does(dtype, channels):
     noise = np.random.default_rng(0).integers(0, 256, (20, 30, *channels))
     image = noise.astype(dtype) * dtype(1 if dtype == np.uint8 else 3)
     expected = luma(to_unit(image, "visible"))[0, 0].numpy()
-    assert grey(image).dtype == np.float32
-    np.testing.assert_allclose(grey(image), expected, atol=1e-6)
+    assert luminance(image).dtype == np.float32
+    np.testing.assert_allclose(luminance(image), expected, atol=1e-6)
     window = slice(3, 11), slice(5, 20)
-    np.testing.assert_allclose(grey(image[window], span_of(image)), expected[window], atol=1e-6)
+    np.testing.assert_allclose(luminance(image[window], span_of(image)), expected[window], atol=1e-6)

@@ -13,7 +13,8 @@ import pytest
 from cut_sets import cut, noise, save_pair
 
 from data import patches
-from data.patches import grey, main
+from data.luminance import luminance
+from data.patches import main
 from data.patchfile import PatchDataset
 from tests.pictures import save
 
@@ -41,7 +42,7 @@ def test_a_patch_of_16_bits_is_stretched_as_its_whole_image_is(tmp_path, side):
     save(tmp_path / "set" / side / "1.png", ramp)
     status, out = cut(tmp_path, "--no-contrast-filter")
     assert status == 0
-    whole = grey(ramp)
+    whole = luminance(ramp)
     assert whole.min() == 0 and whole.max() == 1
     found = [patch[0 if side == "vi" else 1][0].numpy() for patch in PatchDataset(out)]
     for patch, (y, x) in zip(found, [(0, 0), (0, 20), (0, 40), (20, 0), (20, 20), (20, 40)], strict=True):
@@ -74,7 +75,7 @@ def test_min_contrast_moves_the_limit(tmp_path):
 # --- masks
 
 
-@pytest.mark.parametrize("step", ["read_pair", "span_of", "grey", "is_low_in_contrast"])
+@pytest.mark.parametrize("step", ["read_pair", "span_of", "luminance", "is_low_in_contrast"])
 def test_a_pair_for_which_memory_is_too_small_is_refused_and_the_rest_is_done(tmp_path, capsys, monkeypatch, step):
     for stem in "123":
         save_pair(tmp_path / "set", stem)

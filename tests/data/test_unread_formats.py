@@ -2,13 +2,13 @@
 
 import pytest
 
-from data.pairs import PairFolder, Refusal, find_sets, images_by_name
+from data.pairs import PairSet, Refusal, find_sets, images_by_name
 from tests.pictures import picture, save
 
 EXPECTED = "expected .bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp files"
 
 
-def only(root, *names) -> PairFolder:
+def only(root, *names) -> PairSet:
     """The one set of a folder of images (.png) and of files of a few bytes."""
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import net
 import net.fast.layout
 from benchmarks.literal import LiteralCMMDL
 from net.ablation import PARTS
-from net.files.released import rename
+from net.files.cmmdl_release import rename
 from net.training.cmmdl_losses import fusion_loss
 
 SIZES = ("64", "96x136", "95x115")

@@ -120,7 +120,7 @@ def test_edges_weigh_more_without_a_teacher():
 
 @pytest.mark.parametrize("epochs", [1, 3, 12, DISTILLED.epochs])
 def test_the_learning_rate_rises_again_at_each_restart_and_falls_to_a_hundredth(epochs):
-    recipe, steps = DISTILLED.override(epochs, None, None, None), 12000 // epochs
+    recipe, steps = DISTILLED.override(epochs=epochs), 12000 // epochs
     rates = [recipe.lr_at(epoch, step / steps) for epoch in range(epochs) for step in range(steps)]
     edges = [0, *(round(share * len(rates)) for share in RESTARTS), len(rates)]
     for number, (start, end) in enumerate(pairwise(edges)):

@@ -11,9 +11,9 @@ from trainings import SMALL, assert_one_sentence, assert_same_training, checkpoi
 
 import CMMDL_train as script
 import net
+from data.files import sha256
 from net.training.cmmdl_training import PAPER
 from utils.distributed import World
-from utils.files import sha256
 
 CROPS = ["--demo", "--size", "64", "--method", "cmmdl-lite", "--recipe", "alone", "--batch-size", "8", "--epochs", "1"]
 
@@ -95,7 +95,8 @@ def test_patches_of_a_file_come_in_batches_of_one_size_throughout(train, tmp_pat
 
 def test_the_defaults_are_the_releases(h5):
     args = script.parse(["--h5", str(h5)])
-    recipe = net.METHODS[args.method].recipes[args.recipe].override(args.epochs, args.batch_size, args.lr, args.size)
+    given = {name: getattr(args, name) for name in ("epochs", "batch_size", "lr", "size")}
+    recipe = net.METHODS[args.method].recipes[args.recipe].override(**given)
     assert recipe == PAPER
     assert (recipe.epochs, recipe.batch_size, recipe.lr, script.build(args, net.METHODS["cmmdl"]).options["dim"]) == (
         100, 4, 1e-4, 64

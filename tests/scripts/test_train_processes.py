@@ -39,7 +39,8 @@ def undisturbed_pair(patches, tmp_path_factory) -> Path:
 
 
 def test_two_processes_average_their_gradients_and_their_losses(patches, undisturbed_pair):
-    recipe, source = BEST_RECIPE.override(3, 2, None, 16), script.sources.PatchSource(patches, [stretched_maximum])
+    recipe = BEST_RECIPE.override(epochs=3, batch_size=2, size=16)
+    source = script.sources.PatchSource(patches, [stretched_maximum])
     script.seed_everything(42)
     model = script.net.build("cmmdl", dim=16)
     optimizer = torch.optim.Adam(model.parameters())

@@ -190,7 +190,7 @@ def test_what_a_killed_process_was_writing_is_removed(train, tmp_path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(Board, "after_step", at_step(1, send(signal.SIGTERM)))
         assert train("--epochs", 1) == 130
-    (tmp_path / "000-cmmdl" / ".last.pth.abc.part").write_bytes(b"half")
+    (tmp_path / "000-cmmdl" / ".0123abcd.part").write_bytes(b"half")
     assert train("--epochs", 1) == 0
     assert not list((tmp_path / "000-cmmdl").glob(".*"))
 

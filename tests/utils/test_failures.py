@@ -11,7 +11,7 @@ from utils.failures import (
     command,
     first_to_fail,
     in_plain_words,
-    memory_in_plain_words,
+    limits_in_plain_words,
     sentence,
 )
 
@@ -58,19 +58,19 @@ def test_other_errors_pass_as_they_are(error):
     ],
 )
 def test_every_way_to_lack_memory_is_known_and_told_with_advice_once(error):
-    outer, inner = memory_in_plain_words(), memory_in_plain_words("use less")
+    outer, inner = limits_in_plain_words(), limits_in_plain_words("use less")
     with pytest.raises(MemoryError, match="^out of memory; use less$"), outer, inner:
         raise error
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), cv2.error("bad"), ValueError("out of memory.png")])
 def test_what_does_not_lack_memory_passes_as_it_is(error):
-    with pytest.raises(type(error)) as found, memory_in_plain_words("use less"):
+    with pytest.raises(type(error)) as found, limits_in_plain_words("use less"):
         raise error
     assert found.value is error
 
 
-@pytest.mark.parametrize("words", [in_plain_words, memory_in_plain_words])
+@pytest.mark.parametrize("words", [in_plain_words, limits_in_plain_words])
 def test_a_missing_compiler_is_told_with_what_to_do(monkeypatch, tmp_path, words):
     from torch._inductor import config  # takes seconds
 

@@ -27,12 +27,12 @@ def pictures(*captions):
 
 @pytest.fixture
 def made():
-    """A page of seven images by two methods, `a` worst at image 3 in VIF, `b` worst at image 5, and the floor."""
+    """A page of seven images by two methods, `a` worst at image 3 in VIF, `b` worst at image 5, and a reference."""
     a = Row("a", {f"{i}": scores(VIF=abs(i - 3) + 0.5, Qabf=i, SSIM=-i) for i in range(7)})
     b = Row("b", {f"{i}": scores(VIF=abs(i - 5) + 0.5, Qabf=2) for i in range(7)})
-    floor = Row("average", {f"{i}": scores(VIF=9, MSE=0) for i in range(7)}, is_floor=True)
+    reference = Row("average", {f"{i}": scores(VIF=9, MSE=0) for i in range(7)}, is_reference=True)
     shown = {f"{i}": pictures("visible", "infrared", "a", "b") for i in range(7)}
-    return page({"Set <1>": [a, b, floor]}, {"Set <1>": shown}, title="T & T", protocol="cmmdl",
+    return page({"Set <1>": [a, b, reference]}, {"Set <1>": shown}, title="T & T", protocol="cmmdl",
                 command="run 'x y' <z>")  # fmt: skip
 
 
@@ -59,9 +59,9 @@ def test_the_worst_images_of_each_method_are_listed_lowest_first(made):
     assert "hidden" in by_b[:30]
 
 
-def test_the_best_mean_among_methods_is_bold_and_the_floor_is_not(made):
-    floor = re.search(r'<tr class="floor">.*?</tr>', made).group()
-    assert "best" not in floor
+def test_the_best_mean_among_methods_is_bold_and_a_reference_is_not(made):
+    reference = re.search(r'<tr class="reference">.*?</tr>', made).group()
+    assert "best" not in reference
     means = re.search(r'class="means".*?</table>', made).group()
     assert means.count('class="best"') >= 2
 

@@ -177,7 +177,7 @@ def test_a_training_that_torchrun_starts_anew_goes_on_in_its_folder(args, monkey
 
 def test_a_folder_gone_on_with_has_no_halves_and_a_finished_one_is_left_alone(args):
     folder = begin(args)
-    (folder / ".last.pth.x.part").touch()
+    (folder / ".0123abcd.part").touch()
     assert begin(args, folder / runs.LAST) == folder
     assert not list(folder.glob(".*"))
     runs.finish(folder)

@@ -33,7 +33,7 @@ def score(found, tmp_path):
 
     def run(tile=0):
         average = Network("average", net.Fuser(net.build("average"), tile=tile), "cmmdl", tmp_path / "out")
-        maximum = Network("max", net.Fuser(net.build("max")), "cmmdl", is_floor=True)
+        maximum = Network("max", net.Fuser(net.build("max")), "cmmdl", is_reference=True)
         return run_set(found, [average, maximum], protocol="cmmdl", metrics=True, home=tmp_path / "out")
 
     return run

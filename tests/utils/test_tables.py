@@ -9,9 +9,9 @@ from utils.metrics import METRICS
 from utils.tables import Row
 
 
-def row(method, *values, floor=False):
+def row(method, *values, reference=False):
     images = {f"{i}": dict.fromkeys(METRICS, value) for i, value in enumerate(values)}
-    return Row(method, images, is_floor=floor)
+    return Row(method, images, is_reference=reference)
 
 
 def test_the_printed_block_has_the_layout_of_fusion_papers():
@@ -31,19 +31,19 @@ def test_the_mean_is_over_images():
 
 def test_a_method_without_scored_images_has_no_line():
     assert "CMMDL" not in tables.text("A", [Row("cmmdl")])
-    assert "CMMDL" not in tables.markdown({"A": [Row("cmmdl"), row("average", 1.0, floor=True)]}, "cmmdl")
+    assert "CMMDL" not in tables.markdown({"A": [Row("cmmdl"), row("average", 1.0, reference=True)]}, "cmmdl")
 
 
 def test_a_row_whose_pairs_were_refused_says_over_how_many_its_means_are():
-    rows = [row("cmmdl", 1.0, 2.0), row("mlfuse", 1.0), row("max", 2.0, 3.0, floor=True)]
+    rows = [row("cmmdl", 1.0, 2.0), row("mlfuse", 1.0), row("max", 2.0, 3.0, reference=True)]
     sets = {"A": rows}
     for table in (tables.text("A", rows), tables.markdown(sets, "cmmdl"), tables.latex(sets, "cmmdl")):
         assert "MLFuse (1 of 2) " in table and table.count(" of 2)") == 1
     assert {len(line) for line in tables.text("A", rows).splitlines()[2:-1]} == {16 + 64}
 
 
-def test_the_best_method_is_bold_and_the_floor_never_is():
-    rows = [row("cmmdl", 2.0), row("mlfuse", 1.0), row("max", 5.0, floor=True)]
+def test_the_best_method_is_bold_and_a_reference_never_is():
+    rows = [row("cmmdl", 2.0), row("mlfuse", 1.0), row("max", 5.0, reference=True)]
     text = tables.markdown({"A": rows}, "cddfuse")
     assert "| CMMDL | **2.00** " in text
     assert "| maximum | 5.00 " in text
@@ -53,7 +53,7 @@ def test_the_best_method_is_bold_and_the_floor_never_is():
 
 
 def test_a_lone_method_is_not_bold():
-    assert "**" not in tables.markdown({"A": [row("cmmdl", 1.0), row("max", 0.5, floor=True)]}, "cmmdl")
+    assert "**" not in tables.markdown({"A": [row("cmmdl", 1.0), row("max", 0.5, reference=True)]}, "cmmdl")
 
 
 def test_names_are_escaped_for_latex():

@@ -20,9 +20,9 @@ def fuse(tmp_path, small):
         files = [tmp_path / f"{name}{suffix}" for name, suffix in zip(("photo", "heat"), suffixes, strict=True)]
         for file, image in zip(files, (vis, ir), strict=True):
             save(file, image)
-        floor = [Network("average", net.Fuser(net.build("average")), protocol, is_floor=True)]
+        references = [Network("average", net.Fuser(net.build("average")), protocol, is_reference=True)]
         return uploads.fuse(
-            *files, name="cmmdl", fuser=net.Fuser(small), floor=floor, resize_ir=resize_ir, protocol=protocol,
+            *files, name="cmmdl", fuser=net.Fuser(small), references=references, resize_ir=resize_ir, protocol=protocol,
             folder=tmp_path / "out",
         )  # fmt: skip
 

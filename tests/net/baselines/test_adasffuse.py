@@ -227,4 +227,4 @@ def test_each_task_has_a_recipe_with_its_own_loss_and_length(task, iterations):
 
 
 def test_a_length_in_epochs_stands_instead_of_the_iterations():
-    assert METHOD.recipes["mef"].override(7, None, None, None).in_epochs(steps=700).epochs == 7
+    assert METHOD.recipes["mef"].override(epochs=7).in_epochs(steps=700).epochs == 7

@@ -267,7 +267,7 @@ def test_learning_rates_halve_every_ten_epochs_of_a_parts_own_training_down_to_a
 
 @pytest.mark.parametrize("epochs, reconstructing", [(90, 30), (9, 3), (3, 1), (2, 1), (1, 0)])
 def test_the_first_third_of_the_epochs_is_phase_1(epochs, reconstructing):
-    recipe = RECIPE.override(epochs, None, None, None)
+    recipe = RECIPE.override(epochs=epochs)
     phases = [recipe.phase(epoch) for epoch in range(epochs)]
     assert phases == [PHASE_1] * reconstructing + [PHASE_2] * (epochs - reconstructing)
 

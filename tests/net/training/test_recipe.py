@@ -30,7 +30,7 @@ def test_the_recipe_best_has_the_numbers_of_the_weights_that_ship():
 
 @pytest.mark.parametrize("lr", [1e-4, 3e-3])
 def test_the_paper_schedule_is_step_lr_with_a_floor(lr):
-    recipe = PAPER.override(300, None, lr, None)
+    recipe = PAPER.override(epochs=300, lr=lr)
     optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=lr)
     schedule = StepLR(optimizer, step_size=20, gamma=0.5)
     for epoch in range(300):
@@ -41,7 +41,7 @@ def test_the_paper_schedule_is_step_lr_with_a_floor(lr):
 
 
 def test_a_learning_rate_below_the_floor_stays():
-    assert PAPER.override(None, None, 1e-8, None).lr_at(50, 0) == 1e-8
+    assert PAPER.override(lr=1e-8).lr_at(50, 0) == 1e-8
 
 
 def test_the_cosine_schedule_warms_up_peaks_and_falls_to_a_hundredth():
@@ -55,7 +55,7 @@ def test_the_cosine_schedule_warms_up_peaks_and_falls_to_a_hundredth():
 @pytest.mark.parametrize("recipe", METHOD.recipes.values(), ids=METHOD.recipes.keys())
 @pytest.mark.parametrize("epochs", [1, 2, 3, 10, 60, 100])
 def test_every_epoch_has_a_stage_and_the_stages_come_in_their_order(recipe, epochs):
-    recipe = recipe.override(epochs, None, None, None)
+    recipe = recipe.override(epochs=epochs)
     numbers = [recipe.stages.index(recipe.stage(epoch)) for epoch in range(epochs)]
     assert numbers == sorted(numbers)
     assert epochs < 3 or set(numbers) == set(range(len(recipe.stages)))
@@ -63,21 +63,21 @@ def test_every_epoch_has_a_stage_and_the_stages_come_in_their_order(recipe, epoc
 
 def test_larger_crops_come_in_smaller_batches_but_never_alone():
     assert [BEST.batch_of(stage) for stage in BEST.stages] == [8, 4]
-    assert [BEST.override(None, 2, None, None).batch_of(stage) for stage in BEST.stages] == [2, 2]
+    assert [BEST.override(batch_size=2).batch_of(stage) for stage in BEST.stages] == [2, 2]
 
 
 def test_what_is_overridden_changes_and_nothing_else():
-    assert PAPER.override(None, None, None, None) == PAPER
-    changed = BEST.override(5, 3, 1e-3, 32)
+    assert PAPER.override() == PAPER
+    changed = BEST.override(epochs=5, batch_size=3, lr=1e-3, size=32)
     assert (changed.epochs, changed.batch_size, changed.lr) == (5, 3, 1e-3)
     assert changed.stages == ((1, 32, 1),) and changed.norms_until == BEST.norms_until
-    assert BEST.override(None, None, None, None, norms_until=0.0).norms_until == 0
+    assert BEST.override(norms_until=0.0).norms_until == 0
     assert (changed.phases, changed.ema_decay, changed.schedule) == (BEST.phases, BEST.ema_decay, BEST.schedule)
 
 
 def test_from_its_share_of_the_training_on_batchnorm_works_as_when_fusing():
     network = nn.Sequential(nn.Conv2d(1, 4, 1), nn.Sequential(nn.BatchNorm2d(4), nn.Dropout()))
-    recipe = BEST.override(10, None, None, None, norms_until=0.7)
+    recipe = BEST.override(epochs=10, norms_until=0.7)
     for epoch in range(10):
         network.eval()
         recipe.set_mode(network, epoch)

@@ -1,9 +1,11 @@
 """Files that are whole or not there, and how to tell that they are what they should be."""
 
+import errno
 import hashlib
 import os
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +15,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; what was written to it takes the final name if the block ends well.
 
     A reader sees the old file or the new one, never half of one; after an error the old one is still there.
+
+    Missing folders are made. What killed processes leave of it, `remove_parts` finds.
 
     Raises:
         OSError: it cannot be written, with the final path as its file name; or a folder, a device or a FIFO is there.
@@ -28,11 +32,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    if path.exists() and not path.is_file():
-        found = "a folder" if path.is_dir() else "not a regular file"
+    if path.exists() and (found := instead_of_file(path)):
         raise OSError(f"{path}: {found}; expected a file, or a new name")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, "a file is where a folder should be") from None
+    temporary = path.with_name(f".{secrets.token_hex(4)}.part")  # short: the final name may be as long as any can be
     temporary.open("xb").close()  # its permissions are those of any new file
     try:
         yield temporary
@@ -42,6 +48,24 @@ def _replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_parts(paths: Iterable[Path]) -> None:
+    """Remove those of the paths that `replacing` left when its process was killed."""
+    for path in paths:
+        if re.fullmatch(r"\.[0-9a-f]{8}\.part", path.name):
+            path.unlink()
+
+
+def instead_of_file(path: Path) -> str:
+    """What a path is instead of a file, in words; "" where it is one. A pipe may never give a byte, a device never
+    end."""
+    try:
+        if path.is_file():
+            return ""
+        return "a folder" if path.is_dir() else "a pipe or device" if path.exists() else "no such file"
+    except OSError as error:
+        return f"not readable ({error.strerror})"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from utils.files import replacing, write_text
+from data.files import remove_parts, replacing, write_text
 
 
 def test_a_new_file_appears_with_its_folder_only_when_it_is_whole(tmp_path):
@@ -52,8 +52,8 @@ def test_text_is_written_as_utf_8(tmp_path):
 
 def test_a_file_where_the_folder_should_be_is_an_error(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError), replacing(tmp_path / "file" / "other"):
-        pass
+    with pytest.raises(NotADirectoryError), replacing(tmp_path / "file" / "other"):
+        pytest.fail("nothing is to be written")
 
 
 def test_a_folder_in_the_files_place_is_refused_before_anything_is_written(tmp_path):
@@ -66,6 +66,23 @@ def test_a_folder_in_the_files_place_is_refused_before_anything_is_written(tmp_p
 @pytest.mark.skipif(os.name == "nt", reason="needs a FIFO")
 def test_what_is_no_regular_file_is_refused_and_stays(tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(OSError, match="fifo: not a regular file; expected a file"), replacing(tmp_path / "fifo"):
+    with pytest.raises(OSError, match="fifo: a pipe or device; expected a file"), replacing(tmp_path / "fifo"):
         pytest.fail("nothing is to be written")
     assert (tmp_path / "fifo").is_fifo() and list(tmp_path.iterdir()) == [tmp_path / "fifo"]
+
+
+def test_a_name_may_be_as_long_as_any(tmp_path):
+    write_text(tmp_path / ("a" * 255), "text")
+    assert (tmp_path / ("a" * 255)).read_text() == "text"
+
+
+def test_what_a_killed_process_left_is_found_among_files_of_others(tmp_path):
+    def left(path):
+        with replacing(path) as temporary:
+            return temporary.name  # as a kill would leave it, once it is made anew
+
+    others = [".notes.part", "0123abcd.part", ".0123abcd.part.txt", ".0123ABCD.part"]
+    for name in (left(tmp_path / "file"), *others):
+        (tmp_path / name).touch()
+    remove_parts(tmp_path.iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["file", *others])
