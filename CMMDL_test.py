@@ -34,6 +34,7 @@ from data.images import ImageError
 from data.pairs import PairSet
 from data.streams import steady_streams
 from utils import report, tables
+from utils.contenders import Contender, Folder, Network, given, place, reference_rules
 from utils.failures import INTERRUPTED, limits_in_plain_words, sentence
 from utils.fusing_options import parse, weights_by_method
 from utils.inputs import Reader
@@ -41,7 +42,7 @@ from utils.journal import Journal, digest_of
 from utils.memory import keep_freed_memory
 from utils.options import UsageError
 from utils.published import known, published
-from utils.scoring import Contender, Folder, Network, Result, given, place, reference_rules, run_set
+from utils.scoring import Result, run_set
 from utils.sets import describe, open_sets
 from utils.shipped import open_model
 from utils.video import fuse_video

@@ -32,11 +32,12 @@ from data.pairs import PairSet, find_sets, read_pair
 from data.patchfile import PatchDataset
 from data.scenes import write_folder
 from net.fuser import to_uint8, to_unit
+from utils.contenders import Network
 from utils.failures import command
 from utils.memory import keep_freed_memory
 from utils.metrics import evaluate, grey
 from utils.options import positive, whole
-from utils.scoring import Network, run_set
+from utils.scoring import run_set
 from utils.shipped import open_model
 
 CORES = os.cpu_count() or 1

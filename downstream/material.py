@@ -10,9 +10,9 @@ from data.crops import TARGETS
 from data.masks import Masks, find_masks, read_labels
 from data.pairs import Pair, PairSet, find_sets, images_by_name, read_pair, size_of
 from data.progress import progress_bar
+from utils.contenders import Contender, Folder, named_folder, reference_rules
 from utils.inputs import eight_bit
 from utils.options import UsageError
-from utils.scoring import Contender, Folder, named_folder, reference_rules
 
 NOT_JUDGED = ("laplacian", "dwt")  # rules that are judged only where their pictures are given
 SHOWN = 5  # folders that a message lists

@@ -16,8 +16,8 @@ from data.files import write_text
 from data.progress import progress_bar
 from downstream.material import Material
 from downstream.scenes import folds, scenes
+from utils.contenders import Contender
 from utils.options import positive, whole
-from utils.scoring import Contender
 
 Run = tuple[int, int]  # fold, seed
 Judge = Callable[[np.ndarray, list[int], list[int], int, Callable[[], object]], Any]

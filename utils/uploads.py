@@ -10,9 +10,10 @@ from data.pairlist import single_pair
 from data.pairs import check_sizes
 from net.fuser import Fuser
 from utils import tables
+from utils.contenders import Contender, Network
 from utils.inputs import Reader, Remarks, eight_bit
 from utils.metrics import grey
-from utils.scoring import Contender, Network, run_set
+from utils.scoring import run_set
 
 MAX_PIXELS = 2**21  # a little more than 1920x1080, where CMMDL takes some 4 GB of memory
 

@@ -10,8 +10,6 @@ import pytest
 from data.images import ImageError
 from data.pairs import Pair, PairError, Refusal, find_sets, list_images, natural_key, read_pair
 
-SHARED = Path(os.environ.get("CMMDL_SHARED", Path(__file__).resolve().parents[3] / "shared"))
-
 
 def put(path, shape=(4, 6)):
     """Write a small grey image, with the folders it needs."""
@@ -278,9 +276,9 @@ def test_a_folder_named_like_an_image_is_not_entered(tmp_path):
     assert [pair.name for pair in found.pairs] == ["1", "2"]
 
 
-@pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the development images are not here")
-def test_real_sets_are_found_complete():
-    counts = {found.name: len(found.pairs) for found in find_sets(SHARED / "data" / "test")}
+def test_real_sets_are_found_complete(shared):
+    test, train = (find_sets(shared / "data" / part) for part in ("test", "train"))
+    counts = {found.name: len(found.pairs) for found in test}
     assert counts == {
         "Lytro": 20,
         "MEF": 30,
@@ -291,6 +289,6 @@ def test_real_sets_are_found_complete():
         "RoadScene": 50,
         "TNO": 25,
     }
-    assert not any(found.refused for found in find_sets(SHARED / "data" / "test"))
-    train = {found.name: len(found.pairs) for found in find_sets(SHARED / "data" / "train")}
-    assert train == {"LLVIP": 42, "MSRS": 34, "MSRS_128": 1083, "RoadScene": 171}
+    assert not any(found.refused for found in test)
+    counts = {found.name: len(found.pairs) for found in train}
+    assert counts == {"LLVIP": 42, "MSRS": 34, "MSRS_128": 1083, "RoadScene": 171}

@@ -6,7 +6,7 @@ import errno
 import pytest
 
 import CMMDL_test
-import utils.scoring
+import utils.contenders
 from data.images import read_image
 from data.scenes import render
 from tests.pictures import save
@@ -106,7 +106,7 @@ def test_a_folder_that_cannot_be_read_costs_no_other_its_row(pairs, tmp_path, ca
             raise PermissionError(errno.EACCES, "Permission denied", str(folder))
         return folder.iterdir()
 
-    monkeypatch.setattr(utils.scoring, "list_images", listed)
+    monkeypatch.setattr(utils.contenders, "list_images", listed)
     command = ["--data", pairs / "B", "--fused", tmp_path / "locked", "--fused", tmp_path / "other", "--out", tmp_path]
     assert CMMDL_test.main(list(map(str, command))) == 1
     said = capsys.readouterr()

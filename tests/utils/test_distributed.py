@@ -45,16 +45,6 @@ def test_on_gpus_batch_norm_statistics_are_shared_and_the_names_of_the_weights_s
     assert devices == [1] and list(model.state_dict()) == names
 
 
-@pytest.fixture
-def torchrun(monkeypatch):
-    """The store and the environment that torchrun gives to the only process it starts."""
-    store = dist.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
-    names = {"RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "localhost", "MASTER_PORT": store.port}
-    for name, value in (names | {"TORCHELASTIC_RUN_ID": "x", "TORCHELASTIC_RESTART_COUNT": 0}).items():
-        monkeypatch.setenv(name, str(value))
-    return store
-
-
 @pytest.mark.usefixtures("torchrun")
 def test_a_process_that_torchrun_started_joins_and_leaves(small):
     try:

@@ -89,18 +89,6 @@ def test_what_the_system_reports_names_the_file_first(tmp_path):
     assert sentence(OSError("in own words")) == "in own words"
 
 
-@pytest.fixture
-def torchrun(monkeypatch):
-    """The environment of a process that torchrun started, with its store."""
-    store = dist.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
-    environment = {"RUN_ID": "x", "RESTART_COUNT": "0"}
-    for name, value in environment.items():
-        monkeypatch.setenv(f"TORCHELASTIC_{name}", value)
-    monkeypatch.setenv("MASTER_ADDR", "localhost")
-    monkeypatch.setenv("MASTER_PORT", str(store.port))
-    return store
-
-
 def test_alone_every_failure_is_the_first():
     assert first_to_fail() and first_to_fail()
 

@@ -12,7 +12,8 @@ import net
 from data.pairs import find_sets
 from data.scenes import render
 from utils import scoring
-from utils.scoring import Network, run_set
+from utils.contenders import Network
+from utils.scoring import run_set
 
 TORCH = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to ..."
 

@@ -8,8 +8,8 @@ from pictures import save
 import net
 from data.images import ImageError, read_image
 from utils import uploads
+from utils.contenders import Network
 from utils.metrics import evaluate, grey
-from utils.scoring import Network
 
 
 @pytest.fixture
