@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import net
-from data.crops import Triple, read_images
+from data.crops import Triple, centre, read_images
 from data.options import named_path
 from data.progress import progress_bar
 from data.sources import with_maps
@@ -106,13 +106,13 @@ def centres(folder: Path, limit: int, size: int = 192) -> list[Triple]:
     Raises PairError for other folders.
     """
     _, held_out, *_ = read_images([folder], progress=False)
-    return [centre(image, size) for image in with_maps(held_out[:limit], [stretched_maximum], progress=False)]
+    return [middle(image, size) for image in with_maps(held_out[:limit], [stretched_maximum], progress=False)]
 
 
-def centre(image: Triple, size: int) -> Triple:
+def middle(image: Triple, size: int) -> Triple:
     """The middle of (vis, ir, mask) and of maps after them, at most `size` pixels on a side."""
-    top, left = (max(0, length - size) // 2 for length in image[0].shape)
-    return tuple(np.ascontiguousarray(part[top : top + size, left : left + size]) for part in image)
+    area = centre(*image[0].shape, size)
+    return tuple(np.ascontiguousarray(part[area]) for part in image)
 
 
 def minimised(loss: Loss, vis: Tensor, ir: Tensor, mask: Tensor, stretched: Tensor, steps: int) -> Tensor:

@@ -117,6 +117,12 @@ def oriented(crop: np.ndarray, way: int) -> np.ndarray:
     return crop.swapaxes(-2, -1) if way & 4 else crop
 
 
+def centre(height: int, width: int, size: int) -> tuple[slice, slice]:
+    """Where the middle `size` pixels of an image are in either direction, less where it is smaller."""
+    top, left = (max(0, length - size) // 2 for length in (height, width))
+    return slice(top, top + size), slice(left, left + size)
+
+
 def crops_of(shape: tuple[int, ...], size: int) -> int:
     """How many crops an (H, W) image has room for in one epoch: it grows with the image's side, not its area."""
     return max(1, round(math.sqrt(shape[0] * shape[1]) / size / 2))
@@ -148,7 +154,7 @@ def read_images(
                 bar.update()
                 name = f"{found.name}/{pair.name}"
                 try:
-                    image = read_image(pair, masks)
+                    image = read_triple(pair, masks)
                 except ImageError as error:
                     refused.append(Refusal(name, str(error)))
                     continue
@@ -166,7 +172,7 @@ def is_held_out(name: str) -> bool:
     return zlib.crc32(name.encode("utf-8", "surrogateescape")) % HELD_OUT == 0
 
 
-def read_image(pair: Pair, masks: Masks) -> Triple:
+def read_triple(pair: Pair, masks: Masks) -> Triple:
     """One pair and its mask, zeros where it has none. Raises ImageError for files that cannot be read or do not fit."""
     vis, ir = map(eight_bit_luminance, read_pair(pair))
     mask = masks.read(pair.name, vis.shape)

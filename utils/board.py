@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from data.crops import centre
 from data.files import write_text
 from net.fuser import to_uint8
 from net.methods import METHODS
@@ -102,7 +103,7 @@ class Board:
         """Mean scores, protocol cddfuse, of the centres of a few held-out images spread over all of them."""
         scores = []
         for i in np.linspace(0, len(self.held_out) - 1, min(CHECKED, len(self.held_out))).astype(int):
-            vis, ir = (centre(image) for image in self.held_out[i][:2])
+            vis, ir = (image[centre(*image.shape, CHECK_SIZE)] for image in self.held_out[i][:2])
             fused = self.fuse(*(torch.tensor(image)[None, None] / 255 for image in (vis, ir)))
             scores.append(evaluate(to_uint8(fused, stretch=True), ir, vis, protocol="cddfuse"))
         return {name: float(np.mean([score[name] for score in scores])) for name in SCORES if scores}
@@ -136,9 +137,3 @@ class Board:
         writer.writeheader()
         writer.writerows(lines)
         write_text(self.folder / "history.csv", text.getvalue())
-
-
-def centre(image: np.ndarray) -> np.ndarray:
-    """The middle `CHECK_SIZE` pixels of a grey image, less where it is smaller."""
-    top, left = (max(0, length - CHECK_SIZE) // 2 for length in image.shape)
-    return image[top : top + CHECK_SIZE, left : left + CHECK_SIZE]

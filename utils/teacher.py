@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data.crops import centre
 from data.files import replacing
 from net.fuser import Fuser, to_uint8
 from utils.journal import digest_of
@@ -41,8 +42,7 @@ class Teacher:
         Returns:
             (1, 1, H, W), in the middle `WINDOW` x `WINDOW` pixels from 1/255 to 1 in steps of 1/255.
         """
-        top, left = (max(0, length - WINDOW) // 2 for length in vis.shape[-2:])
-        area = (..., slice(top, top + WINDOW), slice(left, left + WINDOW))
+        area = (..., *centre(*vis.shape[-2:], WINDOW))
         result = torch.zeros_like(vis)
         result[area] = torch.from_numpy(self.fused(vis[area], ir[area])) / 255
         return result

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from data.crops import CROPS, HELD_OUT, CropDataset, Line, beyond, crops_of, oriented, read_images
+from data.crops import CROPS, HELD_OUT, CropDataset, Line, beyond, centre, crops_of, oriented, read_images
 from data.pairs import PairError
 from net.training.recipe import Crops
 
@@ -236,3 +236,9 @@ def test_no_readable_pair_is_an_error_that_gives_a_reason(folder):
 def test_a_folder_without_pairs_is_an_error(tmp_path):
     with pytest.raises(PairError, match="no pair folder"):
         read_images([tmp_path])
+
+
+def test_the_centre_of_an_image_is_taken_and_small_ones_whole():
+    image = np.arange(300 * 200).reshape(300, 200)
+    assert np.array_equal(image[centre(300, 200, 128)], image[86:214, 36:164])
+    assert np.array_equal(image[:50][centre(50, 200, 128)], image[:50, 36:164])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from utils.board import Board, centre
+from utils.board import Board
 from utils.checkpoints import Training
 from utils.distributed import World
 from utils.metrics import METRICS
@@ -92,9 +92,3 @@ def test_the_time_left_grows_with_the_steps_left(tmp_path, training, probe):
     with Board(tmp_path, training, 1, probe) as board:
         board.steps, board.before = 10, board.began + 20
         assert [board.time_for(steps) for steps in (0, 30, 3600)] == ["00:00", "01:00", "2:00:00"]
-
-
-def test_the_centre_of_an_image_is_taken_and_small_ones_whole():
-    image = np.arange(300 * 200).reshape(300, 200)
-    assert np.array_equal(centre(image), image[86:214, 36:164])
-    assert np.array_equal(centre(image[:50]), image[:50, 36:164])
