@@ -4,8 +4,9 @@ Weights are fresh: they change none of these figures. Columns:
 
     parameters  all of the network
     GMAC        multiply-adds of one image in convolutions and matrix products: half of what `torch.utils.flop_counter`
-                counts on tensors without values, of the size given. Fourier transforms, sums and element-wise
-                operations are not in it, so rules have none.
+                counts on tensors without values, of the size given, of CMMDL as its formulas are written
+                (`benchmarks.literal`; `net.CMMDL` multiplies channels of different heads too). Fourier transforms,
+                sums and element-wise operations are not in it, so rules have none.
     time        seconds for one image, of `--batch` in a pass. In each round every method in turn has a fresh process,
                 whose second pass counts; the median of the rounds.
     memory      largest resident size of these processes, Python and torch included
@@ -28,6 +29,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import net
+from benchmarks.literal import LiteralCMMDL
 from utils.failures import command
 from utils.memory import keep_freed_memory, peak_memory
 from utils.options import positive
@@ -129,10 +131,11 @@ def gmac(name: str, height: int, width: int) -> float:
     if not net.METHODS[name].learns:
         return 0.0
     with torch.device("meta"):
-        model, pair = net.build(name).eval(), torch.empty(2, 1, 1, height, width)
+        model = LiteralCMMDL() if name == "cmmdl" else net.build(name)
+        pair = torch.empty(2, 1, 1, height, width)
     without_autocast = mock.patch.object(torch, "autocast", lambda *_, **__: nullcontext())  # meta tensors have none
     with without_autocast, torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(*pair)
+        model.eval()(*pair)
     return counter.get_total_flops() / 2e9
 
 

@@ -12,6 +12,7 @@ TASKS = {
     "mff": "two focus distances",
 }
 BLENDED = ("mef", "mff")  # both inputs have the scene's colour, so the fused image has its share of both
+COLOURED = ("PET", "SPECT")  # scans whose colour is the measurement; those that they are paired with are grey
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,10 @@ class Kind:
         return ("visible", "infrared") if self.task == "ivf" else (_as_listed(vis, self.vis), _as_listed(ir, self.ir))
 
 
-# `vis` is the input whose colour the fused image keeps, and its brightness is fused with `ir`:
+# Networks that are not symmetric take `vis` first, the input with texture, and then `ir`, in which things shine:
 KINDS = (
-    Kind("ivf", ("vi", "vis", "visible", "rgb"), ("ir", "infrared", "thermal", "lwir")),  # infrared has no colour
-    Kind("medical", ("PET", "SPECT"), ("MRI",)),  # their colour is the measurement; MRI is grey
-    Kind("medical", ("MRI",), ("CT",)),  # both grey: MRI shows the texture, CT the bright bone
+    Kind("ivf", ("vi", "vis", "visible", "rgb"), ("ir", "infrared", "thermal", "lwir")),
+    Kind("medical", ("MRI",), ("CT", "PET", "SPECT")),
     Kind("mef", ("under", "low"), ("over",)),
     Kind("mff", ("near",), ("far",)),
 )
@@ -54,6 +54,13 @@ def recognise_files(first: Path, second: Path) -> tuple[Kind, bool, str, str] | 
         if found := recognise(one, other):
             return *found, one, other
     return None
+
+
+def colour_source(task: str, words: tuple[str, str]) -> str:
+    """Whose colour the fused image of two inputs keeps, called by `words`: "vis", "ir" or "both"."""
+    if task in BLENDED:
+        return "both"
+    return "ir" if words[1] in COLOURED else "vis"
 
 
 def is_among(name: str, names: Sequence[str]) -> bool:

@@ -20,7 +20,7 @@ def luminance(image: np.ndarray, span: tuple[float, float] | None = None) -> np.
         levels = image.astype(np.float32)
         return levels / 255 if image.ndim == 2 else (levels @ (LUMA / 255)).clip(0, 1)
     low, high = span or span_of(image)
-    unit = ((image - low) / max(high - low, 1e-12)).clip(0, 1).astype(np.float32)
+    unit = ((image - low) / (high - low or 1e-12)).clip(0, 1).astype(np.float32)
     return unit if unit.ndim == 2 else (unit @ LUMA).clip(0, 1)
 
 

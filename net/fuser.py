@@ -57,27 +57,31 @@ class Fuser:
         method = method_of(model)
         self.output = method.output if method else as_it_is
 
-    def __call__(self, vis: np.ndarray, ir: np.ndarray, *, blend: bool = False) -> np.ndarray:
+    def __call__(self, vis: np.ndarray, ir: np.ndarray, *, colour_from: str = "vis") -> np.ndarray:
         """Fuse a pair.
 
         Args:
-            vis: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, uint8, uint16 or float; its colour is kept. All but
-                uint8, floats in [0, 1] too, are spread between their 0.1 and 99.9 percentiles.
-            ir: the same forms; colour is reduced to luminance.
-            blend: both inputs have the scene's colour (two exposures, two focus distances): take it from both.
+            vis: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, uint8, uint16 or float. All but uint8, floats in [0, 1]
+                too, are spread between their 0.1 and 99.9 percentiles.
+            ir: the same forms.
+            colour_from: the input whose colour is kept, the other one's luminance alone counts: "vis"; "ir", as of PET
+                and SPECT; or "both", where both have the scene's colour (two exposures, two focus distances).
 
         Returns:
-            uint8, (H, W) for a grey visible image (blending: two grey images), else (H, W, 3) RGB. Alpha is dropped.
+            uint8, (H, W) where no input that gives colour has any channels of it, else (H, W, 3) RGB. Alpha is dropped.
 
         Raises:
             ValueError: unequal sizes or other forms, with what was found, or a network that gives NaN.
         """
         vis, ir = to_unit(vis, "visible"), to_unit(ir, "infrared")
-        return to_uint8(self.picture(vis, ir, blend=blend), self.stretch)
+        return to_uint8(self.picture(vis, ir, colour_from=colour_from), self.stretch)
 
-    def picture(self, vis: Tensor, ir: Tensor, *, blend: bool = False) -> Tensor:
+    def picture(self, vis: Tensor, ir: Tensor, *, colour_from: str = "vis") -> Tensor:
         """The fused image of two as `to_unit` gives them, (1, 1 or 3, H, W) in [0, 1], before it is stretched."""
-        return self.colour(self.output(self.luminance(vis, ir)), vis, ir if blend else None)
+        sources = {"vis": (vis,), "ir": (ir,), "both": (vis, ir)}
+        if colour_from not in sources:
+            raise ValueError(f"colour_from is {colour_from!r}; expected one of {', '.join(sources)}")
+        return self.colour(self.output(self.luminance(vis, ir)), *sources[colour_from])
 
     @torch.inference_mode()
     def luminance(self, vis: Tensor, ir: Tensor) -> Tensor:
@@ -104,15 +108,14 @@ class Fuser:
         return fused
 
     @staticmethod
-    def colour(fused: Tensor, vis: Tensor, other: Tensor | None = None) -> Tensor:
-        """Fused luminance with the chroma of `vis`, (1, 3, H, W), or as it is where `vis` is grey.
+    def colour(fused: Tensor, *sources: Tensor) -> Tensor:
+        """Fused luminance (1, 1, H, W) with the chroma of one or two images, (1, 3, H, W); as it is where all are grey.
 
-        With `other` the chroma is blended from both (`net.color.blend_chroma`); one grey image counts as neutral.
+        Of two in colour it is blended (`net.color.blend_chroma`); where one is grey, the other gives all of it.
         """
-        coloured = [image for image in (vis, other) if image is not None and image.shape[1] == 3]
-        if not coloured or (other is None and vis.shape[1] == 1):
+        chroma = [rgb_to_ycbcr(image)[1:] for image in sources if image.shape[1] == 3]
+        if not chroma:
             return fused
-        chroma = [rgb_to_ycbcr(image)[1:] for image in coloured]
         cb, cr = chroma[0] if len(chroma) == 1 else map(blend_chroma, *chroma)
         return ycbcr_to_rgb(fused, cb, cr)
 

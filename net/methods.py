@@ -20,8 +20,16 @@ def discover() -> dict[str, Method]:
 
 
 def method_of(model: nn.Module) -> Method | None:
-    """The method that a network is of; None for a network from elsewhere."""
-    return next((method for method in METHODS.values() if type(model) is method.network), None)
+    """The method that a network is of, also within a wrapper; None for a network from elsewhere."""
+    model = unwrapped(model)
+    return next((method for method in METHODS.values() if isinstance(model, method.network)), None)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network within `torch.compile`, `DataParallel`, `DistributedDataParallel` or a moving average of torch's."""
+    while isinstance(inner := getattr(model, "_orig_mod", getattr(model, "module", None)), nn.Module):
+        model = inner
+    return model
 
 
 METHODS = discover()

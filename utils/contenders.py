@@ -11,7 +11,7 @@ import numpy as np
 
 import net
 from data.images import MAX_PIXELS, ImageError, read_image, write_image
-from data.kinds import BLENDED, is_role
+from data.kinds import colour_source, is_role
 from data.pairs import Pair, PairSet, list_images, size_of
 from net.fuser import Fuser, to_uint8, to_unit
 from utils.failures import by_tiles, limits_in_plain_words
@@ -37,9 +37,9 @@ class Contender(Protocol):
 class Network:
     """A network or rule that fuses pairs here.
 
-    In protocol `cmmdl` its image has the colour of `vis`, or of both where the task has colour in both, and is
-    stretched as a whole. In `cddfuse` the sources are 8-bit grey to begin with (luminance rounded), and its image is
-    the fused luminance, stretched by itself.
+    In protocol `cmmdl` its image has the colour that `data.kinds.colour_source` says, and is stretched as a whole. In
+    `cddfuse` the sources are 8-bit grey to begin with (luminance rounded), and its image is the fused luminance,
+    stretched by itself.
     """
 
     name: str
@@ -58,7 +58,8 @@ class Network:
             vis, ir = (grey(eight_bit(image, word)) for image, word in zip((vis, ir), pair.words, strict=True))
         with limits_in_plain_words("" if self.is_reference else by_tiles(self.fuser.tile)):
             vis, ir = (to_unit(image, word) for image, word in zip((vis, ir), pair.words, strict=True))
-            fused = to_uint8(self.fuser.picture(vis, ir, blend=found.task in BLENDED), stretch=True)
+            colour_from = colour_source(found.task, pair.words)
+            fused = to_uint8(self.fuser.picture(vis, ir, colour_from=colour_from), stretch=True)
         self.seconds.append(time.monotonic() - began)
         return fused
 

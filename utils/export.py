@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import net
 from data.files import replacing
 from data.options import named_path
 from net.baselines.adasffuse import AdaSFFuse
 from net.files.safetensors_file import write_safetensors
+from net.method import as_it_is
+from net.methods import method_of
 from utils.failures import command
 from utils.options import UsageError
 from utils.real_fourier import real_arithmetic
@@ -44,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def write_onnx(path: str | Path, model: nn.Module) -> None:
     """Write a network as an ONNX graph: inputs `vis` and `ir`, output `fused`, each float32 (1, 1, H, W) of any H, W.
 
-    Inputs are luminance in [0, 1], as `forward` takes them. Colour and the stretch to 8 bits are `net.Fuser`'s and not
-    in the graph, nor does it check its inputs.
+    Inputs and output are luminance in [0, 1]. Colour and the stretch to 8 bits are `net.Fuser`'s and not in the graph,
+    nor does it check its inputs.
 
     Raises:
         UsageError: AdaSFFuse, or the packages of requirements-export.txt are not installed.
@@ -62,7 +64,7 @@ def write_onnx(path: str | Path, model: nn.Module) -> None:
     any_size = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     with real_arithmetic():
         program = torch.onnx.export(
-            model.eval(),
+            WithOutput(model).eval(),
             pair,
             input_names=["vis", "ir"],
             output_names=["fused"],
@@ -71,6 +73,18 @@ def write_onnx(path: str | Path, model: nn.Module) -> None:
             verbose=False,
         )
     program.save(str(path), external_data=False)
+
+
+class WithOutput(nn.Module):
+    """A network and its method's `output`: luminance in [0, 1] of any network, (B, 1, H, W)."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        method = method_of(model)
+        self.model, self.output = model, method.output if method else as_it_is
+
+    def forward(self, vis: Tensor, ir: Tensor) -> Tensor:
+        return self.output(self.model(vis, ir))
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

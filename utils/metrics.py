@@ -224,7 +224,8 @@ def grey(image: np.ndarray) -> np.ndarray:
         return image
     if image.shape[2] == 1:
         return image[..., 0]
-    return np.rint(cv2.cvtColor(image[..., :3].astype(np.float32), cv2.COLOR_RGB2GRAY)).astype(np.uint8)
+    bgr = image[..., 2::-1].astype(np.float32, order="C")  # in this order the release adds up, which decides ties
+    return np.rint(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)).astype(np.uint8)
 
 
 def _mutual_information(x, y):

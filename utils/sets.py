@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data.kinds import BLENDED, TASKS
+from data.kinds import TASKS, colour_source
 from data.pairlist import read_pairs, single_pair
 from data.pairs import PairError, PairSet, find_sets
 from utils.options import UsageError
@@ -47,7 +47,8 @@ def open_sets(
 def describe(found: PairSet, protocol: str) -> str:
     """A set's task, which input is which, and the colour of the fused images, in one line."""
     vis, ir = found.pairs[0].words
-    colour = "colour blended from both" if found.task in BLENDED else f"colour of {vis}"
+    sources = {"vis": f"colour of {vis}", "ir": f"colour of {ir}", "both": "colour blended from both"}
+    colour = sources[colour_source(found.task, (vis, ir))]
     if protocol == "cddfuse":
         colour = f"grey, as protocol {protocol} scores (cmmdl keeps the colour)"
     return f"Task of {found.name}: {found.task} ({TASKS[found.task]}): vis = {vis}, ir = {ir}, {colour}"

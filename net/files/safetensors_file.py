@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from net.methods import method_of
+from net.methods import method_of, unwrapped
 
 MISSING = "a safetensors file needs the package safetensors: pip install -r requirements-export.txt"
 
@@ -28,6 +28,7 @@ def write_safetensors(path: str | Path, model: nn.Module) -> None:
         from safetensors.torch import save
     except ImportError:
         raise ValueError(MISSING) from None
+    model = unwrapped(model)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     options, method = getattr(model, "options", None), method_of(model)
     known = {"method": method.name, "options": json.dumps(options)} if options and method else None

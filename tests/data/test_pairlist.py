@@ -45,7 +45,7 @@ def test_names_may_hold_commas_in_quotes_and_any_letter(files, encoding):
     ("visible,infrared", "ivf", ("visible", "infrared"), True),
     ("IR,VI", "ivf", ("visible", "infrared"), False),
     ("first,second", "ivf", ("visible", "infrared"), True),
-    ("MRI,PET", "medical", ("PET", "MRI"), False),
+    ("PET,MRI", "medical", ("MRI", "PET"), False),
     ("MRI,CT", "medical", ("MRI", "CT"), True),
     ("over,under", "mef", ("under", "over"), False),
 ])  # fmt: skip
@@ -106,11 +106,11 @@ def test_a_missing_list_is_refused(tmp_path):
 
 
 def test_two_files_are_one_pair(tmp_path):
-    fill(tmp_path, "PET/1.png", "MRI/other.png")
-    found = single_pair(tmp_path / "PET" / "1.png", tmp_path / "MRI" / "other.png")
+    fill(tmp_path, "MRI/1.png", "PET/other.png")
+    found = single_pair(tmp_path / "MRI" / "1.png", tmp_path / "PET" / "other.png")
     assert (found.name, found.task, found.pairs[0].name, found.pairs[0].words) == ("pair", "medical", "1",
-                                                                                  ("PET", "MRI"))  # fmt: skip
-    with pytest.raises(PairError, match="expected PET first, MRI second"):
-        single_pair(tmp_path / "MRI" / "other.png", tmp_path / "PET" / "1.png")
+                                                                                  ("MRI", "PET"))  # fmt: skip
+    with pytest.raises(PairError, match="expected MRI first, PET second"):
+        single_pair(tmp_path / "PET" / "other.png", tmp_path / "MRI" / "1.png")
     with pytest.raises(PairError, match="no such file"):
-        single_pair(tmp_path / "PET" / "1.png", tmp_path / "2.png")
+        single_pair(tmp_path / "MRI" / "1.png", tmp_path / "2.png")

@@ -32,8 +32,8 @@ def only(root):
     ("vis", "ir"),
     [
         *[(vis, ir) for vis in ("vi", "vis", "visible", "rgb") for ir in ("ir", "infrared", "thermal", "lwir")],
-        ("PET", "MRI"),
-        ("SPECT", "MRI"),
+        ("MRI", "PET"),
+        ("MRI", "SPECT"),
         ("MRI", "CT"),
         ("under", "over"),
         ("low", "over"),
@@ -49,7 +49,7 @@ def test_accepted_names_become_vis_and_ir(tmp_path, vis, ir):
     assert found.refused == ()
 
 
-@pytest.mark.parametrize(("vis", "ir"), [("Vis", "IR"), ("RGB", "Thermal"), ("pet", "mri"), ("Near", "FAR")])
+@pytest.mark.parametrize(("vis", "ir"), [("Vis", "IR"), ("RGB", "Thermal"), ("mri", "pet"), ("Near", "FAR")])
 def test_case_of_folder_names_does_not_matter(tmp_path, vis, ir):
     found = only(fill(tmp_path, f"{vis}/1.png", f"{ir}/1.png"))
     assert found.pairs[0].vis.parent.name == vis
@@ -133,7 +133,7 @@ def test_a_link_back_to_a_folder_above_is_not_followed_in_circles(tmp_path):
 
 @pytest.mark.parametrize(("vis", "ir", "task", "words"), [
     ("rgb", "Thermal", "ivf", ("visible", "infrared")),
-    ("pet", "mri", "medical", ("PET", "MRI")),
+    ("mri", "pet", "medical", ("MRI", "PET")),
     ("MRI", "CT", "medical", ("MRI", "CT")),
     ("Under", "over", "mef", ("under", "over")),
     ("low", "over", "mef", ("low", "over")),
@@ -206,7 +206,7 @@ def test_root_that_is_no_pair_folder_is_refused_with_the_accepted_names(tmp_path
     message = str(caught.value)
     assert message.startswith(f"{tmp_path}: ")
     assert found in message
-    assert "ir|infrared|thermal|lwir with vi|vis|visible|rgb; MRI with PET|SPECT; CT with MRI" in message
+    assert "ir|infrared|thermal|lwir with vi|vis|visible|rgb; CT|PET|SPECT with MRI" in message
     assert "\n" not in message
 
 
@@ -253,7 +253,7 @@ def test_pair_is_read_in_the_networks_order(tmp_path):
     ("vis", "ir", "message"),
     [
         ("rgb", "lwir", "00123.png: infrared 640x480, visible 1280x1024; a pair must have one size"),
-        ("PET", "MRI", "00123.png: MRI 640x480, PET 1280x1024; a pair must have one size"),
+        ("MRI", "PET", "00123.png: PET 640x480, MRI 1280x1024; a pair must have one size"),
     ],
 )
 def test_two_sizes_are_refused_with_both(tmp_path, vis, ir, message):

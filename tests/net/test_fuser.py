@@ -229,12 +229,15 @@ def test_blended_chroma_is_the_mean_weighted_by_the_distance_from_neutral():
 def test_blending_takes_colour_from_whichever_image_has_it(images):
     fuser = net.Fuser(Average(), device="cpu", stretch=False)
     colour, grey = images[0], np.dstack([images[0][..., 1]] * 3)
-    np.testing.assert_array_equal(fuser(grey, colour, blend=True), fuser(colour, grey, blend=True))
-    kept = fuser(grey[..., 0], colour, blend=True)
+    np.testing.assert_array_equal(fuser(grey, colour, colour_from="both"), fuser(colour, grey, colour_from="both"))
+    kept = fuser(grey[..., 0], colour, colour_from="both")
     assert kept.shape == colour.shape
     assert np.ptp(kept.astype(int), axis=2).mean() > 30
-    assert np.ptp(fuser(grey, colour).astype(int), axis=2).max() <= 1, "without blending, vis alone gives colour"
-    assert fuser(grey[..., 0], grey[..., 0], blend=True).ndim == 2
+    assert np.ptp(fuser(grey, colour).astype(int), axis=2).max() <= 1, "by itself vis alone gives colour"
+    np.testing.assert_array_equal(fuser(grey, colour, colour_from="ir"), fuser(colour, grey))
+    with pytest.raises(ValueError, match="colour_from is 'pet'; expected one of vis, ir, both"):
+        fuser(grey, colour, colour_from="pet")
+    assert fuser(grey[..., 0], grey[..., 0], colour_from="both").ndim == 2
 
 
 @pytest.mark.parametrize(("capability", "emulated"), [("AVX2", True), ("AVX512", False)])

@@ -28,6 +28,23 @@ def test_importing_the_networks_does_not_load_the_compiler():
     assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0
 
 
+@pytest.mark.parametrize("wrapped", [
+    torch.nn.DataParallel, torch.optim.swa_utils.AveragedModel, lambda model: torch.compile(model, backend="eager"),
+    lambda model: torch.nn.DataParallel(torch.compile(model, backend="eager")),
+], ids=["parallel", "averaged", "compiled", "compiled in parallel"])  # fmt: skip
+def test_a_wrapped_network_and_a_subclass_give_the_same_picture(images, wrapped):
+    model = net.build("mlfuse", dim=4).eval()
+    picture = net.Fuser(model, device="cpu")(*images)
+    assert method_of(wrapped(model)) is net.METHODS["mlfuse"]
+    assert (net.Fuser(wrapped(model), device="cpu")(*images) == picture).all()
+
+    class Own(type(model)):
+        pass
+
+    model.__class__ = Own
+    assert method_of(model) is net.METHODS["mlfuse"]
+
+
 def test_a_network_from_elsewhere_is_of_no_method():
     assert method_of(torch.nn.Identity()) is None
 

@@ -39,8 +39,9 @@ def test_colour_is_kept_wherever_it_lies(tmp_path, capsys, colourful, coloured, 
     assert run("--data", tmp_path / "set", "--out", tmp_path / "out") == 0
     printed = capsys.readouterr().out
     assert f"Task of set: {task} (" in printed
-    vis, ir = (coloured, grey) if coloured != "far" else (grey, coloured)
-    assert f"vis = {vis}, ir = {ir}, " in printed
+    vis, ir = (coloured, grey) if coloured == "under" else (grey, coloured)
+    colour = f"of {coloured}" if task == "medical" else "blended from both"
+    assert f"vis = {vis}, ir = {ir}, colour {colour}\n" in printed
     assert tint(read_image(tmp_path / "out" / "set" / "1.png")) > 40
 
 
@@ -89,7 +90,7 @@ def test_pairs_of_two_medical_scans_name_both_on_the_page(tmp_path, colourful):
     save(tmp_path / "set" / "MRI" / "1.png", colourful[1])
     assert run("--data", tmp_path / "set", "--out", tmp_path / "out") == 0
     page = (tmp_path / "out" / "index.html").read_text()
-    assert page.index("SPECT") < page.index("MRI")
+    assert page.index("MRI") < page.index("SPECT")
     assert "infrared" not in page
 
 

@@ -324,6 +324,10 @@ def test_grey_rounds_the_exact_luma_where_fixed_point_conversion_does_not():
     assert grey(colour) == 34
 
 
+def test_grey_adds_up_in_the_releases_order_which_decides_ties():
+    assert grey(np.array([[[1, 87, 238]]], np.uint8)) == 79  # luma 78.5; as R, G, B in float32 it comes to less
+
+
 @pytest.mark.parametrize("shape", [(9,), (9, 9, 2), (9, 9, 5), (2, 9, 9, 3), (0, 9, 3)])
 def test_grey_refuses_other_shapes(shape):
     with pytest.raises(ValueError, match="expected a uint8 array"):
