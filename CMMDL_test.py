@@ -203,7 +203,7 @@ def open_fusers(args: argparse.Namespace) -> dict[str, net.Fuser]:
     """
     fusers, files = {}, weights_by_method(args.weights or [], args.method)
     for name in args.method:
-        model = open_model(name, files.get(name))
+        model = open_model(name, files.get(name), f"--weights {name}=PATH")
         if args.compile:
             net.METHODS[name].compile_network(model, dynamic=not args.video)  # images may be of any size
         fusers[name] = net.Fuser(model, device=args.device, precision=args.precision, tile=args.tile)

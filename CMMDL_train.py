@@ -35,6 +35,7 @@ from data.interrupt import StopRequest, leave_signals_to_parent
 from data.progress import progress_bar
 from data.streams import steady_streams
 from net.fast.layout import lay_out
+from net.files.states import check_options
 from net.fuser import is_emulated_bf16, pick_device
 from net.method import Method
 from net.training.objective import Batch, Objective
@@ -248,7 +249,7 @@ def open_teacher(args: argparse.Namespace, recipe: Recipe, device: str) -> Teach
     """
     if not recipe.teacher:
         return None
-    return Teacher(open_model(recipe.teacher, args.teacher), args.out / "teacher", device)
+    return Teacher(open_model(recipe.teacher, args.teacher, "--teacher PATH"), args.out / "teacher", device)
 
 
 def steps_of_epoch(
@@ -275,6 +276,7 @@ def build(args: argparse.Namespace, method: Method) -> nn.Module:
     network = net.load(args.init).train() if args.init else net.build(method.name, **options)
     if not isinstance(network, method.network):
         raise net.WeightsError(f"{args.init}: weights of {type(network).__name__}; expected those of {method.label}")
+    check_options(getattr(network, "options", None), network.state_dict())  # or its weights could not be read again
     if args.init and args.dim and args.dim != network.options.get("dim", args.dim):
         found = f"{args.init} has {network.options['dim']} channels"
         raise ValueError(f"--dim {args.dim}: {found}; expected that or no --dim")

@@ -18,6 +18,7 @@ import torch
 
 import net
 from benchmarks.methods import add_settings
+from data.options import named_path
 from utils.export import write_onnx
 from utils.failures import command
 from utils.memory import keep_freed_memory
@@ -34,11 +35,12 @@ def main() -> int:
     parser.set_defaults(repeats=9)
     learnt = [name for name, method in net.METHODS.items() if method.learns]
     parser.add_argument("--method", choices=learnt, default="cmmdl-lite")
+    parser.add_argument("--weights", type=named_path, metavar="PATH", help="of the method (those that ship)")
     args = parser.parse_args()
     keep_freed_memory(every_size=not net.METHODS[args.method].by_bands)
     torch.set_num_threads(args.threads)
     pair = torch.rand(2, 1, 1, args.height, args.width, generator=torch.Generator().manual_seed(1))
-    model = open_model(args.method)
+    model = open_model(args.method, args.weights)
     runtime = onnx_runtime(model, args.threads)
     sides = {"torch": lambda: model(*pair).numpy(), "ONNX Runtime": lambda: runtime(*pair.numpy())}
     with torch.inference_mode():

@@ -139,7 +139,7 @@ def draw(out: Path, sizes: list[int], by_size: list[dict], by_batch: list[dict])
             axis.grid(alpha=0.3)
     axes[0][0].legend()
     with replacing(out) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+        figure.savefig(temporary, dpi=110, format=out.suffix[1:] or "png")
 
 
 if __name__ == "__main__":

@@ -28,11 +28,12 @@ SCORES = ("VIF", "Qabf")
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--results", type=named_path, required=True, metavar="DIR", help="output of CMMDL_test.py")
-    parser.add_argument("--set", default="TNO", help="which of its sets")
-    parser.add_argument("--out", type=named_path, default=Path("docs/tradeoff.png"))
+    parser.add_argument("--set", help="which of its sets (the only one)")
+    parser.add_argument("--out", type=named_path, help="the picture (tradeoff.png in DIR)")
     add_settings(parser)
     parser.set_defaults(batch=1)
     args = parser.parse_args()
+    args.set, args.out = args.set or only_set(args.results), args.out or args.results / "tradeoff.png"
     scores = read(args.results, args.set)
     args.method = list(scores)
     costs = measure(args)
@@ -44,6 +45,14 @@ def main() -> int:
     draw(scores, costs, args.out, title=f"{args.set}, {args.width}x{args.height} on {args.threads} CPU threads")
     print(args.out)
     return 0
+
+
+def only_set(results: Path) -> str:
+    """The set that CMMDL fused. Raises ValueError where there are several, or none."""
+    sets = sorted(table.parent.name for table in (results / "cmmdl").glob("*/metrics.csv"))
+    if len(sets) != 1:
+        raise ValueError(f"{results}: sets that CMMDL fused: {', '.join(sets) or 'none'}; name one by --set")
+    return sets[0]
 
 
 def read(results: Path, name: str) -> dict[str, dict[str, float]]:
@@ -85,7 +94,7 @@ def draw(scores: dict[str, dict[str, float]], costs: dict[str, Cost], out: Path,
         axis.margins(x=0.15, y=0.1)
     figure.suptitle(title)
     with replacing(out) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+        figure.savefig(temporary, dpi=110, format=out.suffix[1:] or "png")
 
 
 if __name__ == "__main__":

@@ -117,13 +117,14 @@ def with_maps(images: Sequence[Triple], image_maps: Sequence[ImageMap], *, progr
     result = []
     for image in progress_bar(images, unit="image", desc=called(image_maps), disable=not progress):
         pair = [torch.from_numpy(source)[None, None] / 255 for source in image[:2]]
-        result.append((*image, *((made(*pair) * 255).round().byte()[0, 0].numpy() for made in image_maps)))
+        result.append((*image, *((made(*pair).clamp(0, 1) * 255).round().byte()[0, 0].numpy() for made in image_maps)))
     return result
 
 
 def called(functions: Sequence[Callable]) -> str:
-    """What functions compute, as the log says it."""
-    return " and ".join(function.__name__.replace("_", " ") for function in functions)
+    """What functions compute, as the log says it; objects without a name are called as their class."""
+    names = (getattr(function, "__name__", type(function).__name__) for function in functions)
+    return " and ".join(name.replace("_", " ") for name in names)
 
 
 def probe(dataset: Dataset) -> list[Tensor]:

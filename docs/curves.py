@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from data.files import replacing
 from data.options import named_path
 from utils.failures import command
+from utils.metrics import METRICS
 from utils.options import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,10 +27,11 @@ COUNTS = ("epoch", "steps")
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Draw how a training went")
-    parser.add_argument("history", type=named_path, nargs="?", default=ROOT / "models" / "CMMDL.history.csv",
-                        help="a run folder's history.csv")  # fmt: skip
-    parser.add_argument("--out", type=named_path, default=ROOT / "docs" / "training.png")
+    parser.add_argument("history", type=named_path, nargs="?", help="a run folder's history.csv")
+    parser.add_argument("--out", type=named_path, help="the picture (beside the history)")
     args = parser.parse_args(argv)
+    args.out = args.out or (args.history.with_suffix(".png") if args.history else ROOT / "docs" / "training.png")
+    args.history = args.history or ROOT / "models" / "CMMDL.history.csv"
     columns = read(args.history)
     if args.out.exists() and args.out.samefile(args.history):
         raise UsageError(f"--out {args.out}: is the history itself; expected another name for the picture")
@@ -54,7 +56,7 @@ def read(path: Path) -> dict[str, list[float]]:
 
 def draw(columns: dict[str, list[float]], out: Path) -> None:
     """Loss terms, learning rate and held-out scores over the epochs, side by side in one picture."""
-    scores = [name for name in columns if name[0].isupper()]
+    scores = [name for name in columns if name in METRICS]
     losses = [name for name in columns if name not in (*COUNTS, "lr", *scores)]
     figure = Figure(figsize=(12, 3.4), layout="constrained")
     axes = figure.subplots(1, 3)
@@ -64,7 +66,7 @@ def draw(columns: dict[str, list[float]], out: Path) -> None:
         axis.set_title(title)
     axes[0].set_yscale("log")
     with replacing(out) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+        figure.savefig(temporary, dpi=110, format=out.suffix[1:] or "png")
 
 
 def plot(axis: Axes, columns: dict[str, list[float]], names: list[str]) -> None:

@@ -3,6 +3,8 @@
     python -m docs.figure
 """
 
+import argparse
+import sys
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,8 @@ import numpy as np
 
 import net
 from data.images import read_image, write_image
+from data.options import named_path
+from utils.failures import command
 from utils.memory import keep_freed_memory
 from utils.shipped import open_model
 
@@ -18,7 +22,11 @@ SAMPLES = ("Road/lamps", "Field/moonlight", "Road/fumes")
 GAP = 6  # pixels
 
 
-def main() -> None:
+@command
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Make the README's picture")
+    parser.add_argument("--out", type=named_path, default=ROOT / "docs" / "fused.png")
+    args = parser.parse_args()
     keep_freed_memory()
     fuser = net.Fuser(open_model("cmmdl"))
     rows = []
@@ -26,7 +34,8 @@ def main() -> None:
         folder, stem = sample.split("/")
         vis, ir = (read_image(ROOT / "test_img" / folder / kind / f"{stem}.png") for kind in ("vi", "ir"))
         rows.append(beside([vis, np.dstack([ir] * 3), fuser(vis, ir)]))
-    write_image(ROOT / "docs" / "fused.png", np.vstack([np.pad(row, ((0, GAP), (0, 0), (0, 0))) for row in rows]))
+    write_image(args.out, np.vstack([np.pad(row, ((0, GAP), (0, 0), (0, 0))) for row in rows]))
+    return 0
 
 
 def beside(images: list[np.ndarray]) -> np.ndarray:
@@ -37,4 +46,4 @@ def beside(images: list[np.ndarray]) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

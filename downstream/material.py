@@ -13,6 +13,7 @@ from data.progress import progress_bar
 from utils.contenders import Contender, Folder, named_folder, reference_rules
 from utils.inputs import eight_bit
 from utils.options import UsageError
+from utils.tables import label
 
 NOT_JUDGED = ("laplacian", "dwt")  # rules that are judged only where their pictures are given
 SHOWN = 5  # folders that a message lists
@@ -121,7 +122,7 @@ def open_contenders(fused: Sequence[str]) -> list[Contender]:
             expected = "DIR or DIR=NAME with <stem>.png or <SET>/<stem>.png in DIR"
             raise UsageError(f"--fused {value}: no such folder{beside(folder)}; expected {expected}")
         contenders.append(Folder(name, folder))
-    names = [contender.name for contender in contenders]
+    names = [label(contender.name) for contender in contenders]
     for name in names:
         if names.count(name) > 1 or not name or "/" in name:
             raise UsageError(f"--fused: the name {name!r} of two methods or of none; name them apart, as DIR=NAME")

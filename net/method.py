@@ -45,8 +45,10 @@ class Method:
     Attributes:
         name: on the command line and in checkpoints.
         label: in tables, and before `.pth` in file names.
-        network: the class of the network, `forward(vis, ir)` on (B, 1, H, W) luminance in [0, 1]. If it is trained, its
-            constructor takes keyword options, among them `dim`, its feature channels, and keeps them as `options`.
+        network: the class of the network, `forward(vis, ir)` on (B, 1, H, W) luminance in [0, 1], of this method alone.
+            If it is trained, its constructor takes keyword options, among them `dim`, its feature channels, and keeps
+            them as `options`: a dictionary of texts and numbers that a weight file can be checked by, so whole numbers
+            are at most 1024 and their product is no more than the network has weights (`check_options`).
         minimum_size: smallest height and width that it fuses, in pixels.
         output: from what the network gives, (B, 1, H, W), to luminance in [0, 1].
         release: how weight files are read; None for rules.

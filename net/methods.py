@@ -1,6 +1,7 @@
 """Every method that this package has, found where it is defined."""
 
 import importlib
+import itertools
 import pkgutil
 
 from torch import nn
@@ -11,11 +12,18 @@ from net.training import cmmdl_training, lite_training
 
 
 def discover() -> dict[str, Method]:
-    """The methods by name: CMMDL, CMMDL-lite, those of the modules of `net.baselines`, and last the rules."""
+    """The methods by name: CMMDL, CMMDL-lite, those of the modules of `net.baselines`, and last the rules.
+
+    Raises:
+        ValueError: two have one name, label or network, which is what tells them apart.
+    """
     found = [cmmdl_training.METHOD, lite_training.METHOD]
     for module in pkgutil.iter_modules(net.baselines.__path__, "net.baselines."):
         content = vars(importlib.import_module(module.name))
         found += [*content.get("METHODS", ()), *([content["METHOD"]] if "METHOD" in content else [])]
+    for one, other in itertools.combinations(found, 2):
+        if same := [what for what in ("name", "label", "network") if getattr(one, what) == getattr(other, what)]:
+            raise ValueError(f"the methods {one.name} and {other.name} have one {same[0]}; expected each its own")
     return {method.name: method for method in sorted(found, key=lambda method: not method.learns)}
 
 

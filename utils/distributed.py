@@ -1,6 +1,7 @@
 """One process or many: the same script under `python` and under `torchrun`."""
 
 import os
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -61,6 +62,8 @@ class World:
         if self.device.type == "cuda":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
             return DistributedDataParallel(model, device_ids=[self.device.index])
+        # Gradients of 1x1 kernels name their strides in another order than the kernels, of the same memory.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         return DistributedDataParallel(model)
 
 

@@ -9,6 +9,7 @@ Exit status: 0 written, 2 usage.
 import argparse
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,7 +63,8 @@ def write_onnx(path: str | Path, model: nn.Module) -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it would say that torchvision is not there
     pair = tuple(torch.zeros(2, 1, 1, *EXAMPLE))
     any_size = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
-    with real_arithmetic():
+    with real_arithmetic(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # torch's own use of what it deprecates
         program = torch.onnx.export(
             WithOutput(model).eval(),
             pair,

@@ -11,8 +11,13 @@ from utils.options import UsageError
 MODELS = Path(__file__).resolve().parents[1] / "models"
 
 
-def open_model(name: str, file: Path | None = None) -> nn.Module:
+def open_model(name: str, file: Path | None = None, option: str = "--weights PATH") -> nn.Module:
     """The network of a method with its weights: those given, or those that ship.
+
+    Args:
+        name: of the method.
+        file: the weights that were given.
+        option: what gives them on the command line, as messages call it.
 
     Raises:
         UsageError: none ship and none are given, or they are of another method.
@@ -25,7 +30,7 @@ def open_model(name: str, file: Path | None = None) -> nn.Module:
         return net.build(name)
     file, given = file or shipped(name), file
     if not given and not file.exists():
-        raise UsageError(f"no weights of {name} ship with this repository; give --weights {name}=PATH")
+        raise UsageError(f"no weights of {name} ship with this repository; give {option}")
     if file.resolve().parent == MODELS and file.exists():
         check_digest(file)
     model = net.load(file)

@@ -9,6 +9,7 @@ Input: luminance in [0, 1]. Output: in (0, 1).
 """
 
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any, NamedTuple
 
 import torch
@@ -73,6 +74,8 @@ class SFDFuse(nn.Module):
         check_width(dim, heads)
         if feed_forward not in ("normed", "shuffle"):
             raise ValueError(f"feed_forward is '{feed_forward}'; expected 'normed' or 'shuffle'")
+        if not isinstance(drop_path, Real) or not 0 <= drop_path < 1:
+            raise ValueError(f"drop_path is {drop_path!r}; expected a probability from 0 to below 1")
         shuffled = feed_forward == "shuffle"
         if dim < 4 or (shuffled and dim % 4):  # of both maps' channels, 2 dim, the decoder squeezes eight to one
             expected = "a multiple of 4" if shuffled else "at least 4"

@@ -37,8 +37,8 @@ def _find_state(content: Any, depth: int, seen: set[tuple[int, int]]) -> dict[st
 
 
 def bare_name(key: str) -> str:
-    """A tensor's name without the `module.` that parallel wrappers put before it."""
-    return re.sub(r"^(module\.)+", "", key)
+    """A tensor's name without the `module.` and `_orig_mod.` that parallel and compiled networks put before it."""
+    return re.sub(r"^(module\.|_orig_mod\.)+", "", key)
 
 
 def check_values(state: Mapping[str, Tensor], size: int) -> None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from net.files.safetensors_file import read_safetensors
 from net.files.states import check_options, check_values, compare, find_state, listed
+from net.fuser import pick_device
 from net.methods import METHODS
 
 
@@ -18,7 +19,9 @@ class WeightsError(ValueError):
 
 
 def build(name: str = "cmmdl", **options: Any) -> nn.Module:
-    """A network with fresh weights, `forward(vis, ir) -> (B, 1, H, W)`.
+    """A network with fresh weights, `forward(vis, ir) -> (B, 1, H, W)`, in training mode.
+
+    In that mode BatchNorm, which CMMDL and CMMDL-lite have, needs batches of two or more; `eval()` lets it fuse one.
 
     Args:
         name: one of `METHODS`.
@@ -41,18 +44,19 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
     pass never uses are dropped by name. Only tensors are read (`weights_only=True`): a pickle that would run code is
     refused.
 
-    A bare state dict tells no more than names and shapes: all else (coupling, padding) is its method's default. Our
-    checkpoints and safetensors files keep their options.
+    A bare state dict tells no more than names and shapes: all else (coupling, padding, of the siblings also the width)
+    is its method's default. Our checkpoints and safetensors files keep their options.
 
     Args:
         path: a file of torch or safetensors.
-        device: where the network is put.
+        device: where the network is put, as `Fuser` takes it: "auto", "cpu", "cuda", ...
 
     Raises:
+        ValueError: there is no such device.
         FileNotFoundError: there is no such file.
         WeightsError: it holds no weights of a known method; missing and unexpected keys are named.
     """
-    path = Path(path)
+    path, device = Path(path), pick_device(device)
     content = read(path)
     state = find_state(content)
     if not state:

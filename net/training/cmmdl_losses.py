@@ -33,7 +33,13 @@ def fusion_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> FusionL
     Args:
         vis, ir, fused: (B, 1, H, W) in [0, 1].
         mask: (B, 1, H, W), above 0 on salient (thermal target) pixels, where infrared is always the reference.
+
+    Raises:
+        ValueError: they have other shapes.
     """
+    shapes = [tuple(x.shape) for x in (vis, ir, fused, mask)]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 4 or shapes[0][1] != 1:
+        raise ValueError(f"vis, ir, fused and mask are {', '.join(map(str, shapes))}; expected (B, 1, H, W) each")
     intensity = intensity_loss(vis, ir, fused, mask)
     gradient = gradient_loss(vis, ir, fused)
     return FusionLoss(intensity + GRADIENT_WEIGHT * gradient, intensity, gradient)
@@ -128,10 +134,10 @@ def stretched_maximum(vis: Tensor, ir: Tensor) -> Tensor:
     Contrast grows by at most `STRETCH`, about the grey value that the full stretch leaves as it is.
 
     Args:
-        vis, ir: (1, 1, H, W) in [0, 1].
+        vis, ir: (B, 1, H, W) in [0, 1]; each pair is stretched by itself.
     """
     maximum = torch.maximum(vis, ir)
-    low, high = maximum.min(), maximum.max()
+    low, high = maximum.amin((2, 3), keepdim=True), maximum.amax((2, 3), keepdim=True)
     gain = (1 / (high - low).clamp_min(1e-6)).clamp(1, STRETCH)
     still = low / (low + 1 - high).clamp_min(1e-6)
     return (still + gain * (maximum - still)).clamp(0, 1)

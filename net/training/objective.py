@@ -54,10 +54,16 @@ class Objective(nn.Module):
     Args:
         network: the network, whose parameters are frozen and thawed.
         phase: of the method's recipe.
+
+    Raises:
+        ValueError: the phase names a part that the network does not have.
     """
 
     def __init__(self, network: nn.Module, phase: Phase) -> None:
         super().__init__()
+        there = [name for name, _ in network.named_children()]
+        if unknown := set(phase.parts or ()) - set(there):
+            raise ValueError(f"a phase trains {', '.join(sorted(unknown))}; expected parts among {', '.join(there)}")
         self.network, self.phase = network, phase
         for name, part in network.named_children():
             part.requires_grad_(phase.parts is None or name in phase.parts)

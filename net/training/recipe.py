@@ -76,6 +76,13 @@ class Recipe:
     teacher: str | None = None
     smallest: int = 1
 
+    def __post_init__(self) -> None:
+        if (self.epochs is None) + (self.iterations is None) == 2:
+            raise ValueError("a recipe without a length; expected epochs or iterations")
+        for name, last in (("phase", self.phases[-1]), ("stage", self.stages[-1])):
+            if last.until != 1:
+                raise ValueError(f"the last {name} ends at {last.until} of the training; expected 1")
+
     def override(
         self,
         *,
@@ -122,8 +129,15 @@ class Recipe:
         return dict(network.named_children()) if self.by_part else {"": network}
 
     def groups(self, network: nn.Module) -> list[dict]:
-        """The parameters by part, as optimisers take them."""
-        return [{"params": list(part.parameters()), "name": name} for name, part in self.parts(network).items()]
+        """The parameters by part, as optimisers take them.
+
+        Raises:
+            ValueError: the network has parameters of its own, which are in none of its parts.
+        """
+        groups = [{"params": list(part.parameters()), "name": name} for name, part in self.parts(network).items()]
+        if self.by_part and (alone := [name for name, _ in network.named_parameters(recurse=False)]):
+            raise ValueError(f"parameters of no part: {', '.join(alone)}; with by_part they would not be trained")
+        return groups
 
     def clip(self, network: nn.Module) -> Tensor:
         """Limit the gradients of each part to the recipe's norm, in place; the norm of all before, a scalar."""

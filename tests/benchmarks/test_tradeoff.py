@@ -39,7 +39,7 @@ def test_figures_come_from_the_tables_and_times_relative_to_cmmdl(results, monke
 
 def test_a_run_without_cmmdl_is_refused_by_what_is_there(results, monkeypatch, capsys):
     (results / "cmmdl" / "TNO" / "metrics.csv").unlink()
-    assert run(monkeypatch, "--results", results) == 2
+    assert run(monkeypatch, "--results", results, "--set", "TNO") == 2
     assert "tables of TNO by these methods: cmmdl-lite, max; expected cmmdl" in capsys.readouterr().err
 
 
@@ -51,3 +51,18 @@ def test_a_table_without_means_is_refused_by_name(results, monkeypatch, capsys, 
     (results / "max" / "TNO" / "metrics.csv").write_bytes(content)
     assert run(monkeypatch, "--results", results) == 2
     assert "metrics.csv: no row of means" in capsys.readouterr().err
+
+
+def test_the_only_set_is_taken_and_of_several_one_is_to_be_named(results, monkeypatch, capsys):
+    monkeypatch.setattr(tradeoff, "measure", lambda args: {name: Cost(1.0, 300) for name in args.method})
+    assert run(monkeypatch, "--results", results) == 0 and (results / "tradeoff.png").exists()
+    (results / "cmmdl" / "MSRS").mkdir()
+    (results / "cmmdl" / "MSRS" / "metrics.csv").write_text(TABLE.format(vif=1, qabf=1))
+    assert run(monkeypatch, "--results", results) == 2
+    assert "sets that CMMDL fused: MSRS, TNO; name one by --set" in capsys.readouterr().err
+
+
+def test_the_picture_has_the_format_of_its_name(results, monkeypatch):
+    monkeypatch.setattr(tradeoff, "measure", lambda args: {name: Cost(1.0, 300) for name in args.method})
+    assert run(monkeypatch, "--results", results, "--out", results / "plot.jpg") == 0
+    assert (results / "plot.jpg").read_bytes().startswith(b"\xff\xd8")

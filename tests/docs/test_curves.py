@@ -31,6 +31,15 @@ def test_the_command_says_what_it_wrote(tmp_path, capsys):
     history.write_text(HISTORY)
     assert curves.main([str(history), "--out", str(out)]) == 0 and out.exists()
     assert capsys.readouterr().out == f"2 epochs of {history}; {out}\n"
+    assert curves.main([str(history)]) == 0 and (tmp_path / "history.png").exists()
+
+
+def test_terms_with_capital_letters_are_no_scores(tmp_path, monkeypatch):
+    (tmp_path / "history.csv").write_text("epoch,steps,lr,total,L1,VIF\n1,10,0.1,2.0,1.0,0.5\n")
+    drawn = []
+    monkeypatch.setattr(curves, "plot", lambda *arguments: drawn.append(arguments[-1]))
+    curves.draw(curves.read(tmp_path / "history.csv"), tmp_path / "curves.png")
+    assert drawn == [["total", "L1"], ["lr"], ["VIF"]]
 
 
 HEADER = "epoch,steps,lr,total"

@@ -12,6 +12,7 @@ import CMMDL_train as script
 import net
 import net.baselines
 from net import methods
+from net.method import Method
 from utils.board import Board
 
 WIDTHS = {"cmmdl": 16, "cmmdl-lite": 8, "mlfuse": 4, "sfdfuse": 16, "adasffuse": 32}
@@ -158,5 +159,29 @@ def test_another_method_is_one_file_more(train, tmp_path, monkeypatch, images):
         model = net.load(tmp_path / "000-mix" / "Mix.pth")
         assert checkpoint(tmp_path / "000-mix" / "last.pth")["steps"] == 2 and type(model) is found.network
         assert net.Fuser(model, device="cpu")(*images).shape == images[0].shape
+
+        (package / "nix.py").write_text(FIFTH.replace('"mix"', '"nix"'))
+        with pytest.raises(ValueError, match="the methods mix and nix have one label; expected each its own"):
+            methods.discover()
     finally:
+        sys.modules.pop("net.baselines.nix", None)
         sys.modules.pop("net.baselines.mix", None)
+
+
+@pytest.mark.parametrize(("options", "why"), [
+    ({"dim": 2, "window": 2048}, "options {'dim': 2, 'window': 2048} are not those of its tensors"),
+    (None, "its options are a NoneType; expected a dictionary"),
+])  # fmt: skip
+def test_a_method_whose_weights_could_not_be_read_again_is_refused_before_it_trains(
+    train, tmp_path, monkeypatch, capsys, options, why
+):
+    class Odd(net.METHODS["average"].network):
+        def __init__(self, *, dim=2):
+            super().__init__()
+            self.layer, self.options = torch.nn.Conv2d(dim, dim, 1), options
+
+    recipe = net.METHODS["mlfuse"].recipes["paper"]
+    odd = Method(name="odd", label="Odd", network=Odd, recipes={"paper": recipe})
+    monkeypatch.setitem(net.METHODS, "odd", odd)
+    assert train("odd") == 1
+    assert why in capsys.readouterr().err and not list(tmp_path.glob("000-*"))

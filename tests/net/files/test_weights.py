@@ -37,6 +37,8 @@ WRAPPINGS = {
     "nested under an unusual name": lambda state: {"epoch": 3, "fusion_net": {"inner": state}},
     "nested beside a number": lambda state: {"weights": state, 5: 1},
     "nested under a number": lambda state: {0: state},
+    "compiled": lambda state: {f"_orig_mod.{key}": value for key, value in state.items()},
+    "compiled and parallel": lambda state: {f"module._orig_mod.{key}": value for key, value in state.items()},
     "nested and parallel": lambda state: {"model": {f"module.{key}": value for key, value in state.items()}},
 }
 
@@ -300,3 +302,11 @@ def test_what_is_no_regular_file_is_refused_rather_than_waited_for(tmp_path, nam
 def test_an_unknown_method_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="cmmdl"):
         net.build("nothing")
+
+
+def test_a_device_that_is_not_there_is_refused_in_a_sentence(tmp_path, small, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    torch.save(small.state_dict(), tmp_path / "a.pth")
+    assert next(net.load(tmp_path / "a.pth", device="auto").parameters()).device.type == "cpu"
+    with pytest.raises(ValueError, match="device is cuda, but torch sees no CUDA device here"):
+        net.load(tmp_path / "a.pth", device="cuda")

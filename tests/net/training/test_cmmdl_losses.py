@@ -230,3 +230,16 @@ def test_what_the_fused_image_adds_to_one_source_should_be_the_other():
     assert unlike_differences(vis, ir, vis).tolist() == pytest.approx([1 - one / 2 for one in added], abs=1e-4)
     flat = torch.full_like(vis, 0.5)
     assert unlike_differences(flat, flat, flat).tolist() == [1, 1]
+
+
+def test_images_and_masks_of_other_shapes_are_refused():
+    vis, ir, fused, mask = torch.rand(4, 2, 1, 16, 20)
+    for wrong in ((vis, ir, fused, mask[:, 0]), (vis, ir, fused[:1], mask), (vis, ir[..., :8], fused, mask)):
+        with pytest.raises(ValueError, match=r"expected \(B, 1, H, W\) each"):
+            fusion_loss(*wrong)
+
+
+def test_each_maximum_of_a_batch_is_stretched_by_itself():
+    vis, ir = torch.rand(2, 3, 1, 8, 9) * torch.tensor([0.3, 0.6, 1.0]).view(3, 1, 1, 1)
+    apart = torch.cat([stretched_maximum(*pair) for pair in zip(vis.split(1), ir.split(1), strict=True)])
+    assert torch.equal(stretched_maximum(vis, ir), apart)

@@ -104,3 +104,9 @@ def test_in_bf16_the_network_works_in_bf16_and_the_loss_in_float32():
     phase = Phase(loss, lambda network, batch: seen.setdefault("output", network(batch.vis)))
     Objective(network, phase)(Batch(*torch.rand(3, 1, 1, 4, 4)), "bf16")
     assert seen["output"].dtype == torch.bfloat16 and seen["loss"] == torch.float32
+
+
+def test_a_part_that_the_network_does_not_have_is_refused():
+    network = nn.Sequential(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="a phase trains body; expected parts among 0"):
+        Objective(network, Phase(dict, parts=("0", "body")))

@@ -1,5 +1,7 @@
 """The recipes are the numbers they claim to be."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -84,3 +86,21 @@ def test_from_its_share_of_the_training_on_batchnorm_works_as_when_fusing():
         assert network[1][0].training is (epoch < 7) and network[1][1].training and network.training
     PAPER.set_mode(network, 99)
     assert network[1][0].training, "the release's recipe learns statistics to its end"
+
+
+def test_a_recipe_without_a_length_or_an_end_is_refused():
+    with pytest.raises(ValueError, match="without a length; expected epochs or iterations"):
+        replace(PAPER, epochs=None)
+    with pytest.raises(ValueError, match=r"the last phase ends at 0\.5 of the training; expected 1"):
+        replace(PAPER, phases=(Phase(of_release, until=0.5),))
+    with pytest.raises(ValueError, match=r"the last stage ends at 0\.7 of the training; expected 1"):
+        replace(BEST, stages=BEST.stages[:1])
+
+
+def test_what_no_part_covers_is_refused():
+    network = nn.Sequential(nn.Linear(2, 2))
+    assert len(replace(PAPER, by_part=True).groups(network)) == 1
+    network.bias = nn.Parameter(torch.zeros(2))
+    assert len(PAPER.groups(network)) == 1
+    with pytest.raises(ValueError, match="parameters of no part: bias; with by_part"):
+        replace(PAPER, by_part=True).groups(network)
