@@ -1,7 +1,7 @@
 """Draw how a training went: loss terms, learning rate and held-out scores, epoch by epoch.
 
-    python -m docs.curves runs/000-cmmdl/history.csv --out curves.png
-    python -m docs.curves                       # docs/training.png, of the weights that ship
+    python -m docs.curves runs/000-cmmdl/history.csv        # history.png beside it
+    python -m docs.curves                                   # docs/training.png, of the weights that ship
 """
 
 import argparse
