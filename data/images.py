@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from data import tiff
 from data.decoder_messages import caught_messages
 from data.files import instead_of_file, replacing
 
@@ -16,10 +17,6 @@ EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp
 MAX_PIXELS = 2**28  # 16384 x 16384; a header that claims more is refused before anything is decoded
 
 _DTYPES = ("uint8", "uint16", "float32")
-_WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274  # TIFF tags; an EXIF block is a small TIFF
-_PHOTOMETRIC = 262  # a TIFF tag: 0 where the lowest value is white
-_KIND, _OLD_KIND = 254, 255  # TIFF tags: what an image of several is for, bit 0 or (the old one) 2 for a smaller copy
-_TIFF_FORMATS = {3: "H", 4: "I"}  # TIFF's SHORT and LONG as struct letters
 _TO_UPRIGHT = {  # EXIF orientation -> what turns the stored image upright
     2: lambda image: image[:, ::-1],
     3: lambda image: image[::-1, ::-1],
@@ -110,11 +107,15 @@ def _recognise(path: Path, data: bytes) -> tuple:
     for magic, kind, header in _FORMATS:
         if data.startswith(magic) and (kind != "WebP" or data[8:12] == b"WEBP"):
             return kind, header
+    if data.startswith((b"II+\0", b"MM\0+")):
+        raise ImageError(f"{path}: a BigTIFF; expected a TIFF of the classic form, below 4 GB")
     names = ", ".join(dict.fromkeys(kind for _, kind, _ in _FORMATS))
     raise ImageError(f"{path}: no image data (it starts with {data[:8]!r}); expected one of {names}")
 
 
 def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
+    if kind == "TIFF":
+        data = _checked_tiff(path, data)
     with _jpeg_lock if kind == "JPEG" else nullcontext():
         image, messages = _decode_natively(data)
         if kind == "JPEG" and any("extraneous bytes before marker 0xd9" in message for message in messages):
@@ -122,12 +123,15 @@ def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
     # libjpeg fills the rest of a damaged scan with grey and tells only stderr
     damaged = kind == "JPEG" and any(message.startswith(("Corrupt JPEG", "Premature end")) for message in messages)
     if image is None or damaged:
-        raise ImageError(f"{path}: a damaged or cut-off {kind} of {len(data)} bytes; expected a whole image")
+        or_other = f", or pixels that are not read ({tiff.Tiff(data).described()})" if kind == "TIFF" else ""
+        raise ImageError(
+            f"{path}: a damaged or cut-off {kind} of {len(data)} bytes{or_other}; expected a whole image"
+        )
     if image.dtype.name not in _DTYPES:
         raise ImageError(f"{path}: {image.dtype} pixels; expected {', '.join(_DTYPES)}")
     if image.dtype == np.float32 and not np.isfinite(image).all():
         raise ImageError(f"{path}: pixels that are infinite or not a number; expected finite ones")
-    if kind == "TIFF" and image.dtype != np.uint8 and _tiff_tags(data).get(_PHOTOMETRIC) == 0:  # 8 bits are turned
+    if kind == "TIFF" and image.dtype != np.uint8 and tiff.tags(data).get(tiff.PHOTOMETRIC) == 0:  # 8 bits are turned
         if image.dtype == np.float32:
             raise ImageError(f"{path}: a float TIFF whose lowest value is white; expected the lowest to be black")
         image = 65535 - image
@@ -135,6 +139,20 @@ def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
         with _lack_of_memory():
             return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
     return image
+
+
+def _checked_tiff(path: Path, data: bytes) -> bytes:
+    """A TIFF file, changed where OpenCV would otherwise read other colours, or ImageError where it would read other
+    pixels."""
+    try:
+        file = tiff.Tiff(data)
+        if problem := file.problem():
+            raise ImageError(f"{path}: a TIFF {problem}")
+        if file.is_damaged():
+            raise ImageError(f"{path}: a damaged TIFF of {len(data)} bytes; expected a whole image")
+        return file.as_opencv_reads_it()
+    except struct.error:  # tags that lie beyond the end
+        raise ImageError(f"{path}: a damaged or cut-off TIFF of {len(data)} bytes; expected a whole image") from None
 
 
 def _decode_natively(data: bytes) -> tuple[np.ndarray | None, list[str]]:
@@ -172,7 +190,7 @@ def _without_padding(data: bytes) -> bytes:
 
 def _upright(image: np.ndarray, exif: bytes) -> np.ndarray:
     try:
-        orientation = _tiff_tags(exif).get(_ORIENTATION, 1)
+        orientation = tiff.tags(exif).get(tiff.ORIENTATION, 1)
     except struct.error:  # no EXIF, or a broken one: the image stays as it is stored
         return image
     turn = _TO_UPRIGHT.get(orientation)
@@ -249,35 +267,10 @@ def _webp_header(data: bytes) -> tuple[int, int, bytes]:
 
 
 def _tiff_header(data: bytes) -> tuple[int, int, bytes]:
-    first, *others = _tiff_directories(data)
-    if not all(tags.get(_KIND, 0) & 1 or tags.get(_OLD_KIND) == 2 for tags in others):
+    first, *others = (tags for tags, _ in tiff.directories(data))
+    if not all(tags.get(tiff.KIND, 0) & 1 or tags.get(tiff.OLD_KIND) == 2 for tags in others):
         raise _Several("several pages")
-    return first.get(_WIDTH, 0), first.get(_HEIGHT, 0), b""  # the decoder itself turns a TIFF upright
-
-
-def _tiff_tags(data: bytes) -> dict[int, int]:
-    """Whole-number tags of the first directory."""
-    return next(_tiff_directories(data), {})
-
-
-def _tiff_directories(data: bytes) -> Iterator[dict[int, int]]:
-    """Whole-number tags of each directory, one for an image."""
-    order = "<" if data[:2] == b"II" else ">"
-    start = struct.unpack_from(f"{order}I", data, 4)[0]
-    left = len(data)
-    while start:
-        count = struct.unpack_from(f"{order}H", data, start)[0]
-        end = start + 2 + 12 * count
-        tags = {}
-        for at in range(start + 2, end, 12):
-            tag, kind = struct.unpack_from(f"{order}HH", data, at)
-            if kind in _TIFF_FORMATS:
-                tags.setdefault(tag, struct.unpack_from(f"{order}{_TIFF_FORMATS[kind]}", data, at + 8)[0])  # as libtiff
-        yield tags
-        left -= end - start
-        if left < 0:
-            raise ValueError("directories that overlap, or lead back to one before")
-        start = int.from_bytes(data[end : end + 4], "little" if order == "<" else "big")
+    return first.get(tiff.WIDTH, 0), first.get(tiff.HEIGHT, 0), b""  # the decoder itself turns a TIFF upright
 
 
 _FORMATS = (

@@ -1,0 +1,114 @@
+"""TIFF files that OpenCV reads otherwise than they are meant: read right, or refused with what they are."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+from data.images import ImageError, read_image
+from tests.pictures import picture
+
+LETTERS = {3: "H", 4: "I"}
+
+
+def tiff(pixels, order="<", compress=None, **more):
+    """A TIFF of (H, W), (H, W, C) or, with `apart`, planes (C, H, W) in one strip; `more` has tags as t259=8."""
+    planes = pixels.transpose(2, 0, 1) if more.pop("apart", False) else pixels
+    height, width = pixels.shape[:2]
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    stored = planes.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    size = len(stored) // channels if "t284" in more else len(stored)
+    strips = [stored[i : i + size] for i in range(0, len(stored), size)]
+    strips = [compress(strip) if compress else strip for strip in strips]
+    starts = [8 + sum(map(len, strips[:i])) for i in range(len(strips))]
+    tags = {256: [width], 257: [height], 258: [8 * pixels.itemsize] * channels, 259: [1],
+            262: [2 if channels > 2 else 1], 273: starts, 277: [channels], 278: [height], 279: list(map(len, strips)),
+            339: [3 if pixels.dtype.kind == "f" else 1] * channels}  # fmt: skip
+    tags |= {int(name[1:]): [value] for name, value in more.items()}
+    body = b"".join(strips)
+    directory_at = 8 + len(body)
+    entries, beyond = b"", b""
+    beyond_at = directory_at + 2 + 12 * len(tags) + 4
+    for tag, values in sorted(tags.items()):
+        kind = 4 if tag in (273, 279) else 3
+        data = struct.pack(f"{order}{len(values)}{LETTERS[kind]}", *values)
+        if len(data) > 4:
+            data, beyond = struct.pack(f"{order}I", beyond_at + len(beyond)), beyond + data
+        entries += struct.pack(f"{order}HHI", tag, kind, len(values)) + data.ljust(4, b"\0")
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", directory_at)
+    return head + body + struct.pack(f"{order}H", len(tags)) + entries + bytes(4) + beyond
+
+
+def written(tmp_path, data):
+    (tmp_path / "a.tif").write_bytes(data)
+    return tmp_path / "a.tif"
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("alpha", [0, 1, 2])
+def test_colours_are_what_they_are_beside_any_alpha(tmp_path, order, dtype, alpha):
+    image = picture(channels=4, dtype=dtype)
+    path = written(tmp_path, tiff(image, order, t338=alpha))
+    np.testing.assert_array_equal(read_image(path), image)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_deflated_picture_is_read(tmp_path, dtype, channels):
+    image = picture(channels=channels, dtype=dtype)
+    path = written(tmp_path, tiff(image, compress=zlib.compress, t259=8))
+    np.testing.assert_array_equal(read_image(path), image)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_damage_in_a_deflated_strip_is_noticed(tmp_path, channels):
+    def damaged(strip):
+        packed = bytearray(zlib.compress(strip))
+        packed[len(packed) // 2 : len(packed) // 2 + 8] = bytes(8)
+        return bytes(packed)
+
+    noise = np.random.default_rng(0).integers(0, 256, (24, 40, channels), dtype=np.uint8).squeeze()
+    path = written(tmp_path, tiff(noise, compress=damaged, t259=8))
+    with pytest.raises(ImageError, match=r"a\.tif: a damaged TIFF of \d+ bytes; expected a whole image"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_deep_channels_apart_are_refused(tmp_path, dtype):
+    image = picture(channels=3, dtype=dtype)
+    path = written(tmp_path, tiff(image, apart=True, t284=2))
+    bits = 8 * image.itemsize
+    with pytest.raises(ImageError, match=rf"a TIFF of {bits} bits with each channel by itself \(planar\)"):
+        read_image(path)
+
+
+def test_channels_apart_of_8_bits_are_read(tmp_path):
+    image = picture(channels=3)
+    np.testing.assert_array_equal(read_image(written(tmp_path, tiff(image, apart=True, t284=2))), image)
+
+
+@pytest.mark.parametrize(("method", "name"), [(34712, "JPEG 2000"), (50000, "Zstandard"), (1234, "method 1234")])
+def test_another_compression_is_refused_by_its_name(tmp_path, method, name):
+    path = written(tmp_path, tiff(picture(channels=1), t259=method))
+    with pytest.raises(ImageError, match=rf"a TIFF compressed by {name}; expected none, fax, LZW, JPEG, deflate, Pack"):
+        read_image(path)
+
+
+def test_pixels_that_are_not_read_are_described(tmp_path):
+    path = written(tmp_path, tiff(np.arange(960, dtype=np.uint32).reshape(24, 40)))
+    with pytest.raises(ImageError, match="1 x 32 bits, whole numbers|uint32|int32"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("magic", [b"II+\0", b"MM\0+"])
+def test_a_big_tiff_is_called_so(tmp_path, magic):
+    with pytest.raises(ImageError, match="a BigTIFF; expected a TIFF of the classic form"):
+        read_image(written(tmp_path, magic + bytes(100)))
+
+
+def test_a_tag_that_lies_beyond_the_end_is_damage(tmp_path):
+    data = tiff(picture(channels=3))
+    with pytest.raises(ImageError, match="damaged or cut-off TIFF"):
+        read_image(written(tmp_path, data[:-12]))  # the bits of the three channels
