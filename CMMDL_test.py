@@ -31,6 +31,7 @@ from pathlib import Path
 import net
 from data.files import write_text
 from data.images import ImageError
+from data.interrupt import SIGNALS, end_at_once
 from data.pairs import PairSet
 from data.streams import steady_streams
 from utils import report, tables
@@ -162,7 +163,7 @@ def notes(found: PairSet, args: argparse.Namespace) -> Iterator[str]:
 
 def what_was_done(result: Result) -> str:
     """How many pairs of a set were fused or scored, and the time that each network took."""
-    count = len(result.pictures)
+    count = sum(len(shown.thumbnails) > 2 for shown in result.pictures.values())  # more than the two sources
     times = (f"{tables.label(name)} {statistics.median(seconds):.2f} s" for name, seconds in result.seconds.items())
     took = ", ".join(times)
     return f"{count} pair{'s' * (count != 1)}" + (f"; {took} a pair (median)" if took else "")
@@ -173,6 +174,8 @@ def run_video(args: argparse.Namespace) -> int:
     (fuser,) = open_fusers(args).values()
     began = time.perf_counter()
     done = fuse_video(*args.video, args.out, fuser, resize_ir=args.resize == "ir", limit=args.limit)
+    if done.warning:
+        print(f"warning: {done.warning}", file=sys.stderr)
     if done.problem:
         print(f"ended early: {done.problem}", file=sys.stderr)
     rate = done.frames / (time.perf_counter() - began)
@@ -240,6 +243,9 @@ def open_journal(contenders: Sequence[Contender], args: argparse.Namespace) -> J
 
 
 if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGTERM):  # a scheduler's end is as Ctrl-C: what is done is kept
+    for number in SIGNALS:  # a scheduler's end is as Ctrl-C: what is done is kept
         signal.signal(number, signal.default_int_handler)
-    sys.exit(main())
+    status = main()
+    if status == INTERRUPTED:  # an image may still be on its way
+        end_at_once(status)
+    sys.exit(status)

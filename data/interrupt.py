@@ -38,6 +38,12 @@ class StopRequest:
         self.requested = True
 
 
+def end_at_once(status: int) -> None:
+    """From now on SIGINT and SIGTERM end the process at once, with this status; what it is writing has no name yet."""
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: os._exit(status))
+
+
 def leave_signals_to_parent(_: int = 0) -> None:
     """What a helper process calls first: signals that a terminal or `torchrun` sends to all processes of a group reach
     its parent alone, which still needs it on the way to the safe point and then ends it."""

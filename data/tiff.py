@@ -9,7 +9,8 @@ PHOTOMETRIC = 262  # 0 where the lowest value is white
 KIND, OLD_KIND = 254, 255  # what an image of several is for, bit 0 or (the old one) 2 for a smaller copy
 BITS, COMPRESSION, CHANNELS, LAYOUT, ALPHA, NUMBERS = 258, 259, 277, 284, 338, 339
 STRIPS, TILES = (273, 279), (324, 325)  # where the pieces of the image begin, and how long they are
-READ = {1: "none", 2: "fax", 3: "fax", 4: "fax", 5: "LZW", 7: "JPEG", 8: "deflate", 32773: "PackBits", 32946: "deflate"}
+READ = {1: "none", 2: "fax", 3: "fax", 4: "fax", 32771: "fax", 5: "LZW", 7: "JPEG", 8: "deflate", 32946: "deflate",
+        32773: "PackBits", 34676: "LogLuv", 34677: "LogLuv"}  # fmt: skip
 OTHERS = {6: "old JPEG", 34712: "JPEG 2000", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL"}
 NUMBER = {1: "whole", 2: "signed", 3: "float"}  # what NUMBERS says of the pixels
 APART = 2  # of LAYOUT: each channel by itself

@@ -14,7 +14,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from data.files import replacing
+from data.files import instead_of_file, replacing
 from data.options import named_path
 from utils.failures import command
 from utils.metrics import METRICS
@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def read(path: Path) -> dict[str, list[float]]:
     """The columns of a history.csv by name, NaN where a phase of the training has no such term. Raises ValueError for
     another file."""
+    if problem := instead_of_file(path):
+        raise ValueError(f"{path}: {problem}; expected the history.csv of a run folder")
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))

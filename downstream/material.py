@@ -36,6 +36,12 @@ class Material:
     def shape(self) -> tuple[int, int]:
         return self.ir[0].shape[:2]
 
+    def check(self, contender: Contender) -> None:
+        """Raise ImageError for a folder that does not have one picture of every pair."""
+        if isinstance(contender, Folder):
+            for pair in self.found.pairs:
+                contender.file(self.found, pair)
+
     def pictures(self, contender: Contender) -> np.ndarray:
         """What a method shows of every pair, uint8 (N, H, W, 3). Raises ImageError for a picture that is not there."""
         pictures = np.empty((len(self.ir), *self.shape, 3), np.uint8)

@@ -82,6 +82,8 @@ def cross_validate(
     Yields:
         the method, its pictures uint8 (N, H, W, 3), and what the judge said by fold and seed.
     """
+    for contender in contenders:
+        material.check(contender)  # now rather than after the trainings of those before it
     parts = folds(scenes(material), material.stems, args.folds)
     everything = range(len(material.stems))
     lengths = [steps(len(material.stems) - len(part)) for part in parts]

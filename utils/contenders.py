@@ -1,5 +1,6 @@
 """What is compared: networks and rules that fuse pairs here, and folders of images that another program fused."""
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 import net
-from data.images import MAX_PIXELS, ImageError, read_image, write_image
+from data.images import EXTENSIONS, MAX_PIXELS, ImageError, read_image, write_image
 from data.kinds import colour_source, is_role
 from data.pairs import Pair, PairSet, list_images, size_of
 from net.fuser import Fuser, to_uint8, to_unit
@@ -68,7 +69,7 @@ class Network:
 class Folder:
     """Images that some other program fused: `<root>/<SET>/<stem>.*`, or `<root>/<stem>.*` for a single set.
 
-    With several sets the latter would give each of them the same images.
+    With several sets the latter would give each of them the same images. Of 16 bits, 65535 is white.
     """
 
     name: str
@@ -77,23 +78,32 @@ class Folder:
     folder: None = None
     is_reference: bool = False
     journal: None = None
+    homes: dict[str, Path] = field(default_factory=dict, init=False, repr=False)  # by set
     listed: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, init=False, repr=False)  # by stem
 
     def fuse(self, found: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        file = self.file(found, pair)
+        image = as_written(file, read_image(file, max_pixels=max(MAX_PIXELS, ir.shape[0] * ir.shape[1])))
+        if image.shape[:2] != ir.shape[:2]:
+            sizes = f"{size_of(image)}, its pair {size_of(ir)}"
+            raise ImageError(f"{file}: {sizes}; a fused image has its sources' size")
+        return image
+
+    def file(self, found: PairSet, pair: Pair) -> Path:
+        """The image of a pair. Raises ImageError where there is none, or two."""
         files = self.files(found, pair)
         if len(files) != 1:
             what = " and ".join(path.name for path in files) or "no image"
             raise ImageError(f"{what} in {self.home(found)}; expected one fused image called {pair.name}")
-        image = eight_bit(read_image(files[0], max_pixels=max(MAX_PIXELS, ir.shape[0] * ir.shape[1])), "fused")
-        if image.shape[:2] != ir.shape[:2]:
-            sizes = f"{size_of(image)}, its pair {size_of(ir)}"
-            raise ImageError(f"{files[0]}: {sizes}; a fused image has its sources' size")
-        return image
+        return files[0]
 
     def home(self, found: PairSet) -> Path:
-        """The folder of a set's images."""
-        inside = self.root / found.name
-        return self.root if self.single and not inside.is_dir() else inside
+        """The folder of a set's images: of a single set, only one that has some."""
+        if found.name not in self.homes:
+            inside = self.root / found.name
+            own = not self.single or any(path.suffix.lower() in EXTENSIONS for path in inside.rglob("*"))
+            self.homes[found.name] = inside if own else self.root
+        return self.homes[found.name]
 
     def files(self, found: PairSet, pair: Pair) -> list[Path]:
         """The images of a pair's name, of which one is expected; extensions count in any case, as those of the inputs.
@@ -113,6 +123,14 @@ class Folder:
         return self.listed[home].get(Path(pair.name).name, [])
 
 
+def as_written(path: Path, image: np.ndarray) -> np.ndarray:
+    """A fused image, as read, as uint8 without alpha. Raises ImageError for float pixels."""
+    if image.dtype == np.float32:
+        raise ImageError(f"{path}: float pixels, of which nothing says what is white; expected 8 or 16 bits")
+    image = image[..., :3] if image.ndim == 3 else image
+    return image if image.dtype == np.uint8 else np.rint(image / 257).astype(np.uint8)
+
+
 def named_folder(value: str) -> tuple[Path, str]:
     """The folder that `DIR` or `DIR=NAME` means, there or not, and its name, by default its own.
 
@@ -123,7 +141,12 @@ def named_folder(value: str) -> tuple[Path, str]:
     if not (path if sign else value):
         raise UsageError(f"--fused {value!r}: an empty name; expected DIR or DIR=NAME")
     root = Path(path if sign else value)
-    return root, name if sign and name else root.resolve().name
+    return root, name if sign and name else Path(os.path.realpath(root)).name
+
+
+def same_place(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one place, there or not; links that lead in circles stay as they are."""
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def given(values: Iterable[str], beside: Sequence[Contender], single: bool) -> list[Folder]:
@@ -141,7 +164,7 @@ def given(values: Iterable[str], beside: Sequence[Contender], single: bool) -> l
         root, name = named_folder(value)
         if not root.is_dir():
             raise UsageError(f"--fused {value}: no such folder; expected the folder of fused images, DIR or DIR=NAME")
-        if any(contender.folder and contender.folder.resolve() == root.resolve() for contender in beside):
+        if any(contender.folder and same_place(contender.folder, root) for contender in beside):
             raise UsageError(f"--fused {value}: is where a method is going to write; expected another --out")
         name = f"{name} (given)" if name in taken or is_role(name) else name
         if name in folders or not name or "/" in name:

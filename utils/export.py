@@ -7,7 +7,9 @@ Exit status: 0 written, 2 usage.
 """
 
 import argparse
+import itertools
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -100,6 +102,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("nothing to write; expected --onnx FILE, --safetensors FILE, or both")
     if args.safetensors and args.safetensors.suffix != ".safetensors":
         parser.error(f"--safetensors {args.safetensors}: expected a name that ends in .safetensors")
+    given = [(option, path) for option in ("weights", "onnx", "safetensors") if (path := getattr(args, option))]
+    for (one, path), (other, another) in itertools.combinations(given, 2):
+        if os.path.realpath(path) == os.path.realpath(another):
+            parser.error(f"--{other} {another}: the file of --{one}; expected another name")
     return args
 
 

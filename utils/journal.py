@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 from torch import nn
 
-from data.files import remove_parts, sha256, write_text
+from data.files import instead_of_file, remove_parts, sha256, write_text
 from data.images import ImageError, read_image
 from data.locks import hold
 from data.pairs import Pair, PairSet
@@ -52,6 +52,8 @@ class Journal:
 
     def note_sources(self, found: PairSet, pair: Pair) -> None:
         """Take down what a pair is going to be fused from. Before it is read: what changes later is fused again."""
+        if instead_of_file(pair.vis) or instead_of_file(pair.ir):  # a pipe would never end
+            return
         with suppress(OSError):  # which whoever reads it tells
             self._sources[found.name, pair.name] = sources(found, pair)
 

@@ -153,7 +153,8 @@ def finish(
                     sources = sources or Sources(grey(ir), grey(vis))
                     scores[contender.name] = sources.evaluate(grey(image), protocol)
         except TooSmall as error:
-            unscored = f"fused, but not scored: {error} (--no-metrics asks for no scores)"
+            but = "fused, but " if any(not contender.is_reference for contender, _ in fused) else ""
+            unscored = f"{but}not scored: {error} (--no-metrics asks for no scores)"
         except (ValueError, MemoryError, OSError) as error:
             refused.append(Refusal(pair.name, f"{contender.name}: {sentence(error)}"))
     return pictures, scores, refused + ([Refusal(pair.name, unscored)] if unscored else [])

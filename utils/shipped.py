@@ -1,5 +1,6 @@
 """The network that a method is used with: its weights as given, or those that ship."""
 
+import os
 from pathlib import Path
 
 from torch import nn
@@ -31,7 +32,7 @@ def open_model(name: str, file: Path | None = None, option: str = "--weights PAT
     file, given = file or shipped(name), file
     if not given and not file.exists():
         raise UsageError(f"no weights of {name} ship with this repository; give {option}")
-    if file.resolve().parent == MODELS and file.exists():
+    if os.path.realpath(file.parent) == str(MODELS) and file.is_file():
         check_digest(file)
     model = net.load(file)
     if not isinstance(model, method.network):

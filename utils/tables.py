@@ -75,7 +75,8 @@ def markdown(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
         for row in rows:
             if row.mean():
                 cells = (bold(cell(row, m), "**{}**", is_best(row, rows, m)) for m in METRICS)
-                parts.append(f"| {named(row, rows)} | " + " | ".join(cells) + " |")
+                called = named(row, rows).replace("|", r"\|")
+                parts.append(f"| {called} | " + " | ".join(cells) + " |")
         sources = [f"- {row.label}: {row.source}" for row in rows if row.source]
         parts += ["", *sources, ""] if sources else [""]
     return "\n".join(parts)

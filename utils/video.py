@@ -20,6 +20,7 @@ from utils.inputs import resize
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
 MEMORY = 0.95  # of the running range: how much of it each frame keeps, about a second of memory at 25 frames
 FALLBACK_FPS = 25.0
+MOST_APART = 1.02  # two rates of frames that count as one
 SLACK = 2  # frames by which a header's count may be off without anything being wrong
 
 
@@ -47,10 +48,11 @@ class RunningRange:
 
 @dataclass(frozen=True)
 class Done:
-    """How many frames were written, and what ended the video early ("" if nothing)."""
+    """How many frames were written, what ended the video early, and what else one should know ("" if nothing)."""
 
     frames: int
     problem: str = ""
+    warning: str = ""
 
 
 class Source:
@@ -59,7 +61,7 @@ class Source:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise VideoError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected a video")
-        self.path, self.capture = path, cv2.VideoCapture(str(path))
+        self.path, self.capture = path, cv2.VideoCapture(for_opencv(path))
         self.size = tuple(int(self.capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         if not self.capture.isOpened() or 0 in self.size:
             raise VideoError(f"{path}: not a video that OpenCV can read; expected mp4, avi, mov or mkv")
@@ -72,6 +74,16 @@ class Source:
             if not there:
                 return
             yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+
+def for_opencv(path: Path) -> str:
+    """A path as OpenCV takes it. Raises VideoError for a name that is no text, at which it would end the program."""
+    try:
+        path_as_text = str(path)
+        path_as_text.encode()
+    except UnicodeEncodeError:
+        raise VideoError(f"{path}: a name that is not UTF-8; OpenCV needs another for a video") from None
+    return path_as_text
 
 
 def fuse_video(vis: Path, ir: Path, out: Path, fuser: Fuser, *, resize_ir: bool = False, limit: int = 0) -> Done:
@@ -110,7 +122,7 @@ def fuse_video(vis: Path, ir: Path, out: Path, fuser: Fuser, *, resize_ir: bool 
         if not written:
             empty = " and ".join(str(s.path) for s, frame in zip(sources, frames, strict=True) if frame is None)
             raise VideoError(f"{empty}: no frame that OpenCV can read; expected at least one")
-    return Done(written, _ending(sources, frames, written, limit))
+    return Done(written, _ending(sources, frames, written, limit), _other_rates(*sources))
 
 
 def fuse_frame(fuser: Fuser, vis: np.ndarray, ir: np.ndarray, stretch: RunningRange) -> np.ndarray:
@@ -144,9 +156,10 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
     codec, count = CODECS[path.suffix.lower()], 0
     right, bottom = (length % 2 for length in size)
     even = size[0] + right, size[1] + bottom
-    video = cv2.VideoWriter(str(part), cv2.VideoWriter_fourcc(*codec), fps, even)
+    # MPEG-4 counts time in at most 65535 parts of a second: two digits are what it can hold of any rate
+    video = cv2.VideoWriter(for_opencv(part), cv2.VideoWriter_fourcc(*codec), round(fps, 2), even)
     if not video.isOpened():
-        raise VideoError(f"{path}: cannot be written as {codec}, {even[0]}x{even[1]}")
+        raise VideoError(f"{path}: cannot be written as {codec}, {even[0]}x{even[1]}, {fps:g} frames a second")
 
     def write(frame: np.ndarray) -> None:
         nonlocal count
@@ -166,6 +179,15 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
                 part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def _other_rates(vis: Source, ir: Source) -> str:
+    """That two videos do not go on together, in words; "" if they do, or their headers do not say."""
+    slower, faster = sorted((vis.fps, ir.fps))
+    if slower > 0 and faster > MOST_APART * slower:
+        rates = f"{vis.path.name} has {vis.fps:g} frames a second, {ir.path.name} {ir.fps:g}"
+        return f"{rates}; frame n of one was fused with frame n of the other, which is another moment"
+    return ""
 
 
 def _ending(sources: tuple[Source, Source], last: tuple, written: int, limit: int) -> str:

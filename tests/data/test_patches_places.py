@@ -174,3 +174,11 @@ def test_a_writer_that_is_interrupted_while_it_begins_leaves_nothing(tmp_path, m
     with pytest.raises(KeyboardInterrupt), PatchWriter(tmp_path / "a.h5"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_another_kind_is_not_replaced(folder, capsys):
+    source = folder / "set" / "vi" / "1.png"
+    before = source.read_bytes()
+    error = usage_error(capsys, *arguments(folder, out="set/vi/1.png"))
+    assert "1.png: a file that is no h5 file; expected one to replace, or a new name" in error
+    assert source.read_bytes() == before

@@ -52,7 +52,7 @@ IMAGES = [
     ("bomb", "60000x60000; expected at most 268435456 pixels (--max-pixels N takes larger ones)"),
     ("gif", "no image data (it starts with b'GIF89a"),
     ("size", "bad.png: infrared 64x48, visible 64x40; a pair must have one size"),
-    ("folder", "bad.png: a folder; expected an image file"),
+    ("folder", "bad.png: a folder; expected an image"),
     ("loop", "bad.png: not readable (Too many levels of symbolic links)"),
     ("dangling", "bad.png: no such file; expected an image"),
 ]  # fmt: skip

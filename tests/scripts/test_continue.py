@@ -166,3 +166,11 @@ def test_an_interrupted_run_tells_of_continue_where_there_is_one(monkeypatch, ca
     assert CMMDL_test.main([*job, *method, "--out", "out"]) == 130
     said = capsys.readouterr().err
     assert f"interrupted; {words}" in said and ("--continue" in said) == ("--continue" in words)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a FIFO")
+def test_a_pipe_among_the_sources_is_refused_and_not_waited_for(folder, run, capsys):
+    (folder / "set" / "vi" / "3.png").unlink()
+    os.mkfifo(folder / "set" / "vi" / "3.png")
+    assert run(*COMMAND) == (1, 5)
+    assert "3.png: a pipe or device; expected an image" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import csv
 import errno
 
+import numpy as np
 import pytest
 
 import CMMDL_test
@@ -135,3 +136,36 @@ def test_folders_that_cannot_be_told_apart_or_scored_are_refused(pairs, tmp_path
     except SystemExit as error:
         status = error.code
     assert status == 2 and sentence in capsys.readouterr().err
+
+
+def test_images_of_8_and_16_bits_have_the_same_scores_and_float_ones_none(pairs, score, tmp_path, capsys):
+    image = read_image(pairs / "B" / "vi" / "1.png") // 2 + 20  # not over the whole range
+    save(tmp_path / "eight" / "1.png", image)
+    save(tmp_path / "sixteen" / "1.png", image.astype(np.uint16) * 257)
+    save(tmp_path / "float" / "1.tif", image.astype(np.float32) / 255)
+    for name in ("eight", "sixteen"):
+        assert score(pairs / "B", tmp_path / name) == 0
+        (tmp_path / "B" / "metrics.csv").rename(tmp_path / f"{name}.csv")
+    assert scores(tmp_path / "eight.csv") == scores(tmp_path / "sixteen.csv")
+    assert score(pairs / "B", tmp_path / "float") == 1
+    assert "1.tif: float pixels, of which nothing says what is white; expected 8 or 16 bits" in capsys.readouterr().err
+
+
+def test_scoring_into_the_scored_folder_can_be_repeated(pairs, tmp_path):
+    save(tmp_path / "theirs" / "1.png", read_image(pairs / "B" / "vi" / "1.png"))
+    command = ["--data", str(pairs / "B"), "--fused", str(tmp_path / "theirs"), "--out", str(tmp_path / "theirs")]
+    for _ in range(2):
+        assert CMMDL_test.main(command) == 0
+        assert len(scores(tmp_path / "theirs" / "B" / "metrics.csv")) == 3
+
+
+def test_a_name_with_a_bar_stays_in_its_cell(pairs, score, tmp_path):
+    save(tmp_path / "theirs" / "1.png", read_image(pairs / "B" / "vi" / "1.png"))
+    assert score(pairs / "B", f"{tmp_path / 'theirs'}=a|b") == 0
+    assert "| a\\|b | " in (tmp_path / "table.md").read_text()
+
+
+def test_a_link_in_circles_is_no_folder(pairs, score, tmp_path, capsys):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert score(pairs / "B", tmp_path / "loop") == 2
+    assert "loop: no such folder" in capsys.readouterr().err

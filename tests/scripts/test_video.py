@@ -1,5 +1,6 @@
 """CMMDL_test.py --video: two files in, one file out, no flicker, and a clear word when an input ends early."""
 
+import os
 import resource
 
 import cv2
@@ -246,3 +247,25 @@ def test_too_little_memory_ends_with_a_sentence_and_keeps_the_frames_before(film
     assert run("--video", *films, "--out", tmp_path / "fused.mp4") == 1
     assert capsys.readouterr().err.endswith("error: out of memory; CMMDL_test.py --tile N fuses in tiles\n")
     assert len(play(tmp_path / "fused.mp4")) == 3
+
+
+def test_any_rate_can_be_written_as_mp4(tmp_path, scene):
+    both = {"vis.avi": scene.vis, "ir.avi": scene.ir}
+    films = [film(tmp_path / name, [image] * 3, fps=119.873) for name, image in both.items()]
+    assert run("--video", *films, "--out", tmp_path / "fused.mp4") == 0
+    assert cv2.VideoCapture(str(tmp_path / "fused.mp4")).get(cv2.CAP_PROP_FPS) == pytest.approx(119.87, abs=0.01)
+
+
+def test_two_rates_are_told(films, tmp_path, scene, capsys):
+    slow = film(tmp_path / "slow.mp4", [scene.ir] * 12, fps=4)
+    assert run("--video", films[0], slow, "--out", tmp_path / "fused.mp4") == 0
+    assert "warning: vis.mp4 has 10 frames a second, slow.mp4 4; frame n of one" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_text_is_refused_and_ends_nothing(films, tmp_path, capsys):
+    odd = tmp_path / os.fsdecode(b"l\xe9.mp4")
+    assert run("--video", *films, "--out", odd) == 2
+    assert "a name that is not UTF-8; OpenCV needs another for a video" in capsys.readouterr().err
+    films[1].rename(odd)
+    assert run("--video", films[0], odd, "--out", tmp_path / "fused.mp4") == 2
+    assert "a name that is not UTF-8; OpenCV needs another for a video" in capsys.readouterr().err

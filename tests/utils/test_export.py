@@ -194,3 +194,14 @@ def test_net_and_utils_import_none_of_the_extras():
     code = f"import sys, net, utils.export; print(sorted({extras} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("options", [("--weights", "a.pth", "--onnx", "./a.pth"),
+                                     ("--onnx", "a.safetensors", "--safetensors", "a.safetensors")])  # fmt: skip
+def test_no_file_takes_the_place_of_another(monkeypatch, tmp_path, capsys, options):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pth").write_bytes(b"weights")
+    with pytest.raises(SystemExit) as ended:
+        export.main(options)
+    assert ended.value.code == 2 and "expected another name" in capsys.readouterr().err
+    assert (tmp_path / "a.pth").read_bytes() == b"weights"
