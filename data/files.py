@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,11 +62,12 @@ def instead_of_file(path: Path) -> str:
     """What a path is instead of a file, in words; "" where it is one. A pipe may never give a byte, a device never
     end."""
     try:
-        if path.is_file():
-            return ""
-        return "a folder" if path.is_dir() else "a pipe or device" if path.exists() else "no such file"
-    except OSError as error:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "no such file"
+    except OSError as error:  # also links that lead in circles
         return f"not readable ({error.strerror})"
+    return "" if stat.S_ISREG(mode) else "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -259,7 +259,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
             parser.error(f"--out {args.out}: a folder; expected a file name such as {args.out / 'patches.h5'}")
         if args.out.exists() and not args.out.is_file():
             parser.error(f"--out {args.out}: a pipe or device; expected a file name such as patches.h5")
-        if args.out.exists() and args.out.stat().st_size and not h5py.is_hdf5(args.out):
+        other = args.out.suffix.lower() not in (".h5", ".hdf5") and args.out.exists() and args.out.stat().st_size
+        if other and not h5py.is_hdf5(args.out):
             parser.error(f"--out {args.out}: a file that is no h5 file; expected one to replace, or a new name")
     except OSError as error:
         parser.error(f"--out {args.out}: {error.strerror}; expected a file name such as patches.h5")

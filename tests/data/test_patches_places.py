@@ -128,7 +128,7 @@ patches.cut_pair = lambda pair, *args, **how: cut(pair, *args, **how) if pair.na
 def test_a_run_that_is_ended_says_so_and_leaves_the_file_as_it_was(folder, number):
     (folder / "a.h5").write_bytes(b"before")
     with program(folder, code=f"{SLOW}\nsys.exit(main(sys.argv[1:]))") as child:
-        while not list(folder.glob("a.h5.*.part")):
+        while child.poll() is None and not list(folder.glob("a.h5.*.part")):
             time.sleep(0.02)
         child.send_signal(number)
         said = child.stderr.read().decode()
@@ -145,7 +145,7 @@ def test_signals_are_as_before_when_it_has_ended(folder):
 
 def test_what_a_killed_run_left_is_removed_by_the_next_and_a_living_one_is_spared(folder):
     with program(folder, code=f"{SLOW}\nsys.exit(main(sys.argv[1:]))") as child:
-        while not list(folder.glob("a.h5.*.part")):
+        while child.poll() is None and not list(folder.glob("a.h5.*.part")):
             time.sleep(0.02)
         child.kill()
     (dead,) = folder.glob("a.h5.*.part")
