@@ -138,7 +138,6 @@ def train(args: argparse.Namespace, world: World) -> bool:
                 log.info("stopped in epoch %d; %s", training.epoch + 1, runs.way_on(args.resume, folder))
                 return False
             training.end_epoch()
-            training.save(folder / LAST)  # first of all: a full disk may end what follows
             board.after_epoch()
             if training.epoch % KEEP_EVERY == 0:
                 training.save(folder / f"epoch_{training.epoch:03d}.pth")

@@ -63,7 +63,7 @@ def instead_of_file(path: Path) -> str:
     end."""
     try:
         mode = path.stat().st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # a null byte is in no name
         return "no such file"
     except OSError as error:  # also links that lead in circles
         return f"not readable ({error.strerror})"

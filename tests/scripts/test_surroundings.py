@@ -95,7 +95,7 @@ def test_a_set_that_has_no_place_is_refused_and_the_next_one_done(folder, capsys
     (folder / "out" / "A").touch()
     assert run("--data", "sets", "--out", "out", "--no-metrics") == 1
     errors = capsys.readouterr().err
-    assert errors.count("refused: A: ") == 2 and "File exists" in errors
+    assert errors.count("refused: A: ") == 2 and "(Not a directory)" in errors and "\nA: 0 pairs" in errors
     assert (folder / "out" / "B" / "2.png").exists() and (folder / "out" / "index.html").exists()
 
 
