@@ -34,9 +34,9 @@ from data import sources
 from data.interrupt import StopRequest, leave_signals_to_parent
 from data.progress import progress_bar
 from data.streams import steady_streams
+from net.devices import is_emulated_bf16, pick_device
 from net.fast.layout import lay_out
 from net.files.states import check_options
-from net.fuser import is_emulated_bf16, pick_device
 from net.method import Method
 from net.training.objective import Batch, Objective
 from net.training.recipe import Recipe, batch_norms

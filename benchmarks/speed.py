@@ -39,8 +39,9 @@ import net
 from benchmarks.literal import LiteralCMMDL
 from benchmarks.methods import answer, gmac
 from data.options import named_path
+from net.devices import exact_convolutions
 from net.fast.layout import lay_out
-from net.fuser import PRECISIONS, exact_convolutions
+from net.fuser import PRECISIONS
 from net.training.cmmdl_losses import fusion_loss
 from utils.failures import command
 from utils.memory import keep_freed_memory, peak_memory

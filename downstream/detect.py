@@ -27,7 +27,7 @@ from downstream.material import TIMES, open_contenders, open_material, time_of
 from downstream.precision import average_precision
 from downstream.runs import Run, Store, add_protocol, cross_validate, kept_in, protocol
 from downstream.training import Budget, add_budget
-from net.fuser import pick_device
+from net.devices import pick_device
 from utils.failures import command
 
 PRINTED = ["AP", "AP50", tables.AGAINST, *(f"AP50 {case}" for case in CASES)]

@@ -32,7 +32,7 @@ from downstream.material import open_contenders, open_labels, open_material, tim
 from downstream.runs import Run, Store, add_protocol, cross_validate, kept_in, protocol
 from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
 from downstream.training import Budget, add_budget
-from net.fuser import pick_device
+from net.devices import pick_device
 from utils.failures import command
 from utils.options import UsageError
 

@@ -79,11 +79,9 @@ class Source:
 def for_opencv(path: Path) -> str:
     """A path as OpenCV takes it. Raises VideoError for a name that is no text, at which it would end the program."""
     try:
-        path_as_text = str(path)
-        path_as_text.encode()
+        return str(path).encode().decode()
     except UnicodeEncodeError:
         raise VideoError(f"{path}: a name that is not UTF-8; OpenCV needs another for a video") from None
-    return path_as_text
 
 
 def fuse_video(vis: Path, ir: Path, out: Path, fuser: Fuser, *, resize_ir: bool = False, limit: int = 0) -> Done:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from net.devices import pick_device
 from net.files.safetensors_file import read_safetensors
 from net.files.states import check_options, check_values, compare, find_state, listed
-from net.fuser import pick_device
 from net.methods import METHODS
 
 

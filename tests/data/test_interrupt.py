@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -22,6 +24,15 @@ def test_a_second_ctrl_c_interrupts_at_once_and_a_second_termination_does_not():
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.requested
         os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_left_ends_at_once_without_a_word(number):
+    code = "import os; from data.interrupt import end_at_once; end_at_once(130)"
+    killed = f"{code}; os.kill(os.getpid(), {int(number)}); 1 / 0"
+    ended = subprocess.run([sys.executable, "-c", killed], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b"")
 
 
 def test_the_handlers_from_before_come_back():

@@ -1,6 +1,7 @@
 """The picture of a training."""
 
 import math
+import os
 
 import cv2
 import pytest
@@ -67,3 +68,10 @@ def test_the_picture_does_not_take_the_place_of_the_history(tmp_path, monkeypatc
     assert curves.main(["history.csv", "--out", str(tmp_path / "history.csv")]) == 2
     assert "history.csv: is the history itself; expected another name" in capsys.readouterr().err
     assert (tmp_path / "history.csv").read_text() == HISTORY
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a FIFO")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "history.csv")
+    assert curves.main([str(tmp_path / "history.csv")]) == 2
+    assert "history.csv: a pipe or device; expected the history.csv of a run folder" in capsys.readouterr().err

@@ -133,6 +133,15 @@ def test_one_command_judges_all_methods_and_goes_on_where_it_was(labelled, fused
     assert json.loads((out / "runs" / "max-fold0-seed0.json").read_text())["key"]["rate"] == 0.01
 
 
+@pytest.mark.usefixtures("transformers")
+def test_a_picture_that_is_not_there_is_told_before_a_training(labelled, fused, tmp_path, monkeypatch, capsys):
+    missing = next(fused.rglob("*.png"))
+    missing.unlink()
+    monkeypatch.setattr(segment, "train", lambda *_, **__: pytest.fail("nothing is to be trained"))
+    assert segment.main(["--data", str(labelled), "--fused", str(fused), "--out", str(tmp_path / "out"), *SHORT]) == 2
+    assert f"expected one fused image called {missing.stem}" in capsys.readouterr().err
+
+
 def test_pretrained_weights_are_read_from_a_folder_below_a_fresh_head(tmp_path, transformers):
     config = transformers.SegformerConfig(num_labels=150, **segformer.MODELS["small"])
     before = transformers.SegformerForSemanticSegmentation(config)

@@ -8,7 +8,8 @@ import torch
 
 import net
 from net.color import blend_chroma, rgb_to_ycbcr, ycbcr_to_rgb
-from net.fuser import blending, exact_convolutions, is_emulated_bf16, starts, to_uint8, to_unit
+from net.devices import exact_convolutions, is_emulated_bf16
+from net.fuser import blending, starts, to_uint8, to_unit
 
 
 @pytest.fixture

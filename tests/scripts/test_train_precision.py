@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import CMMDL_train as script
-from net.fuser import is_emulated_bf16
+from net.devices import is_emulated_bf16
 from utils.board import Board
 
 STEPS, WINDOW = 200, 40  # the loss of a step is that of a few crops: means over some steps compare
