@@ -55,14 +55,13 @@ class GDFN(nn.Module):
 
     def by_bands(self, x: Tensor, norm: ChannelLayerNorm, out: Tensor) -> None:
         """`out = x + self(norm(x))` of one image (H, W, C), by bands."""
-        expand, project = self.project_in.weight.flatten(1), self.project_out.weight.flatten(1)
+        expand, kernel, project = self.project_in.weight.flatten(1), self.dwconv.weight, self.project_out.weight
         source = lambda rows: norm.last(x[rows])  # noqa: E731
+        halves = [project.shape[1]] * 2
 
         def work(part: slice) -> None:
-            for rows, hidden in expand_and_filter(source, expand, self.dwconv.weight, x.shape[:2], part):
-                a, b = hidden.chunk(2, dim=-1)
-                gated = F.gelu(a.contiguous()).mul_(b)  # gelu takes longer by pieces
-                put_added(x[rows], gated, project, out[rows])
+            for rows, (a, b) in expand_and_filter(source, expand, kernel, x.shape[:2], part, widths=halves):
+                put_added(x[rows], F.gelu(a).mul_(b), project.flatten(1), out[rows])
 
         in_parallel(work, shares(len(x)))
 

@@ -102,14 +102,14 @@ def bottlenecks(z: Tensor, part: slice, *blocks: Bottleneck) -> Iterator[tuple[s
     """
     expand = torch.cat([block.expand.weight.flatten(1) for block in blocks])
     kernel = torch.cat([block.dwconv.weight for block in blocks])
+    widths = [len(block.dwconv.weight) for block in blocks]
     bands = expand_and_filter(
-        lambda rows: z[rows], expand, kernel, z.shape[:2], part, activation=relu6_, reflect=True
+        lambda rows: z[rows], expand, kernel, z.shape[:2], part, widths=widths, activation=relu6_, reflect=True
     )
     for rows, hidden in bands:
-        parts = relu6_(hidden).chunk(len(blocks), dim=-1)
         yield rows, [
-            projected(part, block.project.weight.flatten(1)).add_(z[rows])
-            for block, part in zip(blocks, parts, strict=True)
+            projected(relu6_(channels), block.project.weight.flatten(1)).add_(z[rows])
+            for block, channels in zip(blocks, hidden, strict=True)
         ]
 
 

@@ -94,14 +94,16 @@ class SFCA(nn.Module):
         def work(part: slice) -> tuple[Tensor, Tensor]:
             products, squares = x.new_zeros(groups, dim // groups, dim // groups), x.new_zeros(2 * dim)
             expand, kernel = self.qkvu.weight.flatten(1), self.qkvu_dw.weight
-            for rows, streams in expand_and_filter(source, expand, kernel, x.shape[:2], part):
-                qk = streams[..., : 2 * dim].flatten(0, 1)
+            widths = [2 * dim, dim, dim] if self.frequency else [2 * dim, dim]
+            bands = expand_and_filter(source, expand, kernel, x.shape[:2], part, widths=widths)
+            for rows, (qk, of_v, *of_u) in bands:
+                qk = qk.flatten(0, 1)
                 q, k = qk.unflatten(1, (2, groups, -1)).permute(1, 2, 0, 3)  # (groups, P, C / groups)
                 products.baddbmm_(q.transpose(1, 2), k)
                 squares += qk.square().sum(0)
-                v[rows] = streams[..., 2 * dim : 3 * dim]
+                v[rows] = of_v
                 if self.frequency:
-                    to_planes(streams[..., 3 * dim :], u[:, rows])
+                    to_planes(*of_u, u[:, rows])
             return products, squares
 
         products, squares = map(sum, zip(*in_parallel(work, shares(len(x))), strict=True))
@@ -114,9 +116,11 @@ class SFCA(nn.Module):
         kv, kernel = self.kv_f.weight.flatten(1) @ mix, self.kv_f_dw.weight
 
         def work(part: slice) -> None:
-            for rows, streams in expand_and_filter(lambda rows: v[rows], kv, kernel, x.shape[:2], part):
-                to_planes(streams[..., : self.dim], k_f[:, rows])
-                v_f[rows] = streams[..., self.dim :]
+            widths = [self.dim] * 2
+            bands = expand_and_filter(lambda rows: v[rows], kv, kernel, x.shape[:2], part, widths=widths)
+            for rows, (of_k, of_v) in bands:
+                to_planes(of_k, k_f[:, rows])
+                v_f[rows] = of_v
                 band = x[rows]
                 put_added(band, v[rows], mix, band)
 

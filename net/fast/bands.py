@@ -6,7 +6,7 @@ after layer over the whole image, but takes one band of rows through all its lay
 over channels read each pixel's channels side by side.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -100,13 +100,15 @@ def expand_and_filter(
     size: tuple[int, int],
     part: slice,
     *,
+    widths: Sequence[int],
     activation: Callable[[Tensor], Any] | None = None,
     reflect: bool = False,
-) -> Iterator[tuple[slice, Tensor]]:
+) -> Iterator[tuple[slice, list[Tensor]]]:
     """A 1x1 convolution, `activation` and a depth-wise 3x3 convolution, by bands from the top to the bottom of a part.
 
     Within the part nothing is computed twice: the last two rows that the 1x1 convolution gave are kept as the first two
-    of the next band's 3x3 convolution.
+    of the next band's 3x3 convolution. The channels that go separate ways are computed apart: nobody then has to gather
+    them from a wider tensor, and a row takes less of the cache.
 
     Args:
         source: gives rows of the input, (n, W, C); it is asked for each row of the part, and the row before and behind
@@ -115,18 +117,20 @@ def expand_and_filter(
         depthwise: (K, 1, 3, 3).
         size: (H, W) of the whole image.
         part: rows that are wanted.
+        widths: channels of each tensor of the result, K in all.
         activation: changes its argument in place.
         reflect: the border repeats the row or column next to it; False: zeros.
 
     Yields:
-        The band and its rows of the result, (n, W, K), channels side by side.
+        The band and its rows of the result, (n, W, width of each), channels side by side.
     """
     height, width = size
-    channels = len(depthwise)
-    bands = row_bands(part, width * channels, depthwise.element_size())
+    bands = row_bands(part, width * max(widths), depthwise.element_size())
     tallest = max(band.stop - band.start for band in bands)
     columns = width + 2 if reflect else width
-    buffer = depthwise.new_empty(tallest + 2, columns, channels)  # the row above a band, the band, the row below
+    # of each tensor the row above a band, the band, the row below
+    buffers = [depthwise.new_empty(tallest + 2, columns, channels) for channels in widths]
+    layers = list(zip(buffers, expand.split(widths), depthwise.split(widths), strict=True))
     done = max(0, part.start - 1)  # rows that are expanded
     for band in bands:
         count = band.stop - band.start
@@ -135,17 +139,21 @@ def expand_and_filter(
         x = source(rows)
         if reflect:
             x = torch.cat([x[:, 1:2], x, x[:, -2:-1]], dim=1)  # (n, W + 2, C)
-        expanded = buffer[done - band.start + 1 :][: rows.stop - rows.start]
-        put_projected(x, expand, expanded)
-        if activation:
-            activation(expanded)
-        if band.start == 0:
-            buffer[0] = buffer[2] if reflect else 0
-        if last:
-            buffer[count + 1] = buffer[count - 1] if reflect else 0
         padding = (0, 0 if reflect else 1)
-        yield band, pixels(F.conv2d(image(buffer[: count + 2]), depthwise, padding=padding, groups=channels))
-        buffer[:2] = buffer[count : count + 2]
+        results = []
+        for buffer, weight, kernel in layers:
+            expanded = buffer[done - band.start + 1 :][: rows.stop - rows.start]
+            put_projected(x, weight, expanded)
+            if activation:
+                activation(expanded)
+            if band.start == 0:
+                buffer[0] = buffer[2] if reflect else 0
+            if last:
+                buffer[count + 1] = buffer[count - 1] if reflect else 0
+            filtered = F.conv2d(image(buffer[: count + 2]), kernel, padding=padding, groups=len(kernel))
+            results.append(pixels(filtered))
+            buffer[:2] = buffer[count : count + 2]
+        yield band, results
         done = rows.stop
 
 

@@ -194,7 +194,8 @@ def test_a_filter_by_bands_of_a_part_of_an_image_is_that_part_of_the_filtered_im
         asked.extend(range(rows.start, rows.stop))
         return x[rows]
 
-    found = [(rows, y) for rows, y in expand_and_filter(source, expand, depthwise, (13, 6), part, reflect=reflect)]
+    bands = expand_and_filter(source, expand, depthwise, (13, 6), part, widths=[2, 3], reflect=reflect)
+    found = [(rows, torch.cat(results, dim=-1)) for rows, results in bands]
     assert asked == list(range(max(0, part.start - 1), min(13, part.stop + 1)))  # each row once
     assert (found[0][0].start, found[-1][0].stop) == (part.start, part.stop)
     padded = F.pad(image(x @ expand.t()), (1, 1, 1, 1), mode="reflect" if reflect else "constant")
