@@ -30,7 +30,7 @@ from downstream.material import Material, open_contenders, open_labels, open_mat
 from utils.failures import command
 from utils.inputs import eight_bit
 from utils.metrics import Image, grey, kept_edges
-from utils.options import UsageError, not_negative
+from utils.options import UsageError, positive
 
 OBJECTS = ("person", "car")
 SMALLEST, NEAREST = 16, 3  # pixels
@@ -62,7 +62,7 @@ def add_inputs(parser: argparse.ArgumentParser, out: Path, truth: str = "labels"
     add("--fused", action="append", default=[], metavar="DIR[=NAME]",
         help="fused images of a method, <stem>.png or <SET>/<stem>.png; repeat for several")  # fmt: skip
     add("--out", type=named_path, default=out, metavar="DIR", help="where results go (%(default)s)")
-    add("--limit", type=not_negative, default=0, metavar="N", help="only the first N pairs")
+    add("--limit", type=positive, default=0, metavar="N", help="only the first N pairs")
 
 
 def cases(stems: Sequence[str]) -> list[str]:

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def judge(args: argparse.Namespace) -> None:
     """Train and test on every method's images, then write the tables. Raises what `command` reports."""
     device = pick_device(args.device)
-    budget = Budget(args.model, args.epochs, args.batch, args.rate, args.pretrained)
+    budget = Budget(args.model, args.epochs, args.batch_size, args.lr, args.pretrained)
     network = build(budget)  # what is missing is told before anything is read
     material = open_material(args.data, args.limit)
     check_size(network, material.shape, args.data)
@@ -57,7 +57,7 @@ def judge(args: argparse.Namespace) -> None:
 
     def trained(pictures: np.ndarray, on: list[int], part: list[int], seed: int, tick: Callable) -> tables.Figures:
         model = train(pictures[on], [objects[i] for i in on], budget, seed=seed, device=device, tick=tick)
-        found = predict(model, pictures[part], args.batch)
+        found = predict(model, pictures[part], args.batch_size)
         times = [time_of(material.stems[i]) for i in part]
         return figures(times, [objects[i] for i in part], found, material.shape)
 

@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def judge(args: argparse.Namespace) -> None:
     """Train and test on every method's images, then write the tables. Raises what `main` reports."""
     device = pick_device(args.device)
-    budget = Budget(args.model, args.epochs, args.batch, args.rate, args.pretrained)
+    budget = Budget(args.model, args.epochs, args.batch_size, args.lr, args.pretrained)
     build(budget)  # what is missing is told before anything is read
     material = open_material(args.data, args.limit)
     if min(material.shape) < SMALLEST:
@@ -64,7 +64,7 @@ def judge(args: argparse.Namespace) -> None:
 
     def trained(pictures: np.ndarray, on: list[int], part: list[int], seed: int, tick: Callable) -> dict[str, list]:
         model = train(pictures[on], labels[on], budget, seed=seed, device=device, tick=tick)
-        found = predict(model, pictures[part], args.batch)
+        found = predict(model, pictures[part], args.batch_size)
         return confusions([material.stems[i] for i in part], labels[part], found)
 
     results = []

@@ -78,7 +78,7 @@ def fit(model: nn.Module, count: int, loss_of: Callable[[np.ndarray, np.random.G
         for batch in np.array_split(order[: per_epoch * budget.batch], per_epoch):
             loss = loss_of(batch, random)
             if not torch.isfinite(loss):
-                raise ValueError("the judge's loss is not finite any more; try a lower --rate")
+                raise ValueError("the judge's loss is not finite any more; try a lower --lr")
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), clip)
@@ -122,6 +122,6 @@ def add_budget(parser: argparse.ArgumentParser, models: Iterable[str], budget: B
     add = parser.add_argument
     add("--model", choices=models, default=budget.model, help="size of the judge (%(default)s)")
     add("--epochs", type=positive, default=budget.epochs, help="of each training (%(default)s)")
-    add("--batch", type=positive, default=budget.batch, help="images in a step (%(default)s)")
-    add("--rate", type=positive_number, default=budget.rate, help="highest learning rate (%(default)s)")
+    add("--batch-size", type=positive, default=budget.batch, help="images in a step (%(default)s)")
+    add("--lr", type=positive_number, default=budget.rate, help="highest learning rate (%(default)s)")
     add("--pretrained", default="", metavar="PATH|NAME", help="begin with these weights, which bring their own network")

@@ -97,10 +97,9 @@ class SFCA(nn.Module):
             widths = [2 * dim, dim, dim] if self.frequency else [2 * dim, dim]
             bands = expand_and_filter(source, expand, kernel, x.shape[:2], part, widths=widths)
             for rows, (qk, of_v, *of_u) in bands:
-                qk = qk.flatten(0, 1)
-                q, k = qk.unflatten(1, (2, groups, -1)).permute(1, 2, 0, 3)  # (groups, P, C / groups)
+                q, k = qk.flatten(0, 1).unflatten(1, (2, groups, -1)).permute(1, 2, 0, 3)  # (groups, P, C / groups)
                 products.baddbmm_(q.transpose(1, 2), k)
-                squares += qk.square().sum(0)
+                squares += qk.square().sum((0, 1))
                 v[rows] = of_v
                 if self.frequency:
                     to_planes(*of_u, u[:, rows])

@@ -12,7 +12,7 @@ import torch
 from downstream import segformer, segment, tables
 from downstream.training import Budget
 
-SHORT = ["--epochs", "1", "--batch", "4", "--folds", "2"]
+SHORT = ["--epochs", "1", "--batch-size", "4", "--folds", "2"]
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_one_command_judges_all_methods_and_goes_on_where_it_was(labelled, fused
     assert all((out / f"segment.{kind}").stat().st_size > 100 for kind in ("md", "tex", "png"))
     (out / "runs" / "max-fold0-seed0.json").write_text('{"key": ')  # cut off
     assert segment.main(command) == 0 and len(trained) == 11
-    assert segment.main([*command, "--rate", "0.01"]) == 0 and len(trained) == 21
+    assert segment.main([*command, "--lr", "0.01"]) == 0 and len(trained) == 21
     assert json.loads((out / "runs" / "max-fold0-seed0.json").read_text())["key"]["rate"] == 0.01
 
 
