@@ -9,6 +9,7 @@ from elsewhere and keeps no picture when it ends.
 import argparse
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -172,4 +173,7 @@ def sentence(error: Exception, home: Path) -> str:
 
 
 if __name__ == "__main__":
+    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C: what was uploaded is removed
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     sys.exit(main())

@@ -48,7 +48,7 @@ from utils.divergence import diverged
 from utils.ema import MovingAverage
 from utils.memory import keep_freed_memory
 from utils.runs import LAST, log
-from utils.shipped import open_model, shipped
+from utils.shipped import load_checked, open_model, shipped
 from utils.teacher import Teacher
 from utils.training_options import parse
 
@@ -273,7 +273,7 @@ def steps_of_epoch(
 def build(args: argparse.Namespace, method: Method) -> nn.Module:
     """The network, ready to train."""
     options = {name: value for name in ("dim", "without") if (value := getattr(args, name))}
-    network = net.load(args.init).train() if args.init else net.build(method.name, **options)
+    network = load_checked(args.init).train() if args.init else net.build(method.name, **options)
     if not isinstance(network, method.network):
         raise net.WeightsError(f"{args.init}: weights of {type(network).__name__}; expected those of {method.label}")
     check_options(getattr(network, "options", None), network.state_dict())  # or its weights could not be read again

@@ -4,6 +4,7 @@ BIN := .venv/bin
 FUZZ_SECONDS ?= 120
 METHODS ?= cmmdl cmmdl-lite
 
+.NOTPARALLEL:  # two installations into one environment would disturb each other
 .PHONY: demo app tables test test-all test-app test-export test-downstream fuzz lint lock clean
 
 demo: .venv/ready
@@ -79,5 +80,6 @@ lock: .venv/ready
 	$(BIN)/python -m pip install --quiet -r requirements-downstream.txt
 	@touch $@
 
+# The environment alone: results and trained networks took longer to make.
 clean:
-	rm -rf .venv result runs
+	rm -rf .venv

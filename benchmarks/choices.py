@@ -43,6 +43,7 @@ from net.training.recipe import Crops, Recipe, constant
 from utils.failures import command
 from utils.metrics import evaluate
 from utils.options import not_negative, positive, whole
+from utils.shipped import load_checked
 from utils.tables import Row, text
 
 
@@ -82,7 +83,7 @@ def main() -> int:
         weights = train(args, variant)
         if weights is None:
             return 1
-        model = net.load(weights)
+        model = load_checked(weights)
         for folder in args.data:
             rows[folder].append(score(variant, model, folder, args.limit))
     for folder in args.data:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import net
 from data.crops import Triple, centre, read_images
 from data.options import named_path
 from data.progress import progress_bar
@@ -34,6 +33,7 @@ from net.training.cmmdl_losses import (
 from utils.failures import command
 from utils.metrics import MIN_SIDE, evaluate
 from utils.options import positive, whole
+from utils.shipped import load_checked
 from utils.tables import Row, text
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]  # of vis, ir, fused, mask, stretched maximum
@@ -84,7 +84,7 @@ def main() -> int:
     args = parser.parse_args()
     for folder in args.data:
         images = centres(folder, args.limit, args.size)
-        networks = {path.name: net.load(path) for path in args.weights}
+        networks = {path.name: load_checked(path) for path in args.weights}
         rows = [Row(name) for name in ("average", "max", *LOSSES, *networks)]
         for number, (vis, ir, mask, stretched) in enumerate(progress_bar(images, desc=folder.name, unit="image")):
             sources = [torch.from_numpy(image)[None, None] / 255 for image in (vis, ir)]

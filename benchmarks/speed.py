@@ -46,6 +46,7 @@ from net.training.cmmdl_losses import fusion_loss
 from utils.failures import command
 from utils.memory import keep_freed_memory, peak_memory
 from utils.options import positive
+from utils.shipped import load_checked
 
 SIDES = ("literal", "ours")
 TOLERANCE = 1e-4  # of outputs
@@ -57,7 +58,7 @@ def main() -> int:
     args = arguments()
     if args.worker:
         return work(args)
-    if args.weights and not isinstance(net.load(args.weights), net.CMMDL):
+    if args.weights and not isinstance(load_checked(args.weights), net.CMMDL):
         raise net.WeightsError(f"{args.weights}: weights of another method; expected those of CMMDL")
     load = os.getloadavg()[0]
     work_done = "training step" if args.train else "inference"
@@ -234,7 +235,7 @@ def step(model: torch.nn.Module, pair: list[Tensor], precision: str = "fp32") ->
 
 def build(side: str, weights: Path | None) -> torch.nn.Module:
     torch.manual_seed(0)
-    model = net.load(weights) if weights else net.build("cmmdl").eval()
+    model = load_checked(weights) if weights else net.build("cmmdl").eval()
     if side == "ours":
         return model
     options = {name: model.options[name] for name in ("dim", "heads", "depth")}

@@ -22,7 +22,7 @@ def caught_messages() -> Iterator[list[str]]:
     """A list of what the decoders said while the block ran, in any thread; whole when the block has ended.
 
     What others write to file descriptor 2 meanwhile comes out when the next block begins or ends, byte for byte.
-    Where there is no stderr the list may stay empty.
+    Where there is no stderr or no place for a temporary file, or on Windows, the list may stay empty.
     """
     messages: list[str] = []
     with _lock:
@@ -57,12 +57,16 @@ class _Catcher:
             self._hand_out(everything=False)
         else:
             try:
-                if not _hold_stderr():
+                if not hasattr(os, "pread") or not _hold_stderr():
                     return False
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115, the last who leaves closes it
+            except OSError:  # no folder may be written to
+                return False
+            try:
                 self._saved = os.dup(2)
             except OSError:  # closed meanwhile
+                self._file.close()
                 return False
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115, the last who leaves closes it
             self._read, self._kept = 0, b""
             os.dup2(self._file.fileno(), 2)
         self._inside.append(messages)

@@ -43,7 +43,7 @@ def _replacing(path: Path) -> Iterator[Path]:
     temporary.open("xb").close()  # its permissions are those of any new file
     try:
         yield temporary
-        with temporary.open("rb") as written:
+        with temporary.open("r+b") as written:  # Windows syncs what may be written alone
             os.fsync(written.fileno())
         temporary.replace(path)
     except BaseException:

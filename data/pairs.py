@@ -1,6 +1,8 @@
 """Pair folders: which sub-folders are the two inputs, which files are one pair, and which are refused and why."""
 
+import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -100,6 +102,11 @@ def images_by_name(folder: Path) -> dict[str, list[Path]]:
     return found.files
 
 
+def composed(name: str) -> str:
+    """A name in Unicode's composed form, by which names are compared; macOS may write an accent by itself."""
+    return unicodedata.normalize("NFC", name)
+
+
 def natural_key(path: Path) -> tuple:
     """Sorting key under which numbers count by value and case does not matter."""
     parts = re.split(r"(\d+)", path.name.casefold())
@@ -125,7 +132,8 @@ def _find_sets(root: Path) -> list[PairSet]:
     if match:
         if problem:
             raise PairError(f"{root}: {problem}")
-        return [_pair_up(root.resolve().name or "root", *match)]
+        name = Path(os.path.abspath(root)).name or "root"  # noqa: PTH100 - of a link, not of where it leads
+        return [_pair_up(name, *match)]
     sets = [found for folder in _sub_folders(root) if (found := _examine(folder))]
     if any(found.vis_dir for found in sets):
         return sets
@@ -187,7 +195,7 @@ def _look_into(folder: Path) -> _Found:
     found = _Found(folder, defaultdict(list), [], {})
     for path in _walk(folder, frozenset(), found.unreadable):
         if path.suffix.lower() in EXTENSIONS:
-            found.files[path.relative_to(folder).with_suffix("").as_posix()].append(path)
+            found.files[composed(path.relative_to(folder).with_suffix("").as_posix())].append(path)
         elif not _is_folder(path):
             found.unread.append(path)
     return found

@@ -39,7 +39,8 @@ class Steady:
 
 
 def nowhere() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the rest of the run
+    """A stream that takes any text, also names that are none; for the rest of the run."""
+    return open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115, PTH123
 
 
 @contextmanager

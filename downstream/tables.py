@@ -95,7 +95,8 @@ def markdown(results: Sequence[Result], columns: Sequence[str], title: str) -> s
     lines = [f"{title}.", "", "| | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
     for result in results:
         cells = (bold(cell(result, column), "**{}**", is_best(result, results, column)) for column in columns)
-        lines.append(f"| {label(result.method)} | " + " | ".join(cells) + " |")
+        called = label(result.method).replace("|", r"\|")
+        lines.append(f"| {called} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 
 

@@ -4,10 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 import CMMDL_test
+import CMMDL_train
 from data.files import check_digest, sha256
-from utils import shipped
+from utils import export, shipped
 
 MODELS = Path(CMMDL_test.__file__).parent / "models"
 
@@ -34,6 +36,17 @@ def test_a_shipped_file_that_was_changed_is_refused(tmp_path, monkeypatch, capsy
     assert CMMDL_test.main(["--data", data, "--out", "out", *options]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "CMMDL.pth: damaged or another file, its SHA-256 is" in line
+
+
+def test_a_training_and_an_export_refuse_it_too(tmp_path, monkeypatch, capsys):
+    shutil.copytree(MODELS, tmp_path / "models")
+    file = tmp_path / "models" / "CMMDL-lite.pth"
+    torch.save(torch.load(file) | {"of": "another training"}, file)
+    monkeypatch.setattr(shipped, "MODELS", tmp_path / "models")
+    assert export.main(["--weights", str(file), "--safetensors", str(tmp_path / "lite.safetensors")]) != 0
+    options = f"--demo --method cmmdl-lite --recipe alone --size 32 --init {file} --out {tmp_path / 'runs'}"
+    assert CMMDL_train.main(options.split()) != 0
+    assert capsys.readouterr().err.count("CMMDL-lite.pth: damaged or another file, its SHA-256 is") == 2
 
 
 def test_files_that_are_not_listed_are_nobodys_business(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import net
 from data.images import EXTENSIONS, MAX_PIXELS, ImageError, read_image, write_image
 from data.kinds import colour_source, is_role
-from data.pairs import Pair, PairSet, list_images, size_of
+from data.pairs import Pair, PairSet, composed, list_images, size_of
 from net.fuser import Fuser, to_uint8, to_unit
 from utils.failures import by_tiles, limits_in_plain_words
 from utils.inputs import eight_bit
@@ -116,11 +116,11 @@ class Folder:
             if home not in self.listed:
                 stems = defaultdict(list)
                 for path in list_images(home) if home.is_dir() else ():
-                    stems[path.stem].append(path)
+                    stems[composed(path.stem)].append(path)
                 self.listed[home] = stems
         except OSError as error:
             raise ImageError(f"{home}: not readable ({error.strerror}); expected fused images") from None
-        return self.listed[home].get(Path(pair.name).name, [])
+        return self.listed[home].get(composed(Path(pair.name).name), [])
 
 
 def as_written(path: Path, image: np.ndarray) -> np.ndarray:

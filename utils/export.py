@@ -18,7 +18,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-import net
 from data.files import replacing
 from data.options import named_path
 from net.baselines.adasffuse import AdaSFFuse
@@ -28,7 +27,7 @@ from net.methods import method_of
 from utils.failures import command
 from utils.options import UsageError
 from utils.real_fourier import real_arithmetic
-from utils.shipped import open_model
+from utils.shipped import load_checked, open_model
 
 EXAMPLE = (48, 62)  # height and width at which the graph is recorded; the graph takes any
 
@@ -37,7 +36,7 @@ EXAMPLE = (48, 62)  # height and width at which the graph is recorded; the graph
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status as the module's docstring says."""
     args = parse(argv)
-    model = net.load(args.weights) if args.weights else open_model("cmmdl")
+    model = load_checked(args.weights) if args.weights else open_model("cmmdl")
     for write, path in ((write_onnx, args.onnx), (write_safetensors, args.safetensors)):
         if path:
             with replacing(path) as temporary:

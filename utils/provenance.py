@@ -18,6 +18,7 @@ from data.sources import PatchSource, Source
 from utils.distributed import World
 
 PACKAGES = ("torch", "numpy", "h5py", "opencv-python-headless")  # that pixels and weights pass through
+ROOT = Path(__file__).resolve().parents[1]  # of this source tree
 PARTS = 3  # of an image that are digested: vis, ir and mask; a map follows from them
 
 
@@ -75,10 +76,13 @@ def version(package: str) -> str | None:
 def commit() -> str | None:
     """The commit of this source tree, marked where files differ from it; None outside a git checkout."""
     try:
-        answer = subprocess.run(
-            ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=10,
-        )  # fmt: skip
+        if not ROOT.samefile(_git("rev-parse", "--show-toplevel")):  # a copy within another checkout
+            return None
+        return _git("describe", "--always", "--dirty", "--abbrev=12")
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "--no-optional-locks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

@@ -32,12 +32,21 @@ def open_model(name: str, file: Path | None = None, option: str = "--weights PAT
     file, given = file or shipped(name), file
     if not given and not file.exists():
         raise UsageError(f"no weights of {name} ship with this repository; give {option}")
-    if os.path.realpath(file.parent) == str(MODELS) and file.is_file():
-        check_digest(file)
-    model = net.load(file)
+    model = load_checked(file)
     if not isinstance(model, method.network):
         raise UsageError(f"{file}: weights of {type(model).__name__}; expected those of {method.label}")
     return model
+
+
+def load_checked(file: Path) -> nn.Module:
+    """`net.load` of weights, which are checked by their digest if they ship.
+
+    Raises:
+        ValueError: a file that ships has been changed; what `net.load` raises.
+    """
+    if os.path.realpath(file.parent) == str(MODELS) and file.is_file():
+        check_digest(file)
+    return net.load(file)
 
 
 def shipped(name: str) -> Path:

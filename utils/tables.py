@@ -15,6 +15,8 @@ LOWER_IS_BETTER = ("MSE",)
 RULE = "=" * 80
 LATEX = {letter: f"\\{letter}" for letter in "_&%#${}"}  # letters that mean something else there
 LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+LATEX |= {"[": "{[}", "*": "{*}"}  # which at the beginning of a row would belong to the end of the one before
 
 Scores = Mapping[str, float]
 

@@ -1,7 +1,8 @@
 """Two synchronised videos fused frame by frame, without flicker and with a file that plays as far as it got."""
 
 import itertools
-import os
+import math
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
 MEMORY = 0.95  # of the running range: how much of it each frame keeps, about a second of memory at 25 frames
 FALLBACK_FPS = 25.0
 MOST_APART = 1.02  # two rates of frames that count as one
+MOST_TICKS = 65535  # into which MPEG-4 divides a second at most; OpenCV needs a rate that is a whole number of them
 SLACK = 2  # frames by which a header's count may be off without anything being wrong
 
 
@@ -79,7 +81,7 @@ class Source:
 def for_opencv(path: Path) -> str:
     """A path as OpenCV takes it. Raises VideoError for a name that is no text, at which it would end the program."""
     try:
-        return str(path).encode().decode()
+        return str(path.absolute()).encode().decode()  # it takes "12:30.mp4" for an address
     except UnicodeEncodeError:
         raise VideoError(f"{path}: a name that is not UTF-8; OpenCV needs another for a video") from None
 
@@ -150,12 +152,12 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
     if path.suffix.lower() not in CODECS:
         raise VideoError(f"{path}: extension '{path.suffix}'; expected one of {', '.join(CODECS)}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    part = path.with_name(f".{secrets.token_hex(4)}.part{path.suffix}")  # short: the final name may be as long as any
     codec, count = CODECS[path.suffix.lower()], 0
     right, bottom = (length % 2 for length in size)
     even = size[0] + right, size[1] + bottom
-    # MPEG-4 counts time in at most 65535 parts of a second: two digits are what it can hold of any rate
-    video = cv2.VideoWriter(for_opencv(part), cv2.VideoWriter_fourcc(*codec), round(fps, 2), even)
+    digits = max(0, int(math.log10(MOST_TICKS / fps)))
+    video = cv2.VideoWriter(for_opencv(part), cv2.VideoWriter_fourcc(*codec), round(fps, digits), even)
     if not video.isOpened():
         raise VideoError(f"{path}: cannot be written as {codec}, {even[0]}x{even[1]}, {fps:g} frames a second")
 
@@ -170,7 +172,7 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
     finally:
         video.release()
         try:
-            held = int(cv2.VideoCapture(str(part)).get(cv2.CAP_PROP_FRAME_COUNT)) if count else 0
+            held = int(cv2.VideoCapture(for_opencv(part)).get(cv2.CAP_PROP_FRAME_COUNT)) if count else 0
             if held < count:
                 raise VideoError(f"{path}: holds {max(held, 0)} of {count} frames; expected room on the disk for all")
             if count:

@@ -1,6 +1,8 @@
 """Decoders' messages caught in several threads at once, written here as the decoders write them."""
 
+import errno
 import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -78,3 +80,16 @@ def test_threads_refuse_the_damaged_files_and_no_others(tmp_path, capfdbinary, t
         found = list(pool.map(refused, paths))
     assert found == [index % 6 == 0 for index in range(60)]
     assert capfdbinary.readouterr().err == b""
+
+
+def test_images_are_read_where_nothing_may_be_written(tmp_path, monkeypatch):
+    def refuse():
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    image = picture()
+    save(tmp_path / "image.png", image)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    np.testing.assert_array_equal(read_image(tmp_path / "image.png"), image)
+    with caught_messages() as messages:
+        pass
+    assert messages == []

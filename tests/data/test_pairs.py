@@ -292,3 +292,14 @@ def test_real_sets_are_found_complete(shared):
     assert not any(found.refused for found in test)
     counts = {found.name: len(found.pairs) for found in train}
     assert counts == {"LLVIP": 42, "MSRS": 34, "MSRS_128": 1083, "RoadScene": 171}
+
+
+def test_a_linked_folder_has_the_name_of_the_link(tmp_path):
+    fill(tmp_path / "25_pairs", "ir/1.png", "vi/1.png")
+    (tmp_path / "TNO").symlink_to(tmp_path / "25_pairs")
+    assert only(tmp_path / "TNO").name == "TNO"
+
+
+def test_names_pair_in_either_form_of_their_accents(tmp_path):
+    fill(tmp_path, "ir/e\u0301.png", "vi/\u00e9.png")
+    assert [pair.name for pair in only(tmp_path).pairs] == ["\u00e9"]

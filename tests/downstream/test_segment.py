@@ -74,6 +74,7 @@ def test_every_method_is_compared_with_the_maximum_run_by_run():
     assert high.values[tables.AGAINST] == 2.5 and high.spread(tables.AGAINST) == pytest.approx(np.sqrt(0.5))
     assert tables.cell(high, tables.AGAINST) == "2.5 ± 0.7" and tables.cell(low, "car") == ""
     assert "**27.0 ± 21.9**" in tables.markdown([low, high], ["mIoU"], "t")
+    assert "\n| A\\|B | " in tables.markdown([tables.Result("A|B", {"mIoU": 1.0}), low], ["mIoU"], "t")
     assert r"\textbf{27.0 $\pm$ 21.9}" in tables.latex([low, high], ["mIoU"], "t")
 
 

@@ -1,8 +1,11 @@
 """The page in a real browser: upload, fuse, read the scores, download; and sentences for what cannot be used."""
 
 import json
+import os
 import shutil
+import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +27,14 @@ OPTIONS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --window-size=1200,1600"
 )
+
+
+STUB = """
+import sys, time
+from unittest.mock import MagicMock
+sys.modules[__name__] = gradio = MagicMock()
+gradio.Blocks().__enter__().block_thread = lambda: time.sleep(60)
+"""  # a page that waits
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +211,20 @@ def test_without_gradio_a_sentence_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)  # importing it now fails
     assert CMMDL_app.main([]) == 2
     assert "pip install -r requirements-app.txt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_page_that_is_ended_leaves_no_picture(tmp_path, number):
+    (tmp_path / "gradio.py").write_text(STUB)
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    page = subprocess.Popen([sys.executable, "CMMDL_app.py"], cwd=ROOT, env=environment, stdout=subprocess.PIPE)
+    try:
+        assert b"The page is at" in page.stdout.readline()
+        (home,) = tmp_path.glob("cmmdl-*")
+        (home / "uploaded.png").write_bytes(b"private")
+        page.send_signal(number)
+        page.wait(30)
+        assert not home.exists()
+    finally:
+        page.kill()
+        page.wait()

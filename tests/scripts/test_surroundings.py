@@ -57,6 +57,15 @@ def test_streams_that_are_full_or_closed_do_not_end_a_training(tmp_path, streams
     assert done.returncode == 0 and (tmp_path / "000-cmmdl-lite" / "CMMDL-lite.pth").exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("command", ["{script} > /dev/full", "{script} 2> /dev/full"])
+def test_names_that_are_no_text_do_not_end_a_run_whose_streams_are_full(folder, command):
+    for name in ("A", "B"):
+        folder.joinpath("sets", name).rename(folder / "sets" / f"{name}\udce9")  # a byte that is no UTF-8
+    assert shell(command) == 0
+    assert all((folder / "out" / name).exists() for name in LAST_WRITTEN)
+
+
 def test_closed_streams_do_not_end_the_run(folder):
     assert shell("{script} >&- 2>&-") == 0
     assert all((folder / "out" / name).exists() for name in (*LAST_WRITTEN, "B/2.png"))

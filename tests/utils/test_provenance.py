@@ -1,6 +1,7 @@
 """The digests by which the data of a training are known again."""
 
 import hashlib
+import subprocess
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from data.patchfile import PatchWriter
 from data.sources import CropSource, PatchSource, rendered
 from net.baselines.mlfuse_training import infrared_saliency
+from utils import provenance
 from utils.provenance import PACKAGES, digests, version
 
 IMAGE = np.arange(3 * 4 * 6, dtype=np.uint8).reshape(3, 4, 6)
@@ -55,3 +57,15 @@ def test_the_weights_that_a_training_uses_count(tmp_path):
 def test_each_package_has_a_version(name):
     assert version(name)
     assert version("torch") == torch.__version__ and version("no-such-package") is None
+
+
+def test_the_commit_is_that_of_this_tree_alone(tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "another project"], check=True)
+    monkeypatch.setattr(provenance, "ROOT", copy)
+    assert provenance.commit() is None
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    assert len(provenance.commit()) == 12

@@ -59,6 +59,7 @@ def test_a_lone_method_is_not_bold():
 def test_names_are_escaped_for_latex():
     assert r"MRI\_CT" in tables.latex({"MRI_CT": [row("cmmdl", 1.0)]}, "cmmdl")
     assert tables.escaped(r"a{50%}~\b") == r"a\{50\%\}\textasciitilde{}\textbackslash{}b"
+    assert tables.escaped("[18]<*") == r"{[}18]\textless{}{*}"
 
 
 def test_every_table_names_its_protocol():
