@@ -96,7 +96,8 @@ def train(args: argparse.Namespace, world: World) -> bool:
         norms_until=0.0 if args.keep_norms else None,
     )
     args.epochs, args.batch_size, args.lr = recipe.epochs, recipe.batch_size, recipe.lr  # as the run folder has them
-    recipe = recipe.in_epochs(steps_of_epoch(args, method, recipe, source, world))
+    in_steps, steps = recipe, steps_of_epoch(args, method, recipe, source, world)
+    recipe = in_steps.in_epochs(steps)
 
     seed_everything(args.seed)
     network = build(args, method).to(world.device)
@@ -110,16 +111,23 @@ def train(args: argparse.Namespace, world: World) -> bool:
         method.compile_network(network, dynamic=False)
     seed_everything(args.seed + world.rank)
     checkpoint = runs.find(args, world)
-    processes = resume(args, source, recipe, training, checkpoint) if checkpoint else world.size
+    processes = world.size
+    if checkpoint:
+        processes, recipe = resume(args, source, in_steps, steps, training, checkpoint)
     weights = {"init": args.init, "teacher": recipe.teacher and (args.teacher or shipped(recipe.teacher))}
     folder = runs.enter(args, checkpoint, world, data=lambda: provenance.digests(source, **weights))
     log.info("%s: recipe %s, %s, %d process(es) on %s", folder, args.recipe, source, world.size, world.device.type)
     if recipe.iterations and not args.epochs:
         log.info("%d iterations are %d epochs of this data", recipe.iterations, recipe.epochs)
+    for size in sorted({stage.size for stage in recipe.stages}):
+        if small := source.smaller_than(size):
+            log.warning("crops of %dx%d: %s, are smaller and left out", size, size, small)
     if checkpoint:
         log.info("going on from %s: epoch %d, step %d", checkpoint, training.epoch + 1, training.step)
-        if checkpoint.name != LAST and (folder / LAST).exists():
-            log.warning("%s, of the training as it went before, will be replaced", folder / LAST)
+        if checkpoint.name != LAST:  # what went on before from here must not be taken for what goes on now
+            if (folder / LAST).exists():
+                log.warning("%s, of the training as it went before, is replaced", folder / LAST)
+            training.save(folder / LAST)
     if args.precision == "bf16" and is_emulated_bf16(world.device):
         log.warning("this processor has no instructions for bf16: a step takes many times as long as in fp32")
     if processes != world.size:
@@ -153,24 +161,29 @@ def train(args: argparse.Namespace, world: World) -> bool:
 
 
 def resume(
-    args: argparse.Namespace, source: sources.Source, recipe: Recipe, training: Training, checkpoint: Path
-) -> int:
-    """Go back to a checkpoint; how many processes there were then.
+    args: argparse.Namespace, source: sources.Source, recipe: Recipe, steps: int, training: Training, checkpoint: Path
+) -> tuple[int, Recipe]:
+    """Go back to a checkpoint; how many processes there were then, and the recipe with its length in epochs.
+
+    Args:
+        steps: of an epoch now, with which what the recipe still lacks of its iterations is counted.
 
     Raises:
         ValueError: it is damaged, or of something else; with what else to do where nobody named it.
     """
     try:
         processes = training.restore(checkpoint)
-        if training.epoch > recipe.epochs:
-            raise ValueError(f"{checkpoint}: {training.epoch} epochs are done; expected --epochs of no fewer")
+        recipe = recipe.in_epochs(steps, after=training.history)
+        if (training.epoch, training.step) > (recipe.epochs, 0):
+            done = f"{training.epoch} epochs are done" + (" and a part of the next one" if training.step else "")
+            raise ValueError(f"{checkpoint}: {done}; expected --epochs of no fewer")
         if training.epoch < recipe.epochs:
             open_loader(args, source, recipe, training)  # now rather than after something is written
     except ValueError as error:
         if args.resume == "auto":
             raise ValueError(f"{error}; {runs.way_out(checkpoint)}") from error
         raise
-    return processes
+    return processes, recipe
 
 
 def train_one_epoch(
@@ -295,7 +308,8 @@ def open_loader(args: argparse.Namespace, source: sources.Source, recipe: Recipe
     """What is left of this process's share of the present epoch. Raises ValueError where more than that is done."""
     world, epoch, stage = training.world, training.epoch, recipe.stage(training.epoch)
     patches = source.epoch(epoch, stage.size)
-    batches = sources.shuffled_batches(len(patches), recipe.batch_of(stage), world.rank, world.size, args.seed, epoch)
+    training.count_in(recipe.batch_of(stage))
+    batches = sources.shuffled_batches(len(patches), training.batch, world.rank, world.size, args.seed, epoch)
     if training.step > len(batches):
         expected = "expected a checkpoint of this data and --batch-size, or of the end of an epoch"
         raise ValueError(f"step {training.step} of epoch {epoch + 1}, which has {len(batches)}; {expected}")

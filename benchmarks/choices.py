@@ -79,6 +79,8 @@ def main() -> int:
     args, args.options = parser.parse_known_args()
     args.home = args.out / f"dim{args.dim}-epochs{args.epochs}-size{args.size}-seed{args.seed}-{digest(args)}"
     rows = {folder: [] for folder in args.data}
+    for folder in args.data:
+        centres(folder, args.limit)  # what cannot be scored is told before anything is trained
     for variant in args.variant or VARIANTS:
         weights = train(args, variant)
         if weights is None:

@@ -103,9 +103,11 @@ def main() -> int:
 def centres(folder: Path, limit: int, size: int = 192) -> list[Triple]:
     """The middles of the first images that a training on a folder holds out, each with that of its stretched maximum.
 
-    Raises PairError for other folders.
+    Raises PairError for other folders, ValueError for one of which none is held out.
     """
     _, held_out, *_ = read_images([folder], progress=False)
+    if not held_out:
+        raise ValueError(f"{folder}: a training holds out none of its images; expected more of them")
     return [middle(image, size) for image in with_maps(held_out[:limit], [stretched_maximum], progress=False)]
 
 

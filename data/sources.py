@@ -45,6 +45,10 @@ class PatchSource:
         """The patches to draw in an epoch."""
         return self.dataset
 
+    def smaller_than(self, size: int) -> str:  # noqa: ARG002 - no crops are cut of them
+        """How many images no crop of so many pixels fits in: none."""
+        return ""
+
 
 class PatchesWithMaps(Dataset):
     """Patches (vis, ir, mask) with maps made of the first two, (C, S, S)."""
@@ -103,6 +107,11 @@ class CropSource:
         of_image = f", with {called(self.image_maps)} of each whole pair" if self.image_maps else ""
         found = f"crops of {len(self.images)} images of {self.name}"
         return f"{found}, {len(self.held_out)} more held out{refused}{of_image}"
+
+    def smaller_than(self, size: int) -> str:
+        """How many images no crop of so many pixels fits in, and the first of them; "" where there is none."""
+        small = [name for name, image in zip(self.names, self.images, strict=True) if min(image[0].shape) < size]
+        return f"{len(small)} of {len(self.images)} images, first {small[0]}" if small else ""
 
     def epoch(self, epoch: int, size: int) -> Dataset:
         """The crops of `size` pixels to draw in an epoch."""

@@ -7,7 +7,7 @@ For people and cars, by day and by night, or in all pairs together where some na
     contrast   grey levels, 0 to 255: the absolute difference of an object's mean luminance and that of its surround,
                averaged over the objects. An object is a connected part of a class, of `SMALLEST` pixels at least; its
                surround are the unlabelled pixels within half the root of its area, `NEAREST` pixels at least.
-    ir, vi     percent, 0 to 98.7: how much of the infrared's, of the visible's edges inside the objects is kept, by the
+    ir, vi     percent, 0 to 97.5: how much of the infrared's, of the visible's edges inside the objects is kept, by the
                measure of Qabf (Xydeas and Petrovic 2000), weighted by the source's Sobel strength, over all images.
 
 Neither says that something is recognised: inverting an image changes no contrast, and noise lowers no mean.

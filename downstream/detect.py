@@ -26,7 +26,7 @@ from downstream.detector import BUDGET, MODELS, build, check_size, predict, trai
 from downstream.material import TIMES, open_contenders, open_material, time_of
 from downstream.precision import average_precision
 from downstream.runs import Run, Store, add_protocol, cross_validate, kept_in, protocol
-from downstream.training import Budget, add_budget
+from downstream.training import Budget, add_budget, digest_of
 from net.devices import pick_device
 from utils.failures import command
 
@@ -53,6 +53,7 @@ def judge(args: argparse.Namespace) -> None:
     objects = open_boxes(material, args.boxes)
     contenders = open_contenders(args.fused)
     settings = asdict(budget) | {"judge": "rt-detr", "folds": args.folds, "device": device.type}
+    settings |= {"weights": digest} if (digest := digest_of(args.pretrained)) else {}
     store = Store(args.out / "runs", settings)
 
     def trained(pictures: np.ndarray, on: list[int], part: list[int], seed: int, tick: Callable) -> tables.Figures:

@@ -31,7 +31,7 @@ from downstream.contrast import columns as contrast_columns
 from downstream.material import open_contenders, open_labels, open_material, time_of
 from downstream.runs import Run, Store, add_protocol, cross_validate, kept_in, protocol
 from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
-from downstream.training import Budget, add_budget
+from downstream.training import Budget, add_budget, digest_of
 from net.devices import pick_device
 from utils.failures import command
 from utils.options import UsageError
@@ -60,6 +60,7 @@ def judge(args: argparse.Namespace) -> None:
     labels = open_labels(material, args.labels)
     contenders = open_contenders(args.fused)
     settings = asdict(budget) | {"judge": "segformer", "folds": args.folds, "device": device.type}
+    settings |= {"weights": digest} if (digest := digest_of(args.pretrained)) else {}
     store = Store(args.out / "runs", settings)
 
     def trained(pictures: np.ndarray, on: list[int], part: list[int], seed: int, tick: Callable) -> dict[str, list]:

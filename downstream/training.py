@@ -1,13 +1,16 @@
 """How a judge is trained, the same for every method: AdamW from a seed, a learning rate that rises and falls."""
 
 import argparse
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data.files import sha256
 from utils.options import UsageError, positive, positive_number
 
 WARM_UP = 0.1  # of all steps, in which the learning rate rises; then it falls to 0 evenly
@@ -110,6 +113,15 @@ def pretrained(model: type[nn.Module], budget: Budget, classes: int) -> nn.Modul
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UsageError(f"--pretrained {budget.pretrained}: no weights of a {model.__name__} ({reason})") from None
+
+
+def digest_of(pretrained: str) -> str:
+    """A digest of the weights that `--pretrained` names, "" for a name that is no file or folder of this machine."""
+    path = Path(pretrained)
+    if not pretrained or not path.exists():
+        return ""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
 
 
 def missing(error: ImportError) -> UsageError:

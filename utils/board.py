@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from data.crops import centre
 from data.files import write_text
+from net.devices import exact_convolutions
 from net.fuser import to_uint8
 from net.methods import METHODS
 from utils.checkpoints import Training
@@ -112,7 +113,8 @@ class Board:
     def fuse(self, vis: Tensor, ir: Tensor) -> Tensor:
         """A batch (N, 1, H, W) through the network to luminance in [0, 1], back on the CPU."""
         device, method = self.training.world.device, METHODS[self.training.method]
-        return method.output(self.training.result(vis.to(device), ir.to(device)).float()).cpu()
+        with exact_convolutions(device):  # as `net.Fuser` will
+            return method.output(self.training.result(vis.to(device), ir.to(device)).float()).cpu()
 
     def time_for(self, steps: int) -> str:
         """How long so many more steps take if they go on as they did in this epoch."""

@@ -41,6 +41,7 @@ class Training:
     ) -> None:
         self.method, self.model, self.optimizer, self.average, self.world = method, model, optimizer, average, world
         self.epoch = self.step = self.steps = 0
+        self.batch = 0  # patches of each process in a step of this epoch; 0: not known
         self.sums: dict[str, float] = {}
         self.history: list[dict[str, float]] = []
 
@@ -84,7 +85,7 @@ class Training:
         if not self.world.is_main:
             return
         state = self.weights() | {name: getattr(self, name) for name in COUNTS}
-        state |= {"optimizer": self.optimizer.state_dict(), "lr": self.lr, "random": random_states}
+        state |= {"optimizer": self.optimizer.state_dict(), "lr": self.lr, "random": random_states, "batch": self.batch}
         if self.average:
             state["trained"] = self.model.state_dict()
         write(path, state)
@@ -120,6 +121,8 @@ class Training:
             if odd := [name for name in (*COUNTS, "lr") if type(state[name]) is not type(getattr(self, name))]:
                 raise TypeError(f"{odd[0]} is {state[odd[0]]!r:.40}")
             check_counts(state)
+            if state.get("options", self.model.options) != self.model.options:
+                raise ValueError(f"it is of a network with {state['options']}; here are {self.model.options}")
             self.result.load_state_dict(state["model"])
             self.model.load_state_dict(state.get("trained", state["model"]))
             # the optimiser's options stay this run's, because some depend on the device
@@ -139,9 +142,20 @@ class Training:
         processes = len(state["random"])
         if processes == self.world.size:
             set_random_states(state["random"][self.world.rank])
-        elif self.step:
-            before, self.step = self.step, self.step * processes // self.world.size
-            self.sums = {name: total * self.step / before for name, total in self.sums.items()}
+        else:
+            self._rescale(processes, self.world.size)
+        self.batch = state.get("batch", 0)
+
+    def count_in(self, batch: int) -> None:
+        """A step has so many patches of each process now; those of this epoch that had others are counted anew."""
+        if self.batch:
+            self._rescale(self.batch, batch)
+        self.batch = batch
+
+    def _rescale(self, before: int, now: int) -> None:
+        """Count the steps of this epoch as if each had had `now` patches, where it had `before`."""
+        done, self.step = self.step, self.step * before // now
+        self.sums = {name: total * self.step / done for name, total in self.sums.items()}
 
 
 def check_counts(state: dict[str, Any]) -> None:
@@ -149,6 +163,8 @@ def check_counts(state: dict[str, Any]) -> None:
     epoch, step, steps, history = (state[name] for name in ("epoch", "step", "steps", "history"))
     if not (0 <= epoch <= steps <= MOST_STEPS and 0 <= step <= MOST_STEPS):
         raise ValueError(f"epoch {epoch}, step {step}, {steps} steps in all; expected counts of a training")
+    if type(batch := state.get("batch", 0)) is not int or not 0 <= batch <= MOST_STEPS:
+        raise ValueError(f"{batch!r:.40} patches in a step; expected a count")
     if len(history) != epoch or not all(is_line(line) for line in history):
         raise ValueError(f"its history does not have a line of figures for each of {epoch} epochs")
     if not all(is_finite(value) and value >= 0 for value in state["lr"]):

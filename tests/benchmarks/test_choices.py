@@ -78,5 +78,5 @@ def test_other_options_go_to_the_training(command, tmp_path, capsys):
 
 def test_a_folder_that_cannot_be_trained_on_ends_it(command, tmp_path, capsys):
     command("--data", str(tmp_path / "nowhere"), "--variant", "best")
-    assert choices.main() == 1
+    assert choices.main() == 2
     assert "nowhere" in capsys.readouterr().err

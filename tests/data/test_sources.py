@@ -57,6 +57,13 @@ def test_a_source_says_what_it_has_and_what_it_lacks():
     assert str(CropSource([image], [], ("a", "b"), seed=1, name="x")).endswith(", 0 more held out, 2 refused")
 
 
+def test_images_that_are_smaller_than_a_crop_are_told(h5):
+    images = [tuple(np.zeros((3, *size), np.uint8)) for size in ((20, 16), (24, 24), (15, 40))]
+    source = CropSource(images, [], (), seed=0, name="here", names=["a", "b", "c"])
+    assert (source.smaller_than(16), source.smaller_than(20)) == ("1 of 3 images, first c", "2 of 3 images, first a")
+    assert source.smaller_than(15) == PatchSource(h5).smaller_than(999) == ""
+
+
 def test_rendered_scenes_give_images_with_masks_of_which_some_are_held_out():
     source = rendered(seed=1, count=5, size=48)
     assert len(source.images) == 4 and len(source.held_out) == 1

@@ -136,12 +136,33 @@ def test_a_training_that_was_not_resumed_by_itself_says_how_it_goes_on(train, tm
         patch.setattr(Board, "after_step", at_step(6, send(signal.SIGTERM)))
         if resume == "path":
             assert train("--epochs", 3) == 130
-            assert "will be replaced" not in capsys.readouterr().err
+            assert "is replaced" not in capsys.readouterr().err
         named = folder / "epoch_001.pth" if resume == "path" else "none"
         assert train("--epochs", 3, "--resume", named) == 130
     errors = capsys.readouterr().err
     assert f"stopped in epoch 2; --resume {folder / 'last.pth'} goes on from here" in errors
-    assert ("last.pth, of the training as it went before, will be replaced" in errors) == (resume == "path")
+    assert ("last.pth, of the training as it went before, is replaced" in errors) == (resume == "path")
+
+
+def test_a_training_that_went_back_is_not_taken_for_the_one_before(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "KEEP_EVERY", 1)
+    folder = tmp_path / "000-cmmdl"
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "after_step", at_step(6, send(signal.SIGTERM)))
+        assert train("--epochs", 3) == 130
+    assert checkpoint(folder / "last.pth")["steps"] == 7
+    with monkeypatch.context() as patch:  # killed before the first checkpoint of its own
+        patch.setattr(script, "train_one_epoch", lambda *_: fail())
+        assert train("--epochs", 3, "--resume", folder / "epoch_001.pth") == 1
+    assert checkpoint(folder / "last.pth")["epoch"] == 1
+
+
+def test_a_part_of_an_epoch_more_than_is_asked_for_is_refused(train, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "after_step", at_step(6, send(signal.SIGTERM)))
+        assert train("--epochs", 3) == 130
+    assert train("--epochs", 1, "--resume", tmp_path / "000-cmmdl" / "last.pth") == 1
+    assert_one_sentence(capsys.readouterr().err, "1 epochs are done and a part of the next one; expected --epochs of")
 
 
 def test_a_last_checkpoint_that_is_damaged_is_refused_with_what_else_to_do(train, tmp_path, monkeypatch, capsys):

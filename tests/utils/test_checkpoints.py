@@ -102,6 +102,32 @@ def test_another_number_of_processes_goes_on_after_as_many_patches(tmp_path):
     assert (pair_of_processes.step, pair_of_processes.steps, pair_of_processes.sums) == (3, 6, {"total": 3.0})
 
 
+def test_another_batch_size_goes_on_after_as_many_patches(tmp_path):
+    training = begin()
+    training.count_in(2)
+    for _ in range(6):
+        step(training)
+    training.sums = {"total": 6.0}
+    training.save(tmp_path / "last.pth")
+    again = begin()
+    again.restore(tmp_path / "last.pth")
+    again.count_in(4)
+    assert (again.step, again.steps, again.sums) == (3, 6, {"total": 3.0})
+    again.end_epoch()
+    again.count_in(2)  # a stage of its own
+    assert (again.step, again.batch) == (0, 2)
+
+
+def test_a_network_of_other_options_is_refused(tmp_path):
+    training = begin()
+    step(training)
+    training.save(tmp_path / "last.pth")
+    other = begin()
+    other.model.options = other.model.options | {"coupling": "affine"}  # whose weights have the same names and shapes
+    with pytest.raises(WeightsError, match="it is of a network with .*; here are .*affine"):
+        other.restore(tmp_path / "last.pth")
+
+
 def test_random_generators_go_back_to_where_they_were(tmp_path):
     def draw() -> list[float]:
         normal = float(np.random.normal())  # noqa: NPY002 - the global generator is what is tested
