@@ -3,8 +3,8 @@
     python -m downstream.shrink --data MSRS/test --size 320x240 --out data/MSRS_320
 
 A set needs labels or boxes. Sources are averaged over areas, labels keep the class of one pixel, OpenCV's nearest,
-boxes are fractions and stay as they are. Methods then fuse the small pairs, so that every method's images are of one size and
-nothing is fused twice.
+boxes are fractions and stay as they are. Methods then fuse the small pairs, so that every method's images are of one
+size and nothing is fused twice.
 """
 
 import argparse

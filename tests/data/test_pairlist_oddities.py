@@ -1,7 +1,6 @@
 """Lists whose names look like something else: like a header, a comment, no name at all."""
 
 import os
-from pathlib import Path
 
 import pytest
 
