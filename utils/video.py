@@ -81,7 +81,8 @@ class Source:
 def for_opencv(path: Path) -> str:
     """A path as OpenCV takes it. Raises VideoError for a name that is no text, at which it would end the program."""
     try:
-        return str(path.absolute()).encode().decode()  # it takes "12:30.mp4" for an address
+        name = path if path.is_absolute() else f"./{path}"  # it would take "12:30.mp4" for an address
+        return str(name).encode().decode()
     except UnicodeEncodeError:
         raise VideoError(f"{path}: a name that is not UTF-8; OpenCV needs another for a video") from None
 
