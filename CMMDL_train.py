@@ -173,7 +173,9 @@ def resume(
     """
     try:
         processes = training.restore(checkpoint)
-        recipe = recipe.in_epochs(steps, after=training.history)
+        if not recipe.epochs:
+            training.count_in(recipe.batch_of(recipe.stages[0]))
+            recipe = recipe.in_epochs(steps, epoch=training.epoch, step=training.step, done=training.steps)
         if (training.epoch, training.step) > (recipe.epochs, 0):
             done = f"{training.epoch} epochs are done" + (" and a part of the next one" if training.step else "")
             raise ValueError(f"{checkpoint}: {done}; expected --epochs of no fewer")

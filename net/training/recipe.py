@@ -1,7 +1,7 @@
 """How a method is trained, as data."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -97,16 +97,18 @@ class Recipe:
         given["stages"] = size and (Stage(1, size, 1),)
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
-    def in_epochs(self, steps: int, after: Sequence[Mapping[str, float]] = ()) -> "Recipe":
+    def in_epochs(self, steps: int, *, epoch: int = 0, step: int = 0, done: int = 0) -> "Recipe":
         """This recipe with its length in epochs of so many steps, the last one whole.
 
         Args:
-            after: a line for each epoch that is done, with all `steps` until its end; they had their own length.
+            epoch, step: where a training goes on: epochs that are done, and steps of the next one.
+            done: steps until there; epochs may have had another length then.
         """
         if self.epochs:
             return self
-        left = self.iterations - (after[-1]["steps"] if after else 0)
-        return replace(self, epochs=len(after) + max(0, math.ceil(left / steps)))
+        begun = epoch + bool(step)  # the last of them is done to its end
+        left = self.iterations - done - (steps - step if step else 0)
+        return replace(self, epochs=begun + max(0, math.ceil(left / steps)))
 
     def phase(self, epoch: int) -> Phase:
         """The phase that the middle of an epoch belongs to."""

@@ -220,9 +220,11 @@ def test_each_task_has_a_recipe_with_its_own_loss_and_length(task, iterations):
     assert (recipe.iterations, recipe.epochs) == (iterations, None)
     assert (recipe.batch_size, recipe.ema_decay, recipe.crops.orientations) == (12, 0.999, 8)
     assert recipe.in_epochs(steps=700).epochs == -(-iterations // 700)
-    halfway = [{"steps": iterations // 4}, {"steps": iterations // 2}]  # by more processes
-    assert recipe.in_epochs(steps=700, after=halfway).epochs == 2 - (iterations // 2 - iterations) // 700
-    assert recipe.in_epochs(steps=700, after=[{"steps": iterations}]).epochs == 1
+    # gone on with by fewer processes, after 20 epochs of 350 steps, or in the next one after as many patches as in 400
+    assert recipe.in_epochs(steps=700, epoch=20, done=7000).epochs == 20 + -(-(iterations - 7000) // 700)
+    assert recipe.in_epochs(steps=700, epoch=20, step=400, done=7200).epochs == 21 + -(-(iterations - 7500) // 700)
+    assert recipe.in_epochs(steps=700, epoch=20, step=699, done=iterations - 1).epochs == 21
+    assert recipe.in_epochs(steps=700, epoch=20, done=iterations).epochs == 20
     assert recipe.lr_at(0, 0) == recipe.lr_at(10_000, 0.5) == 2e-5
     fused, *images = torch.rand(4, 1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     expected = TaskLoss(task=task)(fused, *images[:2])
