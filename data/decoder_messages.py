@@ -59,13 +59,13 @@ class _Catcher:
             try:
                 if not hasattr(os, "pread") or not _hold_stderr():
                     return False
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115, the last who leaves closes it
-            except OSError:  # no folder may be written to
+                self._saved = os.dup(2)  # before a file is opened, which would get this number if it was free
+            except OSError:  # closed meanwhile
                 return False
             try:
-                self._saved = os.dup(2)
-            except OSError:  # closed meanwhile
-                self._file.close()
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115, the last who leaves closes it
+            except OSError:  # no folder may be written to
+                os.close(self._saved)
                 return False
             self._read, self._kept = 0, b""
             os.dup2(self._file.fileno(), 2)

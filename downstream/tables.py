@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from data.files import replacing, write_text
-from utils.tables import bold, escaped, label
+from utils.tables import bold, escaped, in_markdown, label
 
 REFERENCE = "max"  # the method that the others are compared with
 AGAINST = f"against {label(REFERENCE)}"
@@ -95,8 +95,7 @@ def markdown(results: Sequence[Result], columns: Sequence[str], title: str) -> s
     lines = [f"{title}.", "", "| | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
     for result in results:
         cells = (bold(cell(result, column), "**{}**", is_best(result, results, column)) for column in columns)
-        called = label(result.method).replace("|", r"\|")
-        lines.append(f"| {called} | " + " | ".join(cells) + " |")
+        lines.append(f"| {in_markdown(label(result.method))} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 
 

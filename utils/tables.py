@@ -77,7 +77,7 @@ def markdown(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
         for row in rows:
             if row.mean():
                 cells = (bold(cell(row, m), "**{}**", is_best(row, rows, m)) for m in METRICS)
-                called = named(row, rows).replace("|", r"\|")
+                called = in_markdown(named(row, rows))
                 parts.append(f"| {called} | " + " | ".join(cells) + " |")
         sources = [f"- {row.label}: {row.source}" for row in rows if row.source]
         parts += ["", *sources, ""] if sources else [""]
@@ -122,6 +122,11 @@ def bold(text: str, form: str, wanted: bool) -> str:
 
 def count(rows: Sequence[Row]) -> int:
     return max((len(row.images) for row in rows), default=0)
+
+
+def in_markdown(name: str) -> str:
+    """A name as a cell of a Markdown table."""
+    return name.replace("|", r"\|")
 
 
 def escaped(name: str) -> str:

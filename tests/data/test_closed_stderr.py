@@ -50,7 +50,10 @@ LATER = """
 os.close(2)
 print(read("whole.jpg"))
 with caught_messages() as messages:
-    pass
+    try:
+        os.fstat(2)
+    except OSError:
+        print("closed")  # no file of ours has taken the number
 """
 
 
@@ -58,7 +61,7 @@ with caught_messages() as messages:
     (TWICE, "read refused\nread refused\n", True),
     (TAKEN, "read\n", True),
     (HELD, "read refused\n", True),
-    (LATER, "read\n", False),
+    (LATER, "read\nclosed\n", False),
 ], ids=["twice", "number taken", "held", "closed later"])  # fmt: skip
 def test_images_are_read_where_stderr_is_closed(tmp_path, code, said, closed):
     data = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8))[1].tobytes()
