@@ -2,8 +2,8 @@
 
     python -m downstream.shrink --data MSRS/test --size 320x240 --out data/MSRS_320
 
-A set needs labels or boxes. Sources are averaged over areas, labels keep the class of one pixel, OpenCV's nearest,
-boxes are fractions and stay as they are. Methods then fuse the small pairs, so that every method's images are of one
+A set needs labels or boxes. Sources are averaged over areas, labels keep the class at the middle of each area, boxes
+are fractions and stay as they are. Methods then fuse the small pairs, so that every method's images are of one
 size and nothing is fused twice.
 """
 
@@ -49,7 +49,7 @@ def shrink(data: Path, size: tuple[int, int], out: Path) -> str:
     boxes = boxes_folder(material)
     parts = {"vi": (material.vis, cv2.INTER_AREA), "ir": (material.ir, cv2.INTER_AREA)}
     if has_labels(material) or not boxes:
-        parts["Segmentation_labels"] = open_labels(material), cv2.INTER_NEAREST
+        parts["Segmentation_labels"] = open_labels(material), cv2.INTER_NEAREST_EXACT  # plain nearest: its corner
     for name, (images, interpolation) in parts.items():
         for stem, image in zip(progress_bar(material.stems, name, unit="image"), images, strict=True):
             small = cv2.resize(eight_bit(image, name), size, interpolation=interpolation)

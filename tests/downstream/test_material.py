@@ -31,6 +31,19 @@ def test_a_smaller_copy_keeps_classes_boxes_and_pairs(labelled, tmp_path, capsys
     assert all((a == b).all() for a, b in zip(open_boxes(small), open_boxes(large), strict=True))
 
 
+def test_labels_of_a_smaller_copy_lie_where_their_images_do(labelled, tmp_path):
+    rows, columns = np.mgrid[:48, :64]
+    disc = (rows - 20) ** 2 + (columns - 30) ** 2 < 17**2
+    for path in sorted(labelled.glob("*/*.png")):
+        marked = path.parent.name == "Segmentation_labels"
+        save(path, disc.astype(np.uint8) * (2 if marked else 255))
+    assert shrink.main(["--data", str(labelled), "--size", "16x12", "--out", str(tmp_path / "small")]) == 0
+    small = open_material(tmp_path / "small")
+    axes, masses = np.indices((12, 16)), (open_labels(small)[0] / 2, small.ir[0] / 255)
+    label, image = (np.array([np.average(axis, weights=mass) for axis in axes]) for mass in masses)
+    assert np.abs(label - image).max() < 0.2  # pixels; a block's corner lies 0.375 away
+
+
 def test_a_set_needs_labels_or_boxes_for_a_smaller_copy(labelled, tmp_path, capsys):
     command = ["--data", str(labelled), "--size", "32x24", "--out", str(tmp_path / "small")]
     labels, boxes = labelled / "Segmentation_labels", labelled / "boxes"
