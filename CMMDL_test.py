@@ -110,31 +110,31 @@ def run(sets: Sequence[PairSet], contenders: Sequence[Contender], args: argparse
     if not args.no_metrics:
         print(f"Scoring protocol: {args.protocol}")
     read = Reader(args.resize == "ir", not args.no_registration_check, args.max_pixels)
-    for found in sets:
-        if found.pairs:
-            print(describe(found, args.protocol), flush=True)
-            for line in notes(found, args):
-                print(f"{found.name}: {line}", file=sys.stderr)
+    for pair_set in sets:
+        if pair_set.pairs:
+            print(describe(pair_set, args.protocol), flush=True)
+            for line in notes(pair_set, args):
+                print(f"{pair_set.name}: {line}", file=sys.stderr)
         result = run_set(
-            found, contenders, protocol=args.protocol, metrics=not args.no_metrics, home=args.out, read=read
+            pair_set, contenders, protocol=args.protocol, metrics=not args.no_metrics, home=args.out, read=read
         )
-        rows = [*result.rows, *(published(found.name, args.protocol) if args.published else [])]
-        results[found.name], pictures[found.name] = rows, result.pictures
+        rows = [*result.rows, *(published(pair_set.name, args.protocol) if args.published else [])]
+        results[pair_set.name], pictures[pair_set.name] = rows, result.pictures
         refusals += len(result.refused)
         for line in result.remarks.lines():
-            print(f"{found.name}: {line}", file=sys.stderr)
+            print(f"{pair_set.name}: {line}", file=sys.stderr)
         for refusal in result.refused:
-            print(f"refused: {found.name}: {refusal}", file=sys.stderr)
+            print(f"refused: {pair_set.name}: {refusal}", file=sys.stderr)
         if any(row.images for row in result.rows):
-            print(tables.text(found.name, rows), flush=True)
+            print(tables.text(pair_set.name, rows), flush=True)
         for contender, row in zip(contenders, result.rows, strict=True):
             home = contender.folder or (args.out / contender.name if several else args.out)
-            file = home / found.name / "metrics.csv"
+            file = home / pair_set.name / "metrics.csv"
             if not contender.is_reference and row.images:
                 tables.write_csv(file, row)
             elif not contender.is_reference and file.is_file():
                 file.unlink()  # of an earlier run, whose images were others
-        print(f"{found.name}: {what_was_done(result)}", file=sys.stderr)
+        print(f"{pair_set.name}: {what_was_done(result)}", file=sys.stderr)
     if args.no_metrics or not any(pictures.values()):
         for name in TABLES:  # of an earlier run
             (args.out / name).unlink(missing_ok=True)
@@ -151,12 +151,12 @@ def run(sets: Sequence[PairSet], contenders: Sequence[Contender], args: argparse
     return refusals
 
 
-def notes(found: PairSet, args: argparse.Namespace) -> Iterator[str]:
+def notes(pair_set: PairSet, args: argparse.Namespace) -> Iterator[str]:
     """What a reader of a set's scores should know beforehand."""
     learnt = {name for name in args.method if net.METHODS[name].learns}
-    if found.task != "ivf" and learnt - weights_by_method(args.weights or [], args.method).keys():
+    if pair_set.task != "ivf" and learnt - weights_by_method(args.weights or [], args.method).keys():
         yield "the weights that ship were trained on infrared and visible pairs alone; --weights takes others"
-    if args.published and not args.no_metrics and not published(found.name, args.protocol):
+    if args.published and not args.no_metrics and not published(pair_set.name, args.protocol):
         sets = ", ".join(known(args.protocol)) or "none"
         yield f"no published figures of a set of this name in protocol {args.protocol} (there are: {sets})"
 
@@ -215,7 +215,7 @@ def open_fusers(args: argparse.Namespace) -> dict[str, net.Fuser]:
 
 def check_places(contenders: Sequence[Contender], sets: Sequence[PairSet]) -> None:
     """Raise UsageError where a fused image would take the place of one that is fused or scored."""
-    jobs = [(found, pair) for found in sets for pair in found.pairs]
+    jobs = [(pair_set, pair) for pair_set in sets for pair in pair_set.pairs]
     sources = {os.path.realpath(path) for _, pair in jobs for path in (pair.vis, pair.ir)}
     for folder in contenders:
         if isinstance(folder, Folder):

@@ -119,11 +119,11 @@ def digest(args: argparse.Namespace) -> str:
 def files(root: Path) -> Iterator[Path]:
     """The images and labels that a training reads of a folder; none of one that it refuses."""
     try:
-        sets = [(found, find_masks(found.vis_dir.parent, TARGETS)) for found in find_sets(root) if found.pairs]
+        sets = [(pair_set, find_masks(pair_set.folder, TARGETS)) for pair_set in find_sets(root) if pair_set.pairs]
     except PairError:
         return
-    for found, masks in sets:
-        for pair in found.pairs:
+    for pair_set, masks in sets:
+        for pair in pair_set.pairs:
             yield from (path for path in (pair.vis, pair.ir, *masks.files.get(pair.name, ())) if path.is_file())
 
 

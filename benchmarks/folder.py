@@ -53,27 +53,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=positive, default=3)
     parser.add_argument("--data", type=named_path, action="append", default=[], metavar="DIR", help="folders to cut")
     args = parser.parse_args(argv)
-    folders = [folder for root in args.data for folder in find_sets(root) if folder.pairs]
+    sets = [pair_set for root in args.data for pair_set in find_sets(root) if pair_set.pairs]
     keep_freed_memory()
     print(f"{args.count} pairs of {args.width}x{args.height}, {args.repeats} rounds in turn, {CORES} cores, "
           f"torch {torch.__version__} with {torch.get_num_threads()} threads, freed memory kept")  # fmt: skip
     with tempfile.TemporaryDirectory() as home:
         write_folder(Path(home) / "pairs", args.count, height=args.height, width=args.width)
-        (found,) = find_sets(Path(home) / "pairs")
-        fusing(found, Path(home), args.repeats)
-        scoring(found, args.repeats)
+        (pair_set,) = find_sets(Path(home) / "pairs")
+        fusing(pair_set, Path(home), args.repeats)
+        scoring(pair_set, args.repeats)
         rendered = Path(home) / "patches.h5"
-        cutting([found], rendered, ["--size", str(PATCH), "--stride", str(PATCH)], args.repeats)
-        if folders:
-            cutting(folders, Path(home) / "own.h5", [], args.repeats)
+        cutting([pair_set], rendered, ["--size", str(PATCH), "--stride", str(PATCH)], args.repeats)
+        if sets:
+            cutting(sets, Path(home) / "own.h5", [], args.repeats)
         loading(rendered, args.repeats)
     return 0
 
 
-def fusing(found: PairSet, home: Path, repeats: int) -> None:
+def fusing(pair_set: PairSet, home: Path, repeats: int) -> None:
     """The folder as the script takes it, against the network alone."""
     fuser = net.Fuser(open_model("cmmdl"), device="cpu")
-    images = [[to_unit(image, "any") for image in read_pair(pair)] for pair in found.pairs]
+    images = [[to_unit(image, "any") for image in read_pair(pair)] for pair in pair_set.pairs]
     contender = Network("cmmdl", fuser, "cmmdl", home / "result")
 
     def alone() -> None:
@@ -81,16 +81,16 @@ def fusing(found: PairSet, home: Path, repeats: int) -> None:
             fuser.luminance(vis, ir)
 
     alone()
-    whole = lambda: run_set(found, [contender], protocol="cmmdl", metrics=True, home=home / "result")  # noqa: E731
+    whole = lambda: run_set(pair_set, [contender], protocol="cmmdl", metrics=True, home=home / "result")  # noqa: E731
     network, folder = in_turn(repeats, alone, whole)
     print(f"fusing: network alone {network:.2f} s, whole folder {folder:.2f} s, ratio {folder / network:.2f}")
 
 
-def scoring(found: PairSet, repeats: int) -> None:
+def scoring(pair_set: PairSet, repeats: int) -> None:
     """Twelve metrics of every pair, literally and as here."""
     average = net.build("average")
     cases = []
-    for pair in found.pairs:
+    for pair in pair_set.pairs:
         vis, ir = (grey(image) for image in read_pair(pair))
         units = [to_unit(image, "any") for image in (vis, ir)]
         cases.append((to_uint8(average(*units), stretch=True), ir, vis))
@@ -107,10 +107,10 @@ def scoring(found: PairSet, repeats: int) -> None:
     print(f"scoring: literal {slow:.2f} s, ours {fast:.2f} s, ratio {slow / fast:.1f}")
 
 
-def cutting(folders: Sequence[PairSet], file: Path, options: Sequence[str], repeats: int) -> None:
+def cutting(sets: Sequence[PairSet], file: Path, options: Sequence[str], repeats: int) -> None:
     """The patch file of pair folders against plain decoding."""
-    pairs = [pair for folder in folders for pair in folder.pairs]
-    roots = [f"--root={folder.vis_dir.parent}" for folder in folders]
+    pairs = [pair for pair_set in sets for pair in pair_set.pairs]
+    roots = [f"--root={pair_set.folder}" for pair_set in sets]
 
     def decode() -> None:
         for pair in pairs:
@@ -119,7 +119,7 @@ def cutting(folders: Sequence[PairSet], file: Path, options: Sequence[str], repe
     cut = lambda: patches.main([*roots, f"--out={file}", *options])  # noqa: E731
     plain, whole = in_turn(repeats, decode, cut, before=lambda: file.unlink(missing_ok=True))
     rates = f"decoded {len(pairs) / plain:.0f} pairs/s, cut {len(pairs) / whole:.0f} pairs/s"
-    print(f"patches: {', '.join(folder.name for folder in folders)}: {rates}, ratio {whole / plain:.2f}")
+    print(f"patches: {', '.join(pair_set.name for pair_set in sets)}: {rates}, ratio {whole / plain:.2f}")
 
 
 def loading(file: Path, repeats: int) -> None:

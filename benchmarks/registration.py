@@ -34,8 +34,8 @@ def main() -> int:
     args = parser.parse_args()
     print(f"{'':<20}{'pairs':>6}{'warned':>8}{'moved':>7}{'found':>8}{'error':>9}{'check':>10}")
     for folder in args.data:
-        for found in find_sets(folder):
-            report(found.name, found.pairs[:: args.every])
+        for pair_set in find_sets(folder):
+            report(pair_set.name, pair_set.pairs[:: args.every])
     return 0
 
 

@@ -144,15 +144,15 @@ def read_images(
             be read.
     """
     train, held_out, refused = [], [], []
-    sets = [found for root in roots for found in find_sets(root)]
-    total = sum(len(found.pairs) for found in sets)
+    sets = [pair_set for root in roots for pair_set in find_sets(root)]
+    total = sum(len(pair_set.pairs) for pair_set in sets)
     with progress_bar(total=total, unit="image", desc="reading", disable=not progress) as bar:
-        for found in sets:
-            refused += found.refused
-            masks = find_masks(found.vis_dir.parent, TARGETS) if found.pairs else None
-            for pair in found.pairs:
+        for pair_set in sets:
+            refused += pair_set.refused
+            masks = find_masks(pair_set.folder, TARGETS) if pair_set.pairs else None
+            for pair in pair_set.pairs:
                 bar.update()
-                name = f"{found.name}/{pair.name}"
+                name = f"{pair_set.name}/{pair.name}"
                 try:
                     image = read_triple(pair, masks)
                 except ImageError as error:

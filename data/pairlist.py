@@ -48,7 +48,7 @@ def read_pairs(path: str | Path) -> PairSet:
         else:
             pairs[name] = number, Pair(name, vis, ir, words)
     name = path.stem if path.stem.strip(".") else path.name  # of a folder: "..csv" and "...csv" have the stems . and ..
-    return PairSet(name, None, None, tuple(pair for _, pair in pairs.values()), tuple(refused), task)
+    return PairSet(name, None, tuple(pair for _, pair in pairs.values()), tuple(refused), task)
 
 
 def single_pair(vis: str | Path, ir: str | Path) -> PairSet:
@@ -60,7 +60,7 @@ def single_pair(vis: str | Path, ir: str | Path) -> PairSet:
     if problem := _order_problem(vis, ir):
         raise PairError(f"{vis} and {ir}: {problem}")
     task, words = _task(None, [], [(0, vis, ir)])
-    return PairSet("pair", None, None, (Pair(vis.stem, vis, ir, words),), (), task)
+    return PairSet("pair", None, (Pair(vis.stem, vis, ir, words),), (), task)
 
 
 def _read_lines(path: Path) -> list[Line]:

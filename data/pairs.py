@@ -54,13 +54,12 @@ class Refusal:
 class PairSet:
     """A set of pairs; `task` is one of `data.kinds.TASKS`, as the folders' names tell it.
 
-    One that was refused as a whole has no pairs, no `vis_dir`, no `ir_dir` and one refusal. A set that was listed file
-    by file has neither `vis_dir` nor `ir_dir`.
+    `folder` is the pair folder; None of a set that was listed file by file. One that was refused as a whole has no
+    pairs, no `folder` and one refusal.
     """
 
     name: str
-    vis_dir: Path | None
-    ir_dir: Path | None
+    folder: Path | None
     pairs: tuple[Pair, ...]
     refused: tuple[Refusal, ...]
     task: str = "ivf"
@@ -133,9 +132,9 @@ def _find_sets(root: Path) -> list[PairSet]:
         if problem:
             raise PairError(f"{root}: {problem}")
         name = Path(os.path.abspath(root)).name or "root"  # noqa: PTH100 - of a link, not of where it leads
-        return [_pair_up(name, *match)]
-    sets = [found for folder in _sub_folders(root) if (found := _examine(folder))]
-    if any(found.vis_dir for found in sets):
+        return [_pair_up(name, root, *match)]
+    sets = [pair_set for folder in _sub_folders(root) if (pair_set := _examine(folder))]
+    if any(pair_set.folder for pair_set in sets):
         return sets
     if sets and not problem:
         problem = str(sets[0].refused[0])
@@ -236,26 +235,26 @@ def _examine(folder: Path) -> PairSet | None:
     try:
         match, problem = _match(folder)
         if match and not problem:
-            return _pair_up(folder.name, *match)
+            return _pair_up(folder.name, folder, *match)
         if not problem and list_images(folder):
             problem = f"images that lie in no pair folder; expected sub-folders {ACCEPTED}"
     except OSError as error:
         problem = f"{error.filename}: {_not_readable(error)}; expected a folder of pairs"
-    return PairSet(folder.name, None, None, (), (Refusal(folder.name, problem),)) if problem else None
+    return PairSet(folder.name, None, (), (Refusal(folder.name, problem),)) if problem else None
 
 
-def _pair_up(name: str, kind: Kind, vis_dir: Path, ir_dir: Path) -> PairSet:
+def _pair_up(name: str, home: Path, kind: Kind, vis_dir: Path, ir_dir: Path) -> PairSet:
     found = _look_into(vis_dir), _look_into(ir_dir)
     vis_files, ir_files = (inside.files for inside in found)
     refused = [refusal for inside in found for refusal in inside.refused()]
     empty = [folder.name for folder, files in ((vis_dir, vis_files), (ir_dir, ir_files)) if not files]
     if empty:
         reason = f"no image in {' and '.join(empty)}; expected {_IMAGE_FILES}"
-        return PairSet(name, vis_dir, ir_dir, (), (Refusal(name, reason), *refused), kind.task)
+        return PairSet(name, home, (), (Refusal(name, reason), *refused), kind.task)
     if not vis_files.keys() & ir_files.keys():
         examples = f"{vis_dir.name} has {_first(vis_dir, vis_files)}, {ir_dir.name} has {_first(ir_dir, ir_files)}"
         reason = f"no two files have one stem ({examples}); a pair needs equal stems"
-        return PairSet(name, vis_dir, ir_dir, (), (Refusal(name, reason), *refused), kind.task)
+        return PairSet(name, home, (), (Refusal(name, reason), *refused), kind.task)
     pairs, words = [], kind.words(vis_dir.name, ir_dir.name)
     for stem in sorted(vis_files.keys() | ir_files.keys(), key=lambda stem: _path_key(Path(stem))):
         vis, ir = vis_files.get(stem, []), ir_files.get(stem, [])
@@ -264,7 +263,7 @@ def _pair_up(name: str, kind: Kind, vis_dir: Path, ir_dir: Path) -> PairSet:
             refused.append(Refusal(first.relative_to(vis_dir if vis else ir_dir).as_posix(), reason))
         else:
             pairs.append(Pair(stem, vis[0], ir[0], words))
-    return PairSet(name, vis_dir, ir_dir, tuple(pairs), tuple(refused), kind.task)
+    return PairSet(name, home, tuple(pairs), tuple(refused), kind.task)
 
 
 def _path_key(path: Path) -> tuple:

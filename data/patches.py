@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(args: argparse.Namespace) -> int:
     tally = Tally()
-    found = list(_find_folders(args.root, args.mask_classes, tally))
+    found = list(_find_sets(args.root, args.mask_classes, tally))
     if not found:
         print("error: no pair to cut; nothing was written", file=sys.stderr)
         return 2
@@ -136,7 +136,7 @@ def _carry_out(args: argparse.Namespace) -> int:
         "stride": args.stride,
         "min_contrast": "none" if args.min_contrast is None else args.min_contrast,
         "mask_classes": ",".join(CLASSES[index] for index in args.mask_classes),
-        "sources": ", ".join(f"{_as_text(folder.name)} ({len(folder.pairs)} pairs)" for folder, _ in found),
+        "sources": ", ".join(f"{_as_text(pair_set.name)} ({len(pair_set.pairs)} pairs)" for pair_set, _ in found),
     }
     try:
         how = {"size": args.size, "dtype": args.dtype, "attributes": attributes}
@@ -163,7 +163,7 @@ def _short_turns() -> Iterator[None]:
 
 def _cut(
     writer: PatchWriter,
-    folders: list[tuple[PairSet, Masks]],
+    sets: list[tuple[PairSet, Masks]],
     args: argparse.Namespace,
     tally: Tally,
     stop: StopRequest,
@@ -172,15 +172,15 @@ def _cut(
 
     Raises KeyboardInterrupt between two pairs where `stop` is requested.
     """
-    total = sum(len(folder.pairs) for folder, _ in folders)
+    total = sum(len(pair_set.pairs) for pair_set, _ in sets)
     how = {"size": writer.size, "stride": args.stride, "min_contrast": args.min_contrast}
     with _short_turns(), progress_bar(total=total, unit="image") as bar, ThreadPoolExecutor(WORKERS) as pool:
-        for folder, masks in folders:
-            for _, found in ahead(pool, partial(cut, masks=masks, **how), folder.pairs, depth=AHEAD):
+        for pair_set, masks in sets:
+            for _, found in ahead(pool, partial(cut, masks=masks, **how), pair_set.pairs, depth=AHEAD):
                 stop.check()
                 bar.update()
                 if isinstance(found, Exception):
-                    _refuse(f"{folder.name}: {found}", tally)
+                    _refuse(f"{pair_set.name}: {found}", tally)
                     continue
                 for patch in found.patches:
                     writer.add(*patch)
@@ -191,24 +191,22 @@ def _cut(
         stop.check()
 
 
-def _find_folders(
-    roots: list[Path], classes: tuple[int, ...], tally: Tally
-) -> Iterator[tuple[PairSet, Masks]]:
-    """The folders that have pairs, with their masks."""
+def _find_sets(roots: list[Path], classes: tuple[int, ...], tally: Tally) -> Iterator[tuple[PairSet, Masks]]:
+    """The sets that have pairs, with their masks."""
     for root in roots:
         try:
-            folders = find_sets(root)
+            sets = find_sets(root)
         except PairError as error:
             _refuse(str(error), tally)
             continue
-        for folder in folders:
-            for refusal in folder.refused:
-                _refuse(str(refusal) if refusal.name == folder.name else f"{folder.name}: {refusal}", tally)
+        for pair_set in sets:
+            for refusal in pair_set.refused:
+                _refuse(str(refusal) if refusal.name == pair_set.name else f"{pair_set.name}: {refusal}", tally)
             try:
-                if folder.pairs:
-                    yield folder, find_masks(folder.vis_dir.parent, classes)
+                if pair_set.pairs:
+                    yield pair_set, find_masks(pair_set.folder, classes)
             except PairError as error:
-                _refuse(f"{folder.name}: {error}", tally)
+                _refuse(f"{pair_set.name}: {error}", tally)
 
 
 def _refuse(reason: str, tally: Tally) -> None:

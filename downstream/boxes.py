@@ -12,7 +12,7 @@ KINDS = ("person", "bicycle", "car")  # by number
 
 def boxes_folder(material: Material) -> Path | None:
     """The folder `boxes` beside a set's sources, if it is there."""
-    folder = material.found.vis_dir.parent / "boxes"
+    folder = material.pair_set.folder / "boxes"
     return folder if folder.is_dir() else None
 
 
@@ -24,7 +24,7 @@ def open_boxes(material: Material, folder: Path | None = None) -> list[np.ndarra
     """
     folder = folder or boxes_folder(material)
     if folder is None or not folder.is_dir():
-        home = folder or material.found.vis_dir.parent / "boxes"
+        home = folder or material.pair_set.folder / "boxes"
         raise UsageError(f"{home}: no such folder; expected <stem>.txt with a line 'class cx cy w h' for each object")
     return [read_boxes(folder / f"{stem}.txt") for stem in material.stems]
 

@@ -1,7 +1,7 @@
 """Labelled pairs, and the pictures that each method makes of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +22,15 @@ TIMES = {"D": "day", "N": "night"}  # the last letter of a name in MSRS
 
 @dataclass(frozen=True)
 class Material:
-    """The pairs of one set, all of one size; `vis` and `ir` as they are stored, in the order of `found.pairs`."""
+    """The pairs of one set, all of one size; `vis` and `ir` as they are stored, in the order of `pair_set.pairs`."""
 
-    found: PairSet
+    pair_set: PairSet
     vis: tuple[np.ndarray, ...]
     ir: tuple[np.ndarray, ...]
 
     @property
     def stems(self) -> list[str]:
-        return [pair.name for pair in self.found.pairs]
+        return [pair.name for pair in self.pair_set.pairs]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -39,15 +39,15 @@ class Material:
     def check(self, contender: Contender) -> None:
         """Raise ImageError for a folder that does not have one picture of every pair."""
         if isinstance(contender, Folder):
-            for pair in self.found.pairs:
-                contender.file(self.found, pair)
+            for pair in self.pair_set.pairs:
+                contender.file(self.pair_set, pair)
 
     def pictures(self, contender: Contender) -> np.ndarray:
         """What a method shows of every pair, uint8 (N, H, W, 3). Raises ImageError for a picture that is not there."""
         pictures = np.empty((len(self.ir), *self.shape, 3), np.uint8)
-        pairs = zip(self.found.pairs, self.vis, self.ir, strict=True)
+        pairs = zip(self.pair_set.pairs, self.vis, self.ir, strict=True)
         for i, (pair, vis, ir) in enumerate(progress_bar(pairs, contender.name, len(self.ir), unit="image")):
-            image = contender.fuse(self.found, pair, vis, ir)
+            image = contender.fuse(self.pair_set, pair, vis, ir)
             pictures[i] = image if image.ndim == 3 else image[..., None]
         return pictures
 
@@ -61,7 +61,7 @@ class Source:
     is_reference: bool = True
     journal: None = None
 
-    def fuse(self, found: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
+    def fuse(self, pair_set: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
         return eight_bit(ir if self.name == "infrared" else vis, self.name)
 
 
@@ -80,21 +80,19 @@ def open_material(data: Path, limit: int = 0) -> Material:
         raise UsageError(f"{data}: {reason}; expected one pair folder")
     if sets[0].refused:
         raise UsageError(f"{data}: {sets[0].refused[0]}; a judge needs every image")
-    found = sets[0]
-    pairs = found.pairs[:limit] if limit else found.pairs
-    found = PairSet(found.name, found.vis_dir, found.ir_dir, pairs, (), found.task)
+    pairs = sets[0].pairs[:limit] if limit else sets[0].pairs
     images = [read_pair(pair) for pair in progress_bar(pairs, "reading", unit="pair")]
     vis, ir = zip(*images, strict=True)
     for pair, image in zip(pairs, ir, strict=True):
         if image.shape[:2] != ir[0].shape[:2]:
             sizes = f"{size_of(ir[0])} and {size_of(image)}"
             raise UsageError(f"{pair.ir}: {sizes} in one set; a judge needs one size (python -m downstream.shrink)")
-    return Material(found, vis, ir)
+    return Material(replace(sets[0], pairs=pairs), vis, ir)
 
 
 def has_labels(material: Material) -> bool:
     """Whether there are label images beside a set's sources."""
-    return find_masks(material.found.vis_dir.parent, TARGETS).classes is not None
+    return find_masks(material.pair_set.folder, TARGETS).classes is not None
 
 
 def open_labels(material: Material, folder: Path | None = None) -> np.ndarray:
@@ -106,7 +104,7 @@ def open_labels(material: Material, folder: Path | None = None) -> np.ndarray:
         PairError: the folder beside the sources cannot be read.
         ImageError: a label file cannot be read, does not fit, or is one of two of a stem.
     """
-    home = folder or material.found.vis_dir.parent
+    home = folder or material.pair_set.folder
     labels = Masks(images_by_name(folder), TARGETS) if folder else find_masks(home, TARGETS)
     files = {stem: labels.file(stem) for stem in material.stems} if labels.classes else {}  # plain masks name no class
     missing = [stem for stem in material.stems if not files.get(stem)]

@@ -31,7 +31,7 @@ class Contender(Protocol):
     is_reference: bool
     journal: Journal | None
 
-    def fuse(self, found: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray: ...
+    def fuse(self, pair_set: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass
@@ -51,15 +51,17 @@ class Network:
     journal: Journal | None = None  # of what an earlier run did
     seconds: list[float] = field(default_factory=list, init=False, repr=False)  # that each image took
 
-    def fuse(self, found: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:
-        if self.journal and (done := self.journal.find(self.name, found, pair, place(self, found, pair))) is not None:
-            return done
+    def fuse(self, pair_set: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:
+        if self.journal:
+            done = self.journal.find(self.name, pair_set, pair, place(self, pair_set, pair))
+            if done is not None:
+                return done
         began = time.monotonic()
         if self.protocol == "cddfuse":
             vis, ir = (grey(eight_bit(image, word)) for image, word in zip((vis, ir), pair.words, strict=True))
         with limits_in_plain_words("" if self.is_reference else by_tiles(self.fuser.tile)):
             vis, ir = (to_unit(image, word) for image, word in zip((vis, ir), pair.words, strict=True))
-            colour_from = colour_source(found.task, pair.words)
+            colour_from = colour_source(pair_set.task, pair.words)
             fused = to_uint8(self.fuser.picture(vis, ir, colour_from=colour_from), stretch=True)
         self.seconds.append(time.monotonic() - began)
         return fused
@@ -81,37 +83,37 @@ class Folder:
     homes: dict[str, Path] = field(default_factory=dict, init=False, repr=False)  # by set
     listed: dict[Path, dict[str, list[Path]]] = field(default_factory=dict, init=False, repr=False)  # by stem
 
-    def fuse(self, found: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
-        file = self.file(found, pair)
+    def fuse(self, pair_set: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        file = self.file(pair_set, pair)
         image = as_written(file, read_image(file, max_pixels=max(MAX_PIXELS, ir.shape[0] * ir.shape[1])))
         if image.shape[:2] != ir.shape[:2]:
             sizes = f"{size_of(image)}, its pair {size_of(ir)}"
             raise ImageError(f"{file}: {sizes}; a fused image has its sources' size")
         return image
 
-    def file(self, found: PairSet, pair: Pair) -> Path:
+    def file(self, pair_set: PairSet, pair: Pair) -> Path:
         """The image of a pair. Raises ImageError where there is none, or two."""
-        files = self.files(found, pair)
+        files = self.files(pair_set, pair)
         if len(files) != 1:
             what = " and ".join(path.name for path in files) or "no image"
-            raise ImageError(f"{what} in {self.home(found)}; expected one fused image called {pair.name}")
+            raise ImageError(f"{what} in {self.home(pair_set)}; expected one fused image called {pair.name}")
         return files[0]
 
-    def home(self, found: PairSet) -> Path:
+    def home(self, pair_set: PairSet) -> Path:
         """The folder of a set's images: of a single set, only one that has some."""
-        if found.name not in self.homes:
-            inside = self.root / found.name
+        if pair_set.name not in self.homes:
+            inside = self.root / pair_set.name
             own = not self.single or any(path.suffix.lower() in EXTENSIONS for path in inside.rglob("*"))
-            self.homes[found.name] = inside if own else self.root
-        return self.homes[found.name]
+            self.homes[pair_set.name] = inside if own else self.root
+        return self.homes[pair_set.name]
 
-    def files(self, found: PairSet, pair: Pair) -> list[Path]:
+    def files(self, pair_set: PairSet, pair: Pair) -> list[Path]:
         """The images of a pair's name, of which one is expected; extensions count in any case, as those of the inputs.
 
         Raises:
             ImageError: the folder cannot be read.
         """
-        home = self.home(found) / Path(pair.name).parent
+        home = self.home(pair_set) / Path(pair.name).parent
         try:
             if home not in self.listed:
                 stems = defaultdict(list)
@@ -179,17 +181,17 @@ def reference_rules(protocol: str, beside: Sequence[str]) -> list[Network]:
     return [Network(name, net.Fuser(net.build(name), device="cpu"), protocol, is_reference=True) for name in names]
 
 
-def write(contender: Contender, found: PairSet, pair: Pair, image: np.ndarray) -> Path | None:
+def write(contender: Contender, pair_set: PairSet, pair: Pair, image: np.ndarray) -> Path | None:
     """Write a fused image where the contender's images go, if they go anywhere."""
     if contender.folder is None:
         return None
-    file = place(contender, found, pair)
+    file = place(contender, pair_set, pair)
     write_image(file, image)
     if contender.journal:
-        contender.journal.add(contender.name, found, pair, file)
+        contender.journal.add(contender.name, pair_set, pair, file)
     return file
 
 
-def place(contender: Contender, found: PairSet, pair: Pair) -> Path:
+def place(contender: Contender, pair_set: PairSet, pair: Pair) -> Path:
     """Where a pair's fused image goes."""
-    return contender.folder / found.name / f"{pair.name}.png"
+    return contender.folder / pair_set.name / f"{pair.name}.png"

@@ -50,25 +50,26 @@ class Journal:
             self._write()
         self._file = self._held()
 
-    def note_sources(self, found: PairSet, pair: Pair) -> None:
+    def note_sources(self, pair_set: PairSet, pair: Pair) -> None:
         """Take down what a pair is going to be fused from. Before it is read: what changes later is fused again."""
         if instead_of_file(pair.vis) or instead_of_file(pair.ir):  # a pipe would never end
             return
         with suppress(OSError):  # which whoever reads it tells
-            self._sources[found.name, pair.name] = sources(found, pair)
+            self._sources[pair_set.name, pair.name] = sources(pair_set, pair)
 
-    def find(self, method: str, found: PairSet, pair: Pair, file: Path) -> np.ndarray | None:
+    def find(self, method: str, pair_set: PairSet, pair: Pair, file: Path) -> np.ndarray | None:
         """The fused image of a pair if it is done: there as it was written, from the same sources."""
-        line = self.lines.get((method, found.name, pair.name))
-        origin = self._sources.get((found.name, pair.name))
+        line = self.lines.get((method, pair_set.name, pair.name))
+        origin = self._sources.get((pair_set.name, pair.name))
         try:
             return read_image(file) if line and line == [origin, sha256(file)] else None
         except (ImageError, OSError):  # gone
             return None
 
-    def add(self, method: str, found: PairSet, pair: Pair, file: Path) -> None:
+    def add(self, method: str, pair_set: PairSet, pair: Pair, file: Path) -> None:
         """Take down that the fused image of a pair is done."""
-        key, line = (method, found.name, pair.name), [self._sources.get((found.name, pair.name), ""), sha256(file)]
+        origin = self._sources.get((pair_set.name, pair.name), "")
+        key, line = (method, pair_set.name, pair.name), [origin, sha256(file)]
         with self._lock:
             self.lines[key] = line
             self._file.write(json.dumps([*key, *line]) + "\n")
@@ -119,9 +120,9 @@ def whole(lines: list[str]) -> list[str]:
     return lines[:-1] if lines and not lines[-1].endswith("]") else lines
 
 
-def sources(found: PairSet, pair: Pair) -> str:
+def sources(pair_set: PairSet, pair: Pair) -> str:
     """A digest of what a pair is fused from."""
-    return hashlib.sha256(f"{found.task} {sha256(pair.vis)} {sha256(pair.ir)}".encode()).hexdigest()
+    return hashlib.sha256(f"{pair_set.task} {sha256(pair.vis)} {sha256(pair.ir)}".encode()).hexdigest()
 
 
 def digest_of(model: nn.Module) -> str:

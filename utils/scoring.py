@@ -44,7 +44,7 @@ class Result:
 
 
 def run_set(
-    found: PairSet,
+    pair_set: PairSet,
     contenders: list[Contender],
     *,
     protocol: str,
@@ -58,14 +58,14 @@ def run_set(
     scored, or not in the memory that there is, becomes a refusal, and the rest goes on.
 
     Args:
-        found: the set.
+        pair_set: the set.
         contenders: each gives a row; those with a folder have their images written to `<folder>/<set>/<stem>.png`.
         protocol: scoring convention.
         metrics: False only fuses.
         home: the folder that the report's links are relative to.
         read: how a pair is read; by default two sizes are refused and the registration is checked.
     """
-    result = Result([Row(c.name, is_reference=c.is_reference) for c in contenders], refused=list(found.refused))
+    result = Result([Row(c.name, is_reference=c.is_reference) for c in contenders], refused=list(pair_set.refused))
     rows = dict(zip((c.name for c in contenders), result.rows, strict=True))
     jobs: deque[tuple[Pair, int, Future]] = deque()  # each with its pixels
     read = read or Reader()
@@ -75,7 +75,7 @@ def run_set(
         try:
             with limits_in_plain_words():
                 if journal:
-                    journal.note_sources(found, pair)
+                    journal.note_sources(pair_set, pair)
                 return read(pair)
         except MemoryError as error:
             return error
@@ -93,9 +93,9 @@ def run_set(
         for name, values in scores.items():
             rows[name].images[pair.name] = values
 
-    bar = progress_bar(total=len(found.pairs), desc=found.name, unit="pair")
+    bar = progress_bar(total=len(pair_set.pairs), desc=pair_set.name, unit="pair")
     with ThreadPoolExecutor(max_workers=WORKERS) as pool, bar:
-        for pair, inputs in ahead(pool, prepare, found.pairs):
+        for pair, inputs in ahead(pool, prepare, pair_set.pairs):
             bar.update()
             if isinstance(inputs, Exception):
                 result.refused.append(Refusal(pair.name, str(inputs)))
@@ -106,13 +106,13 @@ def run_set(
             for contender in contenders:
                 try:
                     with limits_in_plain_words():
-                        fused.append((contender, contender.fuse(found, pair, *images)))
+                        fused.append((contender, contender.fuse(pair_set, pair, *images)))
                 except (ValueError, MemoryError) as error:
                     result.refused.append(Refusal(pair.name, f"{contender.name}: {error}"))
             pixels = math.prod(inputs.vis.shape[:2])
             while jobs and too_many(jobs, pixels):
                 collect()
-            job = pool.submit(finish, found, pair, images, fused, protocol if metrics else None, home)
+            job = pool.submit(finish, pair_set, pair, images, fused, protocol if metrics else None, home)
             jobs.append((pair, pixels, job))
         while jobs:
             collect()
@@ -130,7 +130,7 @@ def too_many(jobs: Iterable[tuple[Pair, int, Future]], pixels: int) -> bool:
 
 
 def finish(
-    found: PairSet,
+    pair_set: PairSet,
     pair: Pair,
     images: tuple[np.ndarray, np.ndarray],
     fused: list[tuple[Contender, np.ndarray]],
@@ -146,7 +146,7 @@ def finish(
     for contender, image in fused:
         try:
             with limits_in_plain_words():
-                file = write(contender, found, pair, image)
+                file = write(contender, pair_set, pair, image)
                 if not contender.is_reference:
                     pictures.add(contender.name, image, file.relative_to(home).as_posix() if file else "")
                 if protocol and not unscored:

@@ -38,20 +38,20 @@ def open_sets(
             name, number = f"{each.name}_{number}", number + 1
         pairs = each.pairs[:limit] if limit else each.pairs
         sets[name] = replace(each, name=name, pairs=pairs, task=task or each.task)
-    if not any(found.pairs for found in sets.values()):
-        reasons = [str(error) for error in refused] + [str(r) for found in sets.values() for r in found.refused]
+    if not any(pair_set.pairs for pair_set in sets.values()):
+        reasons = [str(error) for error in refused] + [str(r) for pair_set in sets.values() for r in pair_set.refused]
         raise UsageError(f"no pair to fuse: {'; '.join(reasons)}")
     return list(sets.values()), refused
 
 
-def describe(found: PairSet, protocol: str) -> str:
+def describe(pair_set: PairSet, protocol: str) -> str:
     """A set's task, which input is which, and the colour of the fused images, in one line."""
-    vis, ir = found.pairs[0].words
+    vis, ir = pair_set.pairs[0].words
     sources = {"vis": f"colour of {vis}", "ir": f"colour of {ir}", "both": "colour blended from both"}
-    colour = sources[colour_source(found.task, (vis, ir))]
+    colour = sources[colour_source(pair_set.task, (vis, ir))]
     if protocol == "cddfuse":
         colour = f"grey, as protocol {protocol} scores (cmmdl keeps the colour)"
-    return f"Task of {found.name}: {found.task} ({TASKS[found.task]}): vis = {vis}, ir = {ir}, {colour}"
+    return f"Task of {pair_set.name}: {pair_set.task} ({TASKS[pair_set.task]}): vis = {vis}, ir = {ir}, {colour}"
 
 
 def _found(

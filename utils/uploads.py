@@ -65,30 +65,30 @@ def fuse(
         ValueError: one sentence on what cannot be used.
     """
     images = [preview(file) for file in (vis, ir)]
-    found = single_pair(vis, ir)
+    pair_set = single_pair(vis, ir)
     try:
-        check_sizes(found.pairs[0], *images)
+        check_sizes(pair_set.pairs[0], *images)
     except ImageError as error:
         if not resize_ir:
             raise ImageError(f"{error}, or the box for two sizes ticked") from None
-    inputs = Reader(resize_ir=resize_ir)(found.pairs[0])
+    inputs = Reader(resize_ir=resize_ir)(pair_set.pairs[0])
     if isinstance(inputs, ImageError):
         raise inputs
     contenders = [Network(name, fuser, protocol, folder), *references]
-    result = run_set(found, contenders, protocol=protocol, metrics=True, home=folder, read=lambda _: inputs)
+    result = run_set(pair_set, contenders, protocol=protocol, metrics=True, home=folder, read=lambda _: inputs)
     files = list(folder.rglob("*.png"))
     reasons = list(dict.fromkeys(refusal.reason for refusal in result.refused))
     if not files:
         raise ValueError("; ".join(reasons))
     file = files[0].rename(files[0].with_stem(f"{files[0].stem}_fused"))  # beside the visible one in a download folder
     remarks = Remarks()
-    remarks.add(found.pairs[0], inputs)
+    remarks.add(pair_set.pairs[0], inputs)
     scored = any(row.images for row in result.rows)
     return Shown(
         vis=eight_bit(inputs.vis, ""),
         ir=eight_bit(inputs.ir, ""),
         fused=read_image(file),
         file=file,
-        scores=tables.markdown({found.name: result.rows}, protocol) if scored else "",
+        scores=tables.markdown({pair_set.name: result.rows}, protocol) if scored else "",
         remarks=remarks.lines() + reasons[:1],
     )

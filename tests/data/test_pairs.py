@@ -44,8 +44,7 @@ def test_accepted_names_become_vis_and_ir(tmp_path, vis, ir):
     fill(tmp_path, f"{vis}/1.png", f"{ir}/1.png")
     found = only(tmp_path)
     assert found.pairs == (Pair("1", tmp_path / vis / "1.png", tmp_path / ir / "1.png"),)
-    assert (found.vis_dir, found.ir_dir) == (tmp_path / vis, tmp_path / ir)
-    assert found.name == tmp_path.name
+    assert (found.name, found.folder) == (tmp_path.name, tmp_path)
     assert found.refused == ()
 
 
@@ -173,7 +172,7 @@ def test_bad_folder_beside_a_good_one_is_refused_by_name(tmp_path, files, reason
     fill(tmp_path, "good/vi/1.png", "good/ir/1.png", *files)
     bad, good = find_sets(tmp_path)
     assert len(good.pairs) == 1
-    assert (bad.name, bad.vis_dir, bad.ir_dir, bad.pairs) == ("bad", None, None, ())
+    assert (bad.name, bad.folder, bad.pairs) == ("bad", None, ())
     (refusal,) = bad.refused
     assert refusal.name == "bad"
     assert refusal.reason.startswith(reason)

@@ -44,7 +44,7 @@ def test_a_folder_that_cannot_be_read_is_refused_and_the_others_are_kept(tmp_pat
     lock(tmp_path / place)
     bad, good = find_sets(tmp_path)
     assert [pair.name for pair in good.pairs] == ["1"] and not good.refused
-    assert (bad.pairs, bad.vis_dir) == ((), None)
+    assert (bad.pairs, bad.folder) == ((), None)
     reason = f"{tmp_path / place}: not readable (Permission denied); expected a folder of pairs"
     assert bad.refused == (Refusal("bad", reason),)
 

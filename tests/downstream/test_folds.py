@@ -32,7 +32,7 @@ def test_images_of_a_run_are_compared_with_their_neighbours_in_it(labelled):
     material = open_material(labelled)
     one, other = material.vis[0], 255 - material.vis[0]
     images = (one, other) * 2
-    mixed = type(material)(material.found, images, images)
+    mixed = type(material)(material.pair_set, images, images)
     assert scenes.likeness(mixed, [0, 2]) == pytest.approx([1], abs=1e-3)
     assert scenes.likeness(mixed, [0, 1, 3]) == pytest.approx([-1, 1], abs=1e-3)
 
@@ -69,7 +69,7 @@ def test_more_folds_than_scenes_are_refused():
 
 def test_an_image_is_like_itself_and_its_negative_is_not(labelled):
     material = open_material(labelled)
-    same = type(material)(material.found, (material.vis[0],) * 2, (material.ir[0], 255 - material.ir[0]))
+    same = type(material)(material.pair_set, (material.vis[0],) * 2, (material.ir[0], 255 - material.ir[0]))
     assert scenes.likeness(same, [0, 1]) == pytest.approx([0], abs=1e-3)  # +1 in visible, -1 in infrared
 
 
