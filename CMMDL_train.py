@@ -39,7 +39,7 @@ from net.fast.layout import lay_out
 from net.files.states import check_options
 from net.method import Method
 from net.training.objective import Batch, Objective
-from net.training.recipe import Recipe, batch_norms
+from net.training.recipe import Recipe, Stage, batch_norms
 from utils import distributed, failures, provenance, runs
 from utils.board import Board
 from utils.checkpoints import Training, seed_everything
@@ -96,7 +96,8 @@ def train(args: argparse.Namespace, world: World) -> bool:
         norms_until=0.0 if args.keep_norms else None,
     )
     args.epochs, args.batch_size, args.lr = recipe.epochs, recipe.batch_size, recipe.lr  # as the run folder has them
-    in_steps, steps = recipe, steps_of_epoch(args, method, recipe, source, world)
+    check_patches(args, method, recipe, source, world)
+    in_steps, steps = recipe, steps_per_epoch(args, recipe, recipe.stages[-1], source, world)
     recipe = in_steps.in_epochs(steps)
 
     seed_everything(args.seed)
@@ -116,41 +117,17 @@ def train(args: argparse.Namespace, world: World) -> bool:
         processes, recipe = resume(args, source, in_steps, steps, training, checkpoint)
     weights = {"init": args.init, "teacher": recipe.teacher and (args.teacher or shipped(recipe.teacher))}
     folder = runs.enter(args, checkpoint, world, data=lambda: provenance.digests(source, **weights))
-    log.info("%s: recipe %s, %s, %d process(es) on %s", folder, args.recipe, source, world.size, world.device.type)
-    if recipe.iterations and not args.epochs:
-        log.info("%d iterations are %d epochs of this data", recipe.iterations, recipe.epochs)
-    for size in sorted({stage.size for stage in recipe.stages}):
-        if small := source.smaller_than(size):
-            log.warning("crops of %dx%d: %s, are smaller and left out", size, size, small)
+    announce(args, folder, source, recipe, world)
     if checkpoint:
-        log.info("going on from %s: epoch %d, step %d", checkpoint, training.epoch + 1, training.step)
-        if checkpoint.name != LAST:  # what went on before from here must not be taken for what goes on now
-            if (folder / LAST).exists():
-                log.warning("%s, of the training as it went before, is replaced", folder / LAST)
-            training.save(folder / LAST)
-    if args.precision == "bf16" and is_emulated_bf16(world.device):
-        log.warning("this processor has no instructions for bf16: a step takes many times as long as in fp32")
+        runs.go_on(checkpoint, folder, training)
     if processes != world.size:
-        log.warning("begun with %d process(es): the weights will not be those of an undisturbed training", processes)
+        log.warning("begun with %d process(es): the weights will be others than without an interruption", processes)
 
     probe = sources.probe(source.epoch(0, recipe.stages[-1].size))
-    phase = objective = None
     with Board(folder, training, recipe.epochs, probe, source.held_out) as board, StopRequest() as stop:
-        while training.epoch < recipe.epochs:
-            if recipe.phase(training.epoch) is not phase:
-                phase = recipe.phase(training.epoch)
-                objective = world.wrap(Objective(network, phase))  # anew: another phase trains other parts
-            loader = open_loader(args, source, recipe, training)
-            if not train_one_epoch(objective, loader, training, recipe, board, stop, args.precision, args.save_seconds):
-                training.save(folder / LAST)
-                log.info("stopped in epoch %d; %s", training.epoch + 1, runs.way_on(args.resume, folder))
-                return False
-            training.end_epoch()
-            board.after_epoch()
-            if training.epoch % KEEP_EVERY == 0:
-                training.save(folder / f"epoch_{training.epoch:03d}.pth")
-            training.save(folder / LAST)
-            board.write_history()
+        if not train_epochs(args, source, recipe, training, board, stop):
+            log.info("stopped in epoch %d; %s", training.epoch + 1, runs.way_on(args.resume, folder))
+            return False
     if world.is_main:
         weights = folder / f"{method.label}.pth"
         training.save_weights(weights)
@@ -158,6 +135,18 @@ def train(args: argparse.Namespace, world: World) -> bool:
         log.info("done: %s", weights)
         log.info("to fuse with it: python CMMDL_test.py --method %s --weights %s --data DIR", method.name, weights)
     return True
+
+
+def announce(args: argparse.Namespace, folder: Path, source: sources.Source, recipe: Recipe, world: World) -> None:
+    """Say in the log what will be trained, and what about it is unusual."""
+    log.info("%s: recipe %s, %s, %d process(es) on %s", folder, args.recipe, source, world.size, world.device.type)
+    if recipe.iterations and not args.epochs:
+        log.info("%d iterations are %d epochs of this data", recipe.iterations, recipe.epochs)
+    for size in sorted({stage.size for stage in recipe.stages}):
+        if small := source.smaller_than(size):
+            log.warning("crops of %dx%d: %s, are smaller and left out", size, size, small)
+    if args.precision == "bf16" and is_emulated_bf16(world.device):
+        log.warning("this processor has no instructions for bf16: a step takes many times as long as in fp32")
 
 
 def resume(
@@ -186,6 +175,29 @@ def resume(
             raise ValueError(f"{error}; {runs.way_out(checkpoint)}") from error
         raise
     return processes, recipe
+
+
+def train_epochs(
+    args: argparse.Namespace, source: sources.Source, recipe: Recipe, training: Training, board: Board,
+    stop: StopRequest,
+) -> bool:  # fmt: skip
+    """All epochs that are not done yet, each with its checkpoint. False if it was asked to stop amid one."""
+    phase = objective = None
+    while training.epoch < recipe.epochs:
+        if recipe.phase(training.epoch) is not phase:
+            phase = recipe.phase(training.epoch)
+            objective = training.world.wrap(Objective(training.model, phase))  # anew: it trains other parts
+        loader = open_loader(args, source, recipe, training)
+        if not train_one_epoch(objective, loader, training, recipe, board, stop, args.precision, args.save_seconds):
+            training.save(board.folder / LAST)
+            return False
+        training.end_epoch()
+        board.after_epoch()
+        if training.epoch % KEEP_EVERY == 0:
+            training.save(board.folder / f"epoch_{training.epoch:03d}.pth")
+        training.save(board.folder / LAST)
+        board.write_history()
+    return True
 
 
 def train_one_epoch(
@@ -267,22 +279,28 @@ def open_teacher(args: argparse.Namespace, recipe: Recipe, device: str) -> Teach
     return Teacher(open_model(recipe.teacher, args.teacher, "--teacher PATH"), args.out / "teacher", device)
 
 
-def steps_of_epoch(
+def check_patches(
     args: argparse.Namespace, method: Method, recipe: Recipe, source: sources.Source, world: World
-) -> int:
-    """How many steps an epoch has; what cannot be trained on is refused now rather than hours later.
+) -> None:
+    """Refuse what cannot be trained on now rather than hours later.
 
     Raises:
-        ValueError: patches are smaller than the method takes, or too few for one batch.
+        ValueError: patches of some stage are smaller than the method takes, or too few for one batch.
     """
     smallest = max(method.minimum_size, recipe.smallest)
     for stage in recipe.stages:
         if stage.size < smallest:
             expected = f"expected at least {smallest}x{smallest} for {method.label}"
             raise ValueError(f"patches of {stage.size}x{stage.size} pixels; {expected}")
-        count, batch = len(source.epoch(0, stage.size)), recipe.batch_of(stage)
-        steps = len(sources.shuffled_batches(count, batch, world.rank, world.size, args.seed, epoch=0))
-    return steps
+        steps_per_epoch(args, recipe, stage, source, world)
+
+
+def steps_per_epoch(
+    args: argparse.Namespace, recipe: Recipe, stage: Stage, source: sources.Source, world: World
+) -> int:
+    """Optimiser steps in an epoch of a stage. Raises ValueError where its patches are too few for one."""
+    count, batch = len(source.epoch(0, stage.size)), recipe.batch_of(stage)
+    return len(sources.shuffled_batches(count, batch, world.rank, world.size, args.seed, epoch=0))
 
 
 def build(args: argparse.Namespace, method: Method) -> nn.Module:

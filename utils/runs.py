@@ -14,6 +14,7 @@ from tqdm import tqdm
 from data.files import remove_parts
 from data.locks import hold
 from utils import distributed, provenance
+from utils.checkpoints import Training
 from utils.distributed import World
 
 LAST = "last.pth"
@@ -134,7 +135,7 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[st
     log.addHandler(file)
     begun = data_begun_with(folder) or data
     if begun != data:
-        log.warning("the data have changed since this began: the weights will not be those of an undisturbed training")
+        log.warning("the data have changed since this began: the weights will be others than without an interruption")
     if args.resume != "auto" or not known:
         if known and (other := other_arguments(folder, plain(args))):
             log.warning("%s", other)
@@ -142,6 +143,16 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[st
     distributed.remember(str(folder))
     remove_parts(folder.iterdir())
     return folder
+
+
+def go_on(checkpoint: Path, folder: Path, training: Training) -> None:
+    """Say where a training goes on. Gone back to a checkpoint before the last one, it becomes the last one at once:
+    what went on from there before must not be taken for what goes on now."""
+    log.info("going on from %s: epoch %d, step %d", checkpoint, training.epoch + 1, training.step)
+    if checkpoint.name != LAST:
+        if (folder / LAST).exists():
+            log.warning("%s, of the training as it went before, is replaced", folder / LAST)
+        training.save(folder / LAST)
 
 
 def numbered(out: Path) -> list[tuple[int, Path]]:
