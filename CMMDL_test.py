@@ -24,7 +24,7 @@ import shlex
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,13 +39,13 @@ from utils.contenders import Contender, Folder, Network, given, place, reference
 from utils.failures import INTERRUPTED, limits_in_plain_words, sentence
 from utils.fusing_options import parse, weights_by_method
 from utils.inputs import Reader
-from utils.journal import Journal, digest_of
+from utils.journal import Journal
 from utils.memory import keep_freed_memory
 from utils.options import UsageError
 from utils.published import known, published
 from utils.scoring import Result, run_set
 from utils.sets import describe, open_sets
-from utils.shipped import open_model
+from utils.shipped import digest_of_weights, open_model
 from utils.video import fuse_video
 
 TABLES = {"table.md": tables.markdown, "table.tex": tables.latex}
@@ -106,7 +106,6 @@ def carry_out(args: argparse.Namespace) -> int:
 def run(sets: Sequence[PairSet], contenders: Sequence[Contender], args: argparse.Namespace) -> int:
     """Fuse and score every set, print and save the tables; how many inputs were refused."""
     results, pictures, refusals = {}, {}, 0
-    several = sum(not contender.is_reference for contender in contenders) > 1
     if not args.no_metrics:
         print(f"Scoring protocol: {args.protocol}")
     read = Reader(args.resize == "ir", not args.no_registration_check, args.max_pixels)
@@ -127,20 +126,37 @@ def run(sets: Sequence[PairSet], contenders: Sequence[Contender], args: argparse
             print(f"refused: {pair_set.name}: {refusal}", file=sys.stderr)
         if any(row.images for row in result.rows):
             print(tables.text(pair_set.name, rows), flush=True)
-        for contender, row in zip(contenders, result.rows, strict=True):
-            home = contender.folder or (args.out / contender.name if several else args.out)
-            file = home / pair_set.name / "metrics.csv"
-            if not contender.is_reference and row.images:
-                tables.write_csv(file, row)
-            elif not contender.is_reference and file.is_file():
-                file.unlink()  # of an earlier run, whose images were others
+        write_scores(pair_set, result, contenders, args.out)
         print(f"{pair_set.name}: {what_was_done(result)}", file=sys.stderr)
+    write_report(results, pictures, contenders, args)
+    return refusals
+
+
+def write_scores(pair_set: PairSet, result: Result, contenders: Sequence[Contender], out: Path) -> None:
+    """Write each method's scores of a set; those of an earlier run go where there are none now."""
+    several = sum(not contender.is_reference for contender in contenders) > 1
+    for contender, row in zip(contenders, result.rows, strict=True):
+        home = contender.folder or (out / contender.name if several else out)
+        file = home / pair_set.name / "metrics.csv"
+        if not contender.is_reference and row.images:
+            tables.write_csv(file, row)
+        elif not contender.is_reference and file.is_file():
+            file.unlink()
+
+
+def write_report(
+    results: Mapping[str, Sequence[tables.Row]],
+    pictures: Mapping[str, Mapping[str, report.Pictures]],
+    contenders: Sequence[Contender],
+    args: argparse.Namespace,
+) -> None:
+    """Write the page and the tables of all sets; those of an earlier run go where there is nothing to show now."""
     if args.no_metrics or not any(pictures.values()):
-        for name in TABLES:  # of an earlier run
+        for name in TABLES:
             (args.out / name).unlink(missing_ok=True)
     if not any(pictures.values()):
         (args.out / "index.html").unlink(missing_ok=True)
-        return refusals
+        return
     command = shlex.join([Path(__file__).name, *(word for word in args.words if word != "--continue")])
     title = "Fused by " + ", ".join(tables.label(c.name) for c in contenders if not c.is_reference)
     page = report.page(results, pictures, title=title, protocol=args.protocol, command=command)
@@ -148,7 +164,6 @@ def run(sets: Sequence[PairSet], contenders: Sequence[Contender], args: argparse
     for name, written in TABLES.items() if not args.no_metrics else ():
         write_text(args.out / name, written(results, args.protocol))
     print(f"pictures and tables: {args.out / 'index.html'}", file=sys.stderr)
-    return refusals
 
 
 def notes(pair_set: PairSet, args: argparse.Namespace) -> Iterator[str]:
@@ -235,7 +250,7 @@ def open_journal(contenders: Sequence[Contender], args: argparse.Namespace) -> J
     settings = {name: getattr(args, name) for name in ("protocol", "precision", "compile", "tile", "resize", "task")}
     networks = [contender for contender in contenders if contender.folder]
     settings["device"] = networks[0].fuser.device.type
-    settings["methods"] = {network.name: digest_of(network.fuser.model) for network in networks}  # with their weights
+    settings["methods"] = {network.name: digest_of_weights(network.fuser.model) for network in networks}
     journal = Journal(args.out, settings, go_on=args.go_on)
     for network in networks:
         network.journal = journal

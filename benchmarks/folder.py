@@ -12,20 +12,18 @@ Rounds take turns; medians count.
 
 import argparse
 import os
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
 import net
 from benchmarks import literal_metrics, speed
+from benchmarks.timing import in_turn
 from data import patches
 from data.options import named_path
 from data.pairs import PairSet, find_sets, read_pair
@@ -130,18 +128,6 @@ def loading(file: Path, repeats: int) -> None:
     load /= len(loader)
     batches = f"batch {BATCH} of {PATCH}x{PATCH}"
     print(f"loading: {1 / load:.0f} batches/s, {1 / step:.2f} steps/s, {batches}, ratio {step / load:.0f}")
-
-
-def in_turn(repeats: int, *functions: Callable[[], Any], before: Callable[[], Any] = lambda: None) -> list[float]:
-    """Median seconds of each function, called one after the other in every round; `before` each of them, untimed."""
-    times = [[] for _ in functions]
-    for _ in range(repeats):
-        for function, seconds in zip(functions, times, strict=True):
-            before()
-            start = time.perf_counter()
-            function()
-            seconds.append(time.perf_counter() - start)
-    return [statistics.median(seconds) for seconds in times]
 
 
 if __name__ == "__main__":

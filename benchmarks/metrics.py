@@ -5,14 +5,13 @@ literal median over ours. Exit status 1 if a value differs by more than 1e-6 of 
 """
 
 import argparse
-import statistics
 import sys
-import time
 
 import cv2
 import numpy as np
 
 from benchmarks import literal_metrics
+from benchmarks.timing import in_turn
 from utils import metrics
 from utils.failures import command
 from utils.options import positive, whole
@@ -24,12 +23,6 @@ def texture(rng, height, width):
     """uint8 (H, W): noise of three grain sizes, between black and white."""
     image = sum(cv2.GaussianBlur(rng.standard_normal((height, width)), (0, 0), s) * s for s in (1, 4, 16))
     return np.uint8(255 * (image - image.min()) / np.ptp(image))
-
-
-def seconds(function, *images):
-    start = time.perf_counter()
-    function(*images)
-    return time.perf_counter() - start
 
 
 @command
@@ -56,12 +49,12 @@ def main():
 
     sources = metrics.Sources(ir, vis)
     sources.evaluate(fused)
-    times = {"literal": [], "ours": [], "ours, sources known": []}
-    for _ in range(args.repeats):
-        times["literal"].append(seconds(literal_metrics.evaluate, fused, ir, vis))
-        times["ours"].append(seconds(metrics.evaluate, fused, ir, vis))
-        times["ours, sources known"].append(seconds(sources.evaluate, fused))
-    medians = {side: statistics.median(values) for side, values in times.items()}
+    sides = {
+        "literal": lambda: literal_metrics.evaluate(fused, ir, vis),
+        "ours": lambda: metrics.evaluate(fused, ir, vis),
+        "ours, sources known": lambda: sources.evaluate(fused),
+    }
+    medians = dict(zip(sides, in_turn(args.repeats, *sides.values()), strict=True))
     for side, median in medians.items():
         print(f"{side:<20}{median:8.3f} s")
     print(f"ratio {medians['literal'] / medians['ours']:.1f}")

@@ -6,10 +6,8 @@ exceeds 1e-3. Needs requirements-export.txt.
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import torch
 
 import net
 from benchmarks.methods import add_settings
+from benchmarks.timing import in_turn
 from data.options import named_path
 from utils.export import write_onnx
 from utils.failures import command
@@ -45,14 +44,8 @@ def main() -> int:
     sides = {"torch": lambda: model(*pair).numpy(), "ONNX Runtime": lambda: runtime(*pair.numpy())}
     with torch.inference_mode():
         outputs = {name: fuse() for name, fuse in sides.items()}  # each also warms up
-        times = {name: [] for name in sides}
-        for _ in range(args.repeats):
-            for name, fuse in sides.items():
-                began = time.perf_counter()
-                fuse()
-                times[name].append(time.perf_counter() - began)
+        medians = dict(zip(sides, in_turn(args.repeats, *sides.values()), strict=True))
     print(f"{args.method}, {args.width}x{args.height}, CPU, {args.threads} threads, {args.repeats} rounds in turn")
-    medians = {name: statistics.median(each) for name, each in times.items()}
     for name, median in medians.items():
         print(f"{name:<13}{median:8.3f} s")
     print(f"ratio {medians['ONNX Runtime'] / medians['torch']:.2f}")

@@ -25,7 +25,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 import net
 from benchmarks import speed
-from data.files import replacing
 from data.options import named_path
 from net.fast.layout import lay_out
 from utils.failures import command
@@ -121,6 +120,8 @@ def draw(out: Path, sizes: list[int], by_size: list[dict], by_batch: list[dict])
     from matplotlib.figure import Figure  # here: processes that are measured import this module
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+    from utils.figures import save_figure
+
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots(2, 2)
     columns = (("inference", "side of a square image, pixels", sizes, [side * side for side in sizes], by_size),
@@ -138,8 +139,7 @@ def draw(out: Path, sizes: list[int], by_size: list[dict], by_batch: list[dict])
             axis.yaxis.set_minor_formatter(NullFormatter())
             axis.grid(alpha=0.3)
     axes[0][0].legend()
-    with replacing(out) as temporary:
-        figure.savefig(temporary, dpi=110, format=out.suffix[1:] or "png")
+    save_figure(figure, out)
 
 
 if __name__ == "__main__":

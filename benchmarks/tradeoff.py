@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 
 import net
 from benchmarks.methods import Cost, add_settings, measure
-from data.files import replacing
 from data.options import named_path
 from utils.failures import command
+from utils.figures import save_figure
 
 SCORES = ("VIF", "Qabf")
 
@@ -93,8 +93,7 @@ def draw(scores: dict[str, dict[str, float]], costs: dict[str, Cost], out: Path,
         axis.grid(alpha=0.3)
         axis.margins(x=0.15, y=0.1)
     figure.suptitle(title)
-    with replacing(out) as temporary:
-        figure.savefig(temporary, dpi=110, format=out.suffix[1:] or "png")
+    save_figure(figure, out)
 
 
 if __name__ == "__main__":

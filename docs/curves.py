@@ -14,9 +14,10 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from data.files import instead_of_file, replacing
+from data.files import instead_of_file
 from data.options import named_path
 from utils.failures import command
+from utils.figures import save_figure
 from utils.metrics import METRICS
 from utils.options import UsageError
 
@@ -67,8 +68,7 @@ def draw(columns: dict[str, list[float]], out: Path) -> None:
         plot(axis, columns, names)
         axis.set_title(title)
     axes[0].set_yscale("log")
-    with replacing(out) as temporary:
-        figure.savefig(temporary, dpi=110, format=out.suffix[1:] or "png")
+    save_figure(figure, out)
 
 
 def plot(axis: Axes, columns: dict[str, list[float]], names: list[str]) -> None:

@@ -23,19 +23,26 @@ import cv2
 import numpy as np
 
 from data.masks import CLASSES
-from data.options import named_path
 from data.progress import progress_bar
 from downstream import tables
-from downstream.material import Material, open_contenders, open_labels, open_material, time_of
+from downstream.material import (
+    CASES,
+    OBJECTS,
+    Material,
+    add_inputs,
+    cases,
+    open_contenders,
+    open_labels,
+    open_material,
+    time_of,
+)
 from utils.failures import command
 from utils.inputs import eight_bit
 from utils.metrics import Image, grey, kept_edges
-from utils.options import UsageError, positive
+from utils.options import UsageError
 
-OBJECTS = ("person", "car")
 SMALLEST, NEAREST = 16, 3  # pixels
 TITLE = "Contrast of objects in grey levels, edges kept inside them in percent"
-CASES = [f"{name} {time}" for name in OBJECTS for time in ("day", "night")]
 
 
 @command
@@ -52,22 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         results.append(tables.Result(contender.name, values, is_reference=contender.is_reference))
     tables.write(args.out, "contrast", results, names, TITLE, printed=names[: len(cases(material.stems))])
     return 0
-
-
-def add_inputs(parser: argparse.ArgumentParser, out: Path, truth: str = "labels") -> None:
-    """The options that all judges have."""
-    add = parser.add_argument
-    add("--data", type=named_path, required=True, metavar="DIR", help=f"the pair folder, {truth} beside the sources")
-    add(f"--{truth}", type=named_path, metavar="DIR", help=f"the {truth} where they lie elsewhere")
-    add("--fused", action="append", default=[], metavar="DIR[=NAME]",
-        help="fused images of a method, <stem>.png or <SET>/<stem>.png; repeat for several")  # fmt: skip
-    add("--out", type=named_path, default=out, metavar="DIR", help="where results go (%(default)s)")
-    add("--limit", type=positive, default=0, metavar="N", help="only the first N pairs")
-
-
-def cases(stems: Sequence[str]) -> list[str]:
-    """People and cars by day and by night if every name tells its time of day, else in all pairs together."""
-    return CASES if all(map(time_of, stems)) else list(OBJECTS)
 
 
 def columns(stems: Sequence[str]) -> list[str]:

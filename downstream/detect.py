@@ -13,7 +13,6 @@ Each training is kept in `<out>/runs` when it is done, and the same command give
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +20,11 @@ from tqdm import tqdm
 
 from downstream import tables
 from downstream.boxes import KINDS, open_boxes
-from downstream.contrast import CASES, add_inputs
 from downstream.detector import BUDGET, MODELS, build, check_size, predict, train
-from downstream.material import TIMES, open_contenders, open_material, time_of
+from downstream.material import CASES, TIMES, add_inputs, open_contenders, open_material, time_of
 from downstream.precision import average_precision
-from downstream.runs import Run, Store, add_protocol, cross_validate, kept_in, protocol
-from downstream.training import Budget, add_budget, digest_of
+from downstream.runs import Run, add_protocol, cross_validate, kept_in, open_store, protocol
+from downstream.training import Budget, add_budget
 from net.devices import pick_device
 from utils.failures import command
 
@@ -52,9 +50,7 @@ def judge(args: argparse.Namespace) -> None:
     check_size(network, material.shape, args.data)
     objects = open_boxes(material, args.boxes)
     contenders = open_contenders(args.fused)
-    settings = asdict(budget) | {"judge": "rt-detr", "folds": args.folds, "device": device.type}
-    settings |= {"weights": digest} if (digest := digest_of(args.pretrained)) else {}
-    store = Store(args.out / "runs", settings)
+    store = open_store(args, "rt-detr", budget, device)
 
     def trained(pictures: np.ndarray, on: list[int], part: list[int], seed: int, tick: Callable) -> tables.Figures:
         model = train(pictures[on], [objects[i] for i in on], budget, seed=seed, device=device, tick=tick)

@@ -1,5 +1,6 @@
 """Labelled pairs, and the pictures that each method makes of them."""
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,16 +9,19 @@ import numpy as np
 
 from data.crops import TARGETS
 from data.masks import Masks, find_masks, read_labels
+from data.options import named_path
 from data.pairs import Pair, PairSet, find_sets, images_by_name, read_pair, size_of
 from data.progress import progress_bar
 from utils.contenders import Contender, Folder, named_folder, reference_rules
 from utils.inputs import eight_bit
-from utils.options import UsageError
+from utils.options import UsageError, positive
 from utils.tables import label
 
 NOT_JUDGED = ("laplacian", "dwt")  # rules that are judged only where their pictures are given
 SHOWN = 5  # folders that a message lists
 TIMES = {"D": "day", "N": "night"}  # the last letter of a name in MSRS
+OBJECTS = ("person", "car")  # that are judged by day and night
+CASES = [f"{name} {time}" for name in OBJECTS for time in TIMES.values()]
 
 
 @dataclass(frozen=True)
@@ -142,3 +146,19 @@ def beside(folder: Path) -> str:
 def time_of(stem: str) -> str:
     """`day` or `night` by a name that ends as MSRS's do, in a digit and D or N; else nothing."""
     return TIMES.get(stem[-1:], "") if stem[-2:-1].isdigit() else ""
+
+
+def add_inputs(parser: argparse.ArgumentParser, out: Path, truth: str = "labels") -> None:
+    """The options that all judges have."""
+    add = parser.add_argument
+    add("--data", type=named_path, required=True, metavar="DIR", help=f"the pair folder, {truth} beside the sources")
+    add(f"--{truth}", type=named_path, metavar="DIR", help=f"the {truth} where they lie elsewhere")
+    add("--fused", action="append", default=[], metavar="DIR[=NAME]",
+        help="fused images of a method, <stem>.png or <SET>/<stem>.png; repeat for several")  # fmt: skip
+    add("--out", type=named_path, default=out, metavar="DIR", help="where results go (%(default)s)")
+    add("--limit", type=positive, default=0, metavar="N", help="only the first N pairs")
+
+
+def cases(stems: Sequence[str]) -> list[str]:
+    """People and cars by day and by night if every name tells its time of day, else in all pairs together."""
+    return CASES if all(map(time_of, stems)) else list(OBJECTS)

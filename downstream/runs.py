@@ -5,17 +5,19 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from data.files import write_text
 from data.progress import progress_bar
 from downstream.material import Material
 from downstream.scenes import folds, scenes
+from downstream.training import Budget, digest_of_pretrained
 from utils.contenders import Contender
 from utils.options import positive, whole
 
@@ -100,6 +102,14 @@ def cross_validate(
                     outcomes[fold, seed] = store.get(contender.name, fold, seed, images, train)
                     bar.update(before + lengths[fold] - bar.n)  # of a training that was kept
             yield contender, pictures, outcomes
+
+
+def open_store(args: argparse.Namespace, judge: str, budget: Budget, device: torch.device) -> Store:
+    """The finished trainings of a judge below `args.out`, those of these settings and pretrained weights."""
+    settings = asdict(budget) | {"judge": judge, "folds": args.folds, "device": device.type}
+    if digest := digest_of_pretrained(budget.pretrained):
+        settings["weights"] = digest
+    return Store(args.out / "runs", settings)
 
 
 @contextmanager

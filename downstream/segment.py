@@ -18,7 +18,6 @@ Each training is kept in `<out>/runs` when it is done, and the same command give
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +25,12 @@ from tqdm import tqdm
 
 from data.masks import CLASSES
 from downstream import tables
-from downstream.contrast import CASES, add_inputs, contrasts
 from downstream.contrast import columns as contrast_columns
-from downstream.material import open_contenders, open_labels, open_material, time_of
-from downstream.runs import Run, Store, add_protocol, cross_validate, kept_in, protocol
+from downstream.contrast import contrasts
+from downstream.material import CASES, add_inputs, open_contenders, open_labels, open_material, time_of
+from downstream.runs import Run, add_protocol, cross_validate, kept_in, open_store, protocol
 from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
-from downstream.training import Budget, add_budget, digest_of
+from downstream.training import Budget, add_budget
 from net.devices import pick_device
 from utils.failures import command
 from utils.options import UsageError
@@ -59,9 +58,7 @@ def judge(args: argparse.Namespace) -> None:
         raise UsageError(f"{args.data}: images of {min(material.shape)} pixels; a SegFormer needs {SMALLEST} a side")
     labels = open_labels(material, args.labels)
     contenders = open_contenders(args.fused)
-    settings = asdict(budget) | {"judge": "segformer", "folds": args.folds, "device": device.type}
-    settings |= {"weights": digest} if (digest := digest_of(args.pretrained)) else {}
-    store = Store(args.out / "runs", settings)
+    store = open_store(args, "segformer", budget, device)
 
     def trained(pictures: np.ndarray, on: list[int], part: list[int], seed: int, tick: Callable) -> dict[str, list]:
         model = train(pictures[on], labels[on], budget, seed=seed, device=device, tick=tick)

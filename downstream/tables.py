@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from data.files import replacing, write_text
-from utils.tables import bold, escaped, in_markdown, label
+from data.files import write_text
+from utils.figures import save_figure
+from utils.tables import bold, label, markdown_table, tabular
 
 REFERENCE = "max"  # the method that the others are compared with
 AGAINST = f"against {label(REFERENCE)}"
@@ -50,15 +51,14 @@ def compare(results: Sequence[Result], column: str) -> None:
 
 
 def write(out: Path, name: str, results: Sequence[Result], columns: Sequence[str], title: str,
-          printed: Sequence[str] = (), extra: Sequence[str] = ()) -> None:  # fmt: skip
+          printed: Sequence[str], extra: Sequence[str] = ()) -> None:  # fmt: skip
     """Print the table and write `<out>/<name>.md`, `.tex`, `.csv` and `.png`.
 
     Args:
         columns: of the Markdown table and, with `extra` after them, of the csv.
         title: what was measured, in which unit.
-        printed: columns of the text, the LaTeX table and the plot; () for all.
+        printed: columns of the text, the LaTeX table and the plot.
     """
-    printed = printed or columns
     print(text(results, printed, title), flush=True)
     write_text(out / f"{name}.md", markdown(results, columns, title))
     write_text(out / f"{name}.tex", latex(results, printed, title))
@@ -92,22 +92,17 @@ def text(results: Sequence[Result], columns: Sequence[str], title: str) -> str:
 
 def markdown(results: Sequence[Result], columns: Sequence[str], title: str) -> str:
     """All columns, the highest figure of each bold."""
-    lines = [f"{title}.", "", "| | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
-    for result in results:
-        cells = (bold(cell(result, column), "**{}**", is_best(result, results, column)) for column in columns)
-        lines.append(f"| {in_markdown(label(result.method))} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, ""])
+    rows = ([label(result.method), *(bold(cell(result, column), "**{}**", is_best(result, results, column))
+                                     for column in columns)] for result in results)  # fmt: skip
+    return "\n".join([f"{title}.", "", *markdown_table(columns, rows), ""])
 
 
 def latex(results: Sequence[Result], columns: Sequence[str], title: str) -> str:
     """The printed columns as a `tabular`."""
-    parts = [f"% {title}; needs the package booktabs", rf"\begin{{tabular}}{{l{'r' * len(columns)}}}", r"\toprule"]
-    parts += ["& " + " & ".join(map(escaped, columns)) + r" \\", r"\midrule"]
-    for result in results:
-        cells = (bold(cell(result, c).replace("±", r"$\pm$"), r"\textbf{{{}}}", is_best(result, results, c))
-                 for c in columns)  # fmt: skip
-        parts.append(f"{escaped(label(result.method))} & " + " & ".join(cells) + r" \\")
-    return "\n".join([*parts, r"\bottomrule", r"\end{tabular}", ""])
+    rows = ([label(result.method), *(bold(cell(result, column).replace("±", r"$\pm$"), r"\textbf{{{}}}",
+                                          is_best(result, results, column)) for column in columns)]
+            for result in results)  # fmt: skip
+    return "\n".join([f"% {title}; needs the package booktabs", *tabular("", columns, rows), ""])
 
 
 def comma_separated(results: Sequence[Result], columns: Sequence[str]) -> str:
@@ -143,5 +138,4 @@ def plot(path: Path, results: Sequence[Result], columns: Sequence[str], title: s
         axis.grid(alpha=0.3)
         axis.set_yticks(places, [label(result.method) for result in results])
     figure.suptitle(title, fontsize=9)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+    save_figure(figure, path)

@@ -115,7 +115,7 @@ def pretrained(model: type[nn.Module], budget: Budget, classes: int) -> nn.Modul
         raise UsageError(f"--pretrained {budget.pretrained}: no weights of a {model.__name__} ({reason})") from None
 
 
-def digest_of(pretrained: str) -> str:
+def digest_of_pretrained(pretrained: str) -> str:
     """A digest of the weights that `--pretrained` names, "" for a name that is no file or folder of this machine."""
     path = Path(pretrained)
     if not pretrained or not path.exists():

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from torch import nn
 
 from data.files import instead_of_file, remove_parts, sha256, write_text
 from data.images import ImageError, read_image
@@ -123,11 +122,3 @@ def whole(lines: list[str]) -> list[str]:
 def sources(pair_set: PairSet, pair: Pair) -> str:
     """A digest of what a pair is fused from."""
     return hashlib.sha256(f"{pair_set.task} {sha256(pair.vis)} {sha256(pair.ir)}".encode()).hexdigest()
-
-
-def digest_of(model: nn.Module) -> str:
-    """A digest of a network's weights."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name} {tuple(tensor.shape)}".encode() + tensor.cpu().numpy().tobytes())
-    return digest.hexdigest()

@@ -1,5 +1,6 @@
 """The network that a method is used with: its weights as given, or those that ship."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -52,3 +53,11 @@ def load_checked(file: Path) -> nn.Module:
 def shipped(name: str) -> Path:
     """Where the weights of a method lie that ship, if any do."""
     return MODELS / f"{net.METHODS[name].label}.pth"
+
+
+def digest_of_weights(model: nn.Module) -> str:
+    """A digest of a network's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)}".encode() + tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,12 +73,7 @@ def markdown(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
     parts = [f"Protocol `{protocol}`. Means over the images; higher is better except for MSE.", ""]
     for name, rows in tables.items():
         parts += [f"### {name} ({count(rows)} images)", ""]
-        parts += ["| | " + " | ".join(METRICS) + " |", "| --- |" + " ---: |" * len(METRICS)]
-        for row in rows:
-            if row.mean():
-                cells = (bold(cell(row, m), "**{}**", is_best(row, rows, m)) for m in METRICS)
-                called = in_markdown(named(row, rows))
-                parts.append(f"| {called} | " + " | ".join(cells) + " |")
+        parts += markdown_table(METRICS, cells(rows, METRICS, "**{}**"))
         sources = [f"- {row.label}: {row.source}" for row in rows if row.source]
         parts += ["", *sources, ""] if sources else [""]
     return "\n".join(parts)
@@ -88,14 +83,29 @@ def latex(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
     """A `tabular` for each set with the eight metrics that papers print."""
     parts = [f"% protocol {protocol}; needs the package booktabs"]
     for name, rows in tables.items():
-        parts += [rf"\begin{{tabular}}{{l{'r' * len(PRINTED)}}}", r"\toprule"]
-        parts += [f"{escaped(name)} ({count(rows)}) & " + " & ".join(PRINTED) + r" \\", r"\midrule"]
-        for row in rows:
-            if row.mean():
-                cells = (bold(cell(row, m), r"\textbf{{{}}}", is_best(row, rows, m)) for m in PRINTED)
-                parts.append(f"{escaped(named(row, rows))} & " + " & ".join(cells) + r" \\")
-        parts += [r"\bottomrule", r"\end{tabular}", ""]
+        parts += [*tabular(f"{name} ({count(rows)})", PRINTED, cells(rows, PRINTED, r"\textbf{{{}}}")), ""]
     return "\n".join(parts)
+
+
+def cells(rows: Sequence[Row], metrics: Sequence[str], strong: str) -> Iterator[list[str]]:
+    """The rows that have figures: name, then figures as they are printed, the best of each column set `strong`."""
+    for row in rows:
+        if row.mean():
+            yield [named(row, rows), *(bold(cell(row, m), strong, is_best(row, rows, m)) for m in metrics)]
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table; each row is a name, then a cell for each column."""
+    lines = ["| | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
+    return [*lines, *("| " + " | ".join([in_markdown(name), *figures]) + " |" for name, *figures in rows)]
+
+
+def tabular(corner: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a LaTeX table (booktabs); names and columns are escaped, cells are LaTeX already."""
+    lines = [rf"\begin{{tabular}}{{l{'r' * len(columns)}}}", r"\toprule"]
+    lines += [" & ".join(map(escaped, [corner, *columns])) + r" \\", r"\midrule"]
+    lines += [" & ".join([escaped(name), *figures]) + r" \\" for name, *figures in rows]
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
 def write_csv(path: Path, row: Row) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from downstream import segformer, segment, tables
-from downstream.training import Budget, digest_of
+from downstream.training import Budget, digest_of_pretrained
 
 SHORT = ["--epochs", "1", "--batch-size", "4", "--folds", "2"]
 
@@ -146,9 +146,11 @@ def test_a_picture_that_is_not_there_is_told_before_a_training(labelled, fused, 
 def test_other_weights_in_the_same_folder_are_other_weights(tmp_path):
     (tmp_path / "of").mkdir()
     (tmp_path / "of" / "model").write_bytes(b"one")
-    before = digest_of(str(tmp_path))
+    before = digest_of_pretrained(str(tmp_path))
     (tmp_path / "of" / "model").write_bytes(b"two")
-    assert before != digest_of(str(tmp_path)) == digest_of(str(tmp_path)) != digest_of("") == digest_of("nvidia/mit-b0")
+    after = digest_of_pretrained(str(tmp_path))
+    assert before != after == digest_of_pretrained(str(tmp_path)) != ""
+    assert digest_of_pretrained("") == digest_of_pretrained("nvidia/mit-b0") == ""
 
 
 def test_pretrained_weights_are_read_from_a_folder_below_a_fresh_head(tmp_path, transformers):
