@@ -19,13 +19,15 @@ LEAST_WIDTH = 16  # channels of a matrix product: many thinner ones take longer
 class SFCA(nn.Module):
     """A spatial stage, then a frequency stage that reads the spatial stage's output; (B, C, H, W) in and out.
 
-    `[q, k, v, u] = DW3x3(W x)`.
+    `[q, k, v, u] = DW3x3(W_qkvu x)`, each (C, HW) and split into heads.
 
     Spatial: transposed attention between the channels of each head,
-    `A = softmax(temperature * q^T k)` with q and k normalised over the pixels, `s = W_s (A v)`.
+    `A = softmax(temperature * q k^T)` with q and k normalised over the pixels, `s = W_s (A v)`.
 
-    Frequency: `[k_f, v_f] = DW3x3(W_f s)`, a circular convolution over the whole image
-    `c = LN(irfft2(rfft2(u) * rfft2(k_f)))`, `f = W_p (c * v_f)`; the output is `f + s`.
+    Frequency: `[k_f, v_f] = DW3x3(W_kv s)`, a circular convolution over the whole image
+    `c = LN(irfft2(rfft2(u) * rfft2(k_f)))`, `f = W_f (c * v_f)`; the output is `f + s`.
+
+    `W_s` is `project_s`, `W_f` is `project_f`.
 
     Args:
         dim: channels in and out, a multiple of `heads`.
@@ -57,7 +59,7 @@ class SFCA(nn.Module):
         s = mix_channels(mix, v)
         if not self.frequency:
             return s
-        # Likewise `W_f s = (W_f W_s A) v`.
+        # Likewise `W_kv s = (W_kv W_s A) v`.
         expand = self.kv_f.weight.flatten(1) @ mix  # (B, 2C, C)
         streams = recomputed_on_cpu(lambda v, e: depthwise(self.kv_f_dw, mix_channels(e, v)), v, expand, of=self)
         k_f, v_f = streams.split(self.dim, dim=1)
@@ -138,7 +140,7 @@ class SFCA(nn.Module):
             return self._attention(products, q.square().sum((1, 2)), k.square().sum((1, 2)))
 
     def _attention(self, products: Tensor, squares_q: Tensor, squares_k: Tensor) -> Tensor:
-        """Attention (B, C, C) from q^T k (B, C, C) and the sums over the pixels of q^2 and k^2, (B, C) each.
+        """Attention (B, C, C) from q k^T (B, C, C) and the sums over the pixels of q^2 and k^2, (B, C) each.
 
         Dividing the products by the norms equals normalising q and k over the pixels first; the softmax gives what
         lies outside the heads' blocks a weight of zero.
