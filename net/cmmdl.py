@@ -3,6 +3,8 @@
     vis ─┐                 ┌─ FDLB (both modalities together) ─┐
          ├─ one encoder ───┤                                   ├─ HDFAB ─ decoder ─ fused
     ir  ─┘                 └─ SDLB of vis, SDLB of ir ─────────┘
+
+The same network written down literally, without `net.fast`, is `benchmarks/literal.py`; tests hold the two equal.
 """
 
 from collections.abc import Collection
