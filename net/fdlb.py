@@ -20,11 +20,13 @@ OFFSET = complex(2 * EPS, EPS)  # of a mixed spectrum, as the release adds it: t
 class FDLB(nn.Module):
     """Mixes amplitudes within each modality and phases also across the two, then goes back to the image domain.
 
-    With V^ = rfft2(P_v(V)) and I^ = rfft2(P_i(I)):
+    With V^ = rfft2(P_v(V) + EPS), I^ = rfft2(P_i(I) + EPS) and C(a, p) = a e^(ip) + OFFSET:
 
-        phase_fused = M_f([angle(V^), angle(I^)])
-        r_m = | irfft2(M_am(|m^|), phase_fused) | + | irfft2(M_am(|m^|), M_pm(angle(m^))) |     for m in V, I
+        fused_phase = M_f([angle(V^), angle(I^)])
+        r_m = | irfft2(C(M_am(|m^|), fused_phase)) | + | irfft2(C(M_am(|m^|), M_pm(angle(m^)))) |     for m in V, I
         out_m = conv3x3(r_m)
+
+    P_m = `pre_*`, M_f = `phase_fused`, M_am = `amp_*`, M_pm = `pha_*`, the last convolution `post_*`.
 
     Takes and returns two (B, C, H, W) tensors, visible first.
 
@@ -61,11 +63,13 @@ class FDLB(nn.Module):
         size = vis.shape[-2:]
         amplitude_vis, phase_vis = to_polar(pointwise(self.pre_vis, vis, planes=True) + EPS)  # (B, C, H, W // 2 + 1)
         amplitude_ir, phase_ir = to_polar(pointwise(self.pre_ir, ir, planes=True) + EPS)
-        fused = mix(self.phase_fused, torch.cat([phase_vis, phase_ir], dim=1))
+        fused_phase = mix(self.phase_fused, torch.cat([phase_vis, phase_ir], dim=1))
         amplitude_vis, amplitude_ir = mix(self.amp_vis, amplitude_vis), mix(self.amp_ir, amplitude_ir)
-        own_vis, own_ir = mix(self.pha_vis, phase_vis), mix(self.pha_ir, phase_ir)
-        restored_vis = from_polar(amplitude_vis, fused, size, OFFSET) + from_polar(amplitude_vis, own_vis, size, OFFSET)
-        restored_ir = from_polar(amplitude_ir, fused, size, OFFSET) + from_polar(amplitude_ir, own_ir, size, OFFSET)
+        phase_vis, phase_ir = mix(self.pha_vis, phase_vis), mix(self.pha_ir, phase_ir)
+        restored_vis, restored_ir = (
+            from_polar(amplitude, fused_phase, size, OFFSET) + from_polar(amplitude, phase, size, OFFSET)
+            for amplitude, phase in ((amplitude_vis, phase_vis), (amplitude_ir, phase_ir))
+        )
         return self.post_vis(for_dense(restored_vis.to(vis.dtype))), self.post_ir(for_dense(restored_ir.to(ir.dtype)))
 
     def _by_bands(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,17 +79,17 @@ class FDLB(nn.Module):
         """
         spectra = [spectrum(self.pre_vis, vis), spectrum(self.pre_ir, ir)]  # (C, H, W // 2 + 1), complex
         bands = row_bands(slice(0, vis.shape[2]), 2 * spectra[0][:, 0].numel(), vis.element_size())
-        fused = empty(vis, *spectra[0].shape)
+        fused_phase = empty(vis, *spectra[0].shape)
 
         def work(rows: slice) -> None:
             phases = torch.cat([amplitude_and_phase(one[:, rows])[1] for one in spectra]).flatten(1)  # (2C, P)
-            fused[:, rows] = mix_bins(self.phase_fused, phases).view(fused[:, rows].shape)
+            fused_phase[:, rows] = mix_bins(self.phase_fused, phases).view(fused_phase[:, rows].shape)
 
         in_parallel(work, bands)
         size = vis.shape[-2:]
 
         def out(own: Tensor, mix_amplitude: nn.Sequential, mix_phase: nn.Sequential, post: nn.Conv2d) -> Tensor:
-            planes = restored(own, fused, mix_amplitude, mix_phase, bands, size)
+            planes = restored(own, fused_phase, mix_amplitude, mix_phase, bands, size)
             result = empty(vis, *size, len(planes))
             convolve(post, lambda rows: from_planes(planes[:, rows]), result)
             return image(result)
@@ -139,7 +143,7 @@ def mix_bins(layers: nn.Sequential, x: Tensor) -> Tensor:
 
 def restored(
     own: Tensor,
-    phase: Tensor,
+    fused_phase: Tensor,
     mix_amplitude: nn.Sequential,
     mix_phase: nn.Sequential,
     bands: list[slice],
@@ -148,7 +152,7 @@ def restored(
     """r of one modality in planes (C, H, W), from its spectrum (C, H, W // 2 + 1), whose memory they take, and the
     fused phase."""
     fused, planes = empty(own, *own.shape), planes_within(own, size)
-    put_both(fused, own, phase, mix_amplitude, mix_phase, bands)
+    put_both(fused, own, fused_phase, mix_amplitude, mix_phase, bands)
 
     def invert(channel: int) -> None:
         parts = (irfft2(one[channel], size).abs_() for one in (fused, own))
@@ -161,7 +165,7 @@ def restored(
 def put_both(
     fused: Tensor,
     own: Tensor,
-    phase: Tensor,
+    fused_phase: Tensor,
     mix_amplitude: nn.Sequential,
     mix_phase: nn.Sequential,
     bands: list[slice],
@@ -171,7 +175,7 @@ def put_both(
     def work(rows: slice) -> None:
         own_amplitude, own_phase = amplitude_and_phase(own[:, rows])
         amplitude = mix_bins(mix_amplitude, own_amplitude.flatten(1))  # (C, P)
-        put_polar(fused[:, rows], amplitude, phase[:, rows].flatten(1))
+        put_polar(fused[:, rows], amplitude, fused_phase[:, rows].flatten(1))
         put_polar(own[:, rows], amplitude, mix_bins(mix_phase, own_phase.flatten(1)))
 
     in_parallel(work, bands)
