@@ -10,16 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.baselines.scan import scan
+from net.baselines.wavelet import haar_taps, wavelet_kernels
 
 HEAD = 64  # channels of one head of the scan
 STATES = 64  # entries of the scan's state per channel
-
-
-def wavelet_kernels(low: Tensor, high: Tensor) -> Tensor:
-    """The 2x2 kernels LL, LH, HL, HH of two 2-tap filters (1, 2): row filter times column filter, (4, 1, 2, 2)."""
-    low, high = low.flatten(), high.flatten()
-    pairs = ((low, low), (high, low), (low, high), (high, high))
-    return torch.stack([torch.outer(rows, columns) for rows, columns in pairs]).unsqueeze(1)
 
 
 class LearnableDWT(nn.Module):
@@ -28,13 +22,13 @@ class LearnableDWT(nn.Module):
     (B, C, H, W) to high (B, 3C, h, w), the bands LH, HL, HH one after the other, and low (B, C, h, w), with
     h, w = H/2, W/2; an odd row or column is repeated first.
 
-    `high_mix` mixes each three neighbouring channels of that order, so those of one band, as the release does.
+    `high_mix` mixes each three neighbouring channels of that order, as the release does: channels of one band, or of
+    two where a triple straddles them, not the three bands of one channel.
     """
 
     def __init__(self, *, dim: int) -> None:
         super().__init__()
-        self.low_taps = nn.Parameter(torch.tensor([[1.0, 1.0]]) * 0.5**0.5)
-        self.high_taps = nn.Parameter(torch.tensor([[1.0, -1.0]]) * 0.5**0.5)
+        self.low_taps, self.high_taps = map(nn.Parameter, haar_taps())
         self.high_mix = nn.Conv2d(3 * dim, 3 * dim, 3, padding=1, groups=dim)
         self.low_mix = nn.Conv2d(dim, dim, 3, padding=3, dilation=3, groups=dim)
 
@@ -54,8 +48,7 @@ class LearnableIDWT(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.low_taps = nn.Parameter(torch.tensor([[1.0, 1.0]]) * 0.5**0.5)
-        self.high_taps = nn.Parameter(torch.tensor([[1.0, -1.0]]) * 0.5**0.5)
+        self.low_taps, self.high_taps = map(nn.Parameter, haar_taps())
 
     def forward(self, high: Tensor, low: Tensor) -> Tensor:
         dim = low.shape[1]

@@ -20,16 +20,14 @@ from net.baselines.sfdfuse_blocks import (
 )
 from net.baselines.sfdfuse_detail import CouplingNode
 from net.baselines.sfdfuse_fusion import ContentGuidedFusion, FusionBlock
+from net.baselines.wavelet import haar_taps, wavelet_kernels
 
 FeedForward = Literal["normed", "shuffle"]
 
 
 def haar_filters(channels: int) -> Tensor:
-    """The four 2x2 Haar kernels for each channel, (4 channels, 1, 2, 2): mean, then the three differences."""
-    one = torch.tensor([1.0, 1.0]) * 0.5**0.5
-    sign = torch.tensor([1.0, -1.0]) * 0.5**0.5
-    kernels = [torch.outer(one, one), torch.outer(sign, one), torch.outer(one, sign), torch.outer(sign, sign)]
-    return torch.stack(kernels).unsqueeze(1).repeat(channels, 1, 1, 1)
+    """The four 2x2 Haar kernels for each channel, (4 channels, 1, 2, 2): half the sum, then the three differences."""
+    return wavelet_kernels(*haar_taps()).repeat(channels, 1, 1, 1)
 
 
 def trunk(*, dim: int, heads: int, feed_forward: FeedForward, drop_path: float) -> nn.Sequential:
@@ -92,7 +90,7 @@ class Encoder(nn.Module):
         self.detail_high = detail_fusion_block(dim=dim, heads=heads)
 
     def wavelet(self, e: Tensor) -> tuple[Tensor, Tensor]:
-        """One Haar step of every channel: the means (B, dim, H/2, W/2), the three differences (B, 3 dim, H/2, W/2)."""
+        """One Haar step of every channel: half the sums (B, dim, H/2, W/2), three differences (B, 3 dim, H/2, W/2)."""
         bands = F.conv2d(e, self.haar, stride=2, groups=e.shape[1])  # (B, 4 dim, H/2, W/2): four bands per channel
         bands = bands.unflatten(1, (e.shape[1], 4)).transpose(1, 2)  # (B, 4, dim, H/2, W/2)
         return bands[:, 0], bands[:, 1:].flatten(1, 2)

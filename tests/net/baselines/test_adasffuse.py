@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from net.baselines.adasffuse import AdaSFFuse, from_release, pad_like_release, recognises
-from net.baselines.adasffuse_blocks import FrequencyFilter, LearnableDWT, LearnableIDWT, Mixer, wavelet_kernels
+from net.baselines.adasffuse_blocks import FrequencyFilter, LearnableDWT, LearnableIDWT, Mixer
 from net.baselines.adasffuse_training import METHOD, TaskLoss, gradient_shares
+from net.baselines.wavelet import wavelet_kernels
 from net.training.objective import Batch
 
 TASKS = {"ivf": "vif", "mef": "mef", "mff": "mff", "medical": "med"}  # ours to the reference file's
