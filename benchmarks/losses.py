@@ -23,13 +23,13 @@ from net.fuser import to_uint8
 from net.training.cmmdl_losses import (
     edge_loss,
     fusion_loss,
-    gradient_loss,
     stretched_maximum,
     structure_loss,
     unlike_differences,
     unlike_structure,
     with_contrast,
 )
+from net.training.sobel import gradient_loss
 from utils.failures import command
 from utils.metrics import MIN_SIDE, evaluate
 from utils.options import positive, whole

@@ -10,18 +10,20 @@ rate stays as it is. The method as the scripts know it stands at the end.
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from net.baselines.adasffuse import MINIMUM_SIZE, AdaSFFuse, from_release, network_for, recognises
 from net.method import Method, Release, stretched
 from net.training.objective import Batch, Phase, Terms
 from net.training.recipe import Crops, Recipe, constant
-from net.training.sobel import sobel_strength
+from net.training.sobel import gradient_loss, sobel_strength
 from net.training.ssim import ssim
 
 # infrared + visible; under- + over-exposed; near + far focus; medical
 Task = Literal["ivf", "mef", "mff", "medical"]
 ITERATIONS: dict[Task, int] = {"ivf": 60_000, "mef": 64_000, "mff": 96_000, "medical": 50_000}
+WEIGHTS = {"intensity": 20, "gradient": 20, "structure": 10}
+MEDICAL_WEIGHTS = {"intensity": 20, "gradient": 100, "structure": 50}
 
 
 def gradient_shares(vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,7 +34,7 @@ def gradient_shares(vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
     return share, 1 - share
 
 
-class TaskLoss(nn.Module):
+def task_loss(fused: Tensor, vis: Tensor, ir: Tensor, *, task: Task = "ivf") -> Terms:
     """20 intensity + g gradient + s structure, with g = 20, s = 10, for medical images g = 100, s = 50.
 
     intensity  mean |fused - max(vis, ir)| (ivf, medical) or mean |fused - (vis + ir) / 2| (mef, mff)
@@ -40,43 +42,34 @@ class TaskLoss(nn.Module):
     structure  1 - w SSIM(vis, fused) - (1 - w) SSIM(ir, fused), w by `gradient_shares` (ivf, mff) or 1/2 (mef, medical)
 
     Args:
+        fused: what `AdaSFFuse` returned for the pair, (B, 1, H, W).
+        vis, ir: luminance (B, 1, H, W) in [0, 1].
         task: which of the four tasks; its two inputs stand for `vis` and `ir`.
+
+    Returns:
+        The terms without their weights, and their weighted `total`.
+
+    Raises:
+        ValueError: there is no such task.
     """
-
-    def __init__(self, *, task: Task = "ivf") -> None:
-        super().__init__()
-        if task not in ITERATIONS:
-            raise ValueError(f"task is '{task}'; expected one of {', '.join(ITERATIONS)}")
-        self.brighter = task in ("ivf", "medical")
-        self.shared_by_gradient = task in ("ivf", "mff")
-        self.weights = {"intensity": 20, "gradient": 20, "structure": 10}
-        if task == "medical":
-            self.weights |= {"gradient": 100, "structure": 50}
-
-    def forward(self, fused: Tensor, vis: Tensor, ir: Tensor) -> dict[str, Tensor]:
-        """The terms without their weights, and their weighted `total`.
-
-        Args:
-            fused: what `AdaSFFuse` returned for the pair, (B, 1, H, W).
-            vis, ir: luminance (B, 1, H, W) in [0, 1].
-        """
-        target = torch.maximum(vis, ir) if self.brighter else (vis + ir) / 2
-        stronger = torch.maximum(sobel_strength(vis), sobel_strength(ir))
-        of_vis, of_ir = gradient_shares(vis, ir) if self.shared_by_gradient else (0.5, 0.5)
-        terms = {
-            "intensity": (fused - target).abs().mean(),
-            "gradient": (sobel_strength(fused) - stronger).abs().mean(),
-            "structure": 1 - (of_vis * ssim(vis, fused) + of_ir * ssim(ir, fused)),
-        }
-        return {"total": sum(self.weights[name] * term for name, term in terms.items()), **terms}
+    if task not in ITERATIONS:
+        raise ValueError(f"task is '{task}'; expected one of {', '.join(ITERATIONS)}")
+    target = torch.maximum(vis, ir) if task in ("ivf", "medical") else (vis + ir) / 2
+    of_vis, of_ir = gradient_shares(vis, ir) if task in ("ivf", "mff") else (0.5, 0.5)
+    terms = {
+        "intensity": (fused - target).abs().mean(),
+        "gradient": gradient_loss(vis, ir, fused),
+        "structure": 1 - (of_vis * ssim(vis, fused) + of_ir * ssim(ir, fused)),
+    }
+    weights = MEDICAL_WEIGHTS if task == "medical" else WEIGHTS
+    return {"total": sum(weights[name] * term for name, term in terms.items()), **terms}
 
 
 def recipe(task: Task) -> Recipe:
     """The numbers of one task's training."""
-    of_task = TaskLoss(task=task)
 
     def loss(fused: Tensor, batch: Batch) -> Terms:
-        return of_task(fused, batch.vis, batch.ir)
+        return task_loss(fused, batch.vis, batch.ir, task=task)
 
     return Recipe(
         phases=(Phase(loss),),

@@ -178,7 +178,7 @@ class MLFuse(nn.Module):
         return self.fuse(*self.features(vis, ir))
 
     def forward_training(self, vis: Tensor, ir: Tensor) -> MLFuseTraining:
-        """The fused luminance and the one-channel views of the branches, for `MLFuseLoss`."""
+        """The fused luminance and the one-channel views of the branches, for `mlfuse_loss`."""
         edge, cross, saliency = self.features(vis, ir)
         return MLFuseTraining(
             fused=self.fuse(edge, cross, saliency),

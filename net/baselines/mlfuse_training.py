@@ -6,7 +6,7 @@ Source: the training script of MLFuse's release. It crops each image once an epo
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from net.baselines.mlfuse import MINIMUM_SIZE, MLFuse, MLFuseTraining, from_release, network_for, recognises
 from net.method import Method, Release, stretched
@@ -49,39 +49,40 @@ def infrared_saliency(vis: Tensor, ir: Tensor) -> Tensor:  # noqa: ARG001 - a ma
     return visual_saliency(ir)
 
 
-class MLFuseLoss(nn.Module):
+def mlfuse_loss(outputs: MLFuseTraining, vis: Tensor, ir: Tensor, saliency: Tensor) -> Terms:
     """0.3 edge + 3 saliency + 0.5 cross + fusion, all means over every pixel:
 
     edge      |S(edge view) - S(vis)|, S being the Sobel strength
     saliency  |V * saliency view - V * ir|, V being the saliency map of ir
     cross     MSE(cross view, vis) + MSE(cross view, ir)
     fusion    0.1 [(1 - SSIM(vis, fused)) / 2 + (1 - SSIM(ir, fused)) / 2]
+
+    Args:
+        outputs: what `MLFuse.forward_training` returned for the pair.
+        vis, ir: luminance (B, 1, H, W) in [0, 1].
+        saliency: `visual_saliency` of the infrared image, the same crop, (B, 1, H, W) in [0, 1].
+
+    Returns:
+        The terms without their weights, and their weighted `total`.
     """
-
-    def forward(self, outputs: MLFuseTraining, vis: Tensor, ir: Tensor, saliency: Tensor) -> dict[str, Tensor]:
-        """The terms without their weights, and their weighted `total`.
-
-        Args:
-            outputs: what `MLFuse.forward_training` returned for the pair.
-            vis, ir: luminance (B, 1, H, W) in [0, 1].
-            saliency: `visual_saliency` of the infrared image, the same crop, (B, 1, H, W) in [0, 1].
-        """
-        terms = {
-            "edge": (sobel_strength(outputs.edge) - sobel_strength(vis)).abs().mean(),
-            "saliency": (saliency * outputs.saliency - saliency * ir).abs().mean(),
-            "cross": ((outputs.cross - vis) ** 2).mean() + ((outputs.cross - ir) ** 2).mean(),
-            "fusion": 0.1 * ((1 - ssim(vis, outputs.fused)) / 2 + (1 - ssim(ir, outputs.fused)) / 2),
-        }
-        total = 0.3 * terms["edge"] + 3 * terms["saliency"] + 0.5 * terms["cross"] + terms["fusion"]
-        return {"total": total, **terms}
+    terms = {
+        "edge": (sobel_strength(outputs.edge) - sobel_strength(vis)).abs().mean(),
+        "saliency": (saliency * outputs.saliency - saliency * ir).abs().mean(),
+        "cross": ((outputs.cross - vis) ** 2).mean() + ((outputs.cross - ir) ** 2).mean(),
+        "fusion": 0.1 * ((1 - ssim(vis, outputs.fused)) / 2 + (1 - ssim(ir, outputs.fused)) / 2),
+    }
+    total = 0.3 * terms["edge"] + 3 * terms["saliency"] + 0.5 * terms["cross"] + terms["fusion"]
+    return {"total": total, **terms}
 
 
 def views(network: MLFuse, batch: Batch) -> MLFuseTraining:
+    """What the loss looks at: the fused images and the branches' views."""
     return network.forward_training(batch.vis, batch.ir)
 
 
 def loss(outputs: MLFuseTraining, batch: Batch) -> Terms:
-    return MLFuseLoss()(outputs, batch.vis, batch.ir, batch.image_map)
+    """`mlfuse_loss` of a batch, whose map is the saliency."""
+    return mlfuse_loss(outputs, batch.vis, batch.ir, batch.image_map)
 
 
 def cosine(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule

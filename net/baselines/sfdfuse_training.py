@@ -5,7 +5,7 @@ as the scripts know it stands at the end. Source: the training script of SFDFuse
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from net.baselines.sfdfuse import (
     MINIMUM_SIZE,
@@ -21,7 +21,7 @@ from net.baselines.sfdfuse import (
 from net.method import Method, Release, stretched
 from net.training.objective import Batch, Phase, Terms
 from net.training.recipe import Crops, Recipe
-from net.training.sobel import sobel, sobel_strength
+from net.training.sobel import gradient_loss, sobel
 from net.training.ssim import dssim
 
 HALVING_EPOCHS = 10
@@ -46,72 +46,73 @@ def decomposition_loss(maps: SFDFuseFeatures) -> Tensor:
     return detail**2 / (1.01 + correlation(maps.vis_base, maps.ir_base))
 
 
-class ReconstructionLoss(nn.Module):
+def reconstruction_loss(outputs: SFDFuseReconstruction, vis: Tensor, ir: Tensor) -> Terms:
     """Phase 1: vis + ir + 5 gradient + 2 decomposition.
 
     vis, ir   5 D(image, rebuilt) + MSE(image, rebuilt), D being the structural dissimilarity with mirrored borders
     gradient  mean of |grad vis - grad rebuilt vis| over both directions, Sobel over 8 with repeated edge pixels
+
+    Args:
+        outputs: what `SFDFuse.reconstruct` returned for the pair.
+        vis, ir: luminance (B, 1, H, W) in [0, 1], H and W even.
+
+    Returns:
+        The terms without their outer weights, and their weighted `total`.
     """
-
-    def forward(self, outputs: SFDFuseReconstruction, vis: Tensor, ir: Tensor) -> dict[str, Tensor]:
-        """The terms without their outer weights, and their weighted `total`.
-
-        Args:
-            outputs: what `SFDFuse.reconstruct` returned for the pair.
-            vis, ir: luminance (B, 1, H, W) in [0, 1], H and W even.
-        """
-        gradient = (sobel(vis, border="replicate") - sobel(outputs.vis, border="replicate")) / 8  # (B, 2, H, W)
-        terms = {
-            "vis": 5 * dssim(vis, outputs.vis) + ((vis - outputs.vis) ** 2).mean(),
-            "ir": 5 * dssim(ir, outputs.ir) + ((ir - outputs.ir) ** 2).mean(),
-            "gradient": gradient.abs().mean(),
-            "decomposition": decomposition_loss(outputs.features),
-        }
-        total = terms["vis"] + terms["ir"] + 5 * terms["gradient"] + 2 * terms["decomposition"]
-        return {"total": total, **terms}
+    gradient = (sobel(vis, border="replicate") - sobel(outputs.vis, border="replicate")) / 8  # (B, 2, H, W)
+    terms = {
+        "vis": 5 * dssim(vis, outputs.vis) + ((vis - outputs.vis) ** 2).mean(),
+        "ir": 5 * dssim(ir, outputs.ir) + ((ir - outputs.ir) ** 2).mean(),
+        "gradient": gradient.abs().mean(),
+        "decomposition": decomposition_loss(outputs.features),
+    }
+    total = terms["vis"] + terms["ir"] + 5 * terms["gradient"] + 2 * terms["decomposition"]
+    return {"total": total, **terms}
 
 
-class FusionLoss(nn.Module):
+def fusion_loss(outputs: SFDFuseTraining, vis: Tensor, ir: Tensor) -> Terms:
     """Phase 2: intensity + 10 gradient + structure + 2 decomposition, m being the brighter of both images per pixel.
 
     intensity  mean |fused - m|
     gradient   mean |S(fused) - max(S(vis), S(ir))|, S being the Sobel strength
     structure  D(m, fused), the structural dissimilarity with mirrored borders
+
+    Args:
+        outputs: what `SFDFuse.forward_training` returned for the pair.
+        vis, ir: luminance (B, 1, H, W) in [0, 1], H and W even.
+
+    Returns:
+        The terms without their weights, and their weighted `total`.
     """
-
-    def forward(self, outputs: SFDFuseTraining, vis: Tensor, ir: Tensor) -> dict[str, Tensor]:
-        """The terms without their weights, and their weighted `total`.
-
-        Args:
-            outputs: what `SFDFuse.forward_training` returned for the pair.
-            vis, ir: luminance (B, 1, H, W) in [0, 1], H and W even.
-        """
-        brighter = torch.maximum(vis, ir)
-        stronger = torch.maximum(sobel_strength(vis), sobel_strength(ir))
-        terms = {
-            "intensity": (outputs.fused - brighter).abs().mean(),
-            "gradient": (sobel_strength(outputs.fused) - stronger).abs().mean(),
-            "structure": dssim(brighter, outputs.fused),
-            "decomposition": decomposition_loss(outputs.features),
-        }
-        total = terms["intensity"] + 10 * terms["gradient"] + terms["structure"] + 2 * terms["decomposition"]
-        return {"total": total, **terms}
+    brighter = torch.maximum(vis, ir)
+    terms = {
+        "intensity": (outputs.fused - brighter).abs().mean(),
+        "gradient": gradient_loss(vis, ir, outputs.fused),
+        "structure": dssim(brighter, outputs.fused),
+        "decomposition": decomposition_loss(outputs.features),
+    }
+    total = terms["intensity"] + 10 * terms["gradient"] + terms["structure"] + 2 * terms["decomposition"]
+    return {"total": total, **terms}
 
 
 def rebuilt(network: SFDFuse, batch: Batch) -> SFDFuseReconstruction:
+    """What the loss of phase 1 looks at."""
     return network.reconstruct(*even_pair(batch))
 
 
 def reconstruction(outputs: SFDFuseReconstruction, batch: Batch) -> Terms:
-    return ReconstructionLoss()(outputs, *even_pair(batch))
+    """`reconstruction_loss` of a batch."""
+    return reconstruction_loss(outputs, *even_pair(batch))
 
 
 def with_maps(network: SFDFuse, batch: Batch) -> SFDFuseTraining:
+    """What the loss of phase 2 looks at."""
     return network.forward_training(*even_pair(batch))
 
 
 def fusion(outputs: SFDFuseTraining, batch: Batch) -> Terms:
-    return FusionLoss()(outputs, *even_pair(batch))
+    """`fusion_loss` of a batch."""
+    return fusion_loss(outputs, *even_pair(batch))
 
 
 def even_pair(batch: Batch) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from net.training.sobel import sobel, sobel_strength
+from net.training.sobel import gradient_loss, sobel
 from net.training.ssim import gaussian_window, ssim
 
 WINDOW = 9  # pixels, both windows
@@ -43,12 +43,6 @@ def fusion_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> FusionL
     intensity = intensity_loss(vis, ir, fused, mask)
     gradient = gradient_loss(vis, ir, fused)
     return FusionLoss(intensity + GRADIENT_WEIGHT * gradient, intensity, gradient)
-
-
-def gradient_loss(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:
-    """`mean |g(fused) - max(g(vis), g(ir))|` with `g` the sum of the absolute Sobel responses."""
-    edges = (sobel_strength(x) for x in (vis, ir))
-    return (sobel_strength(fused) - torch.maximum(*edges)).abs().mean()
 
 
 def intensity_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The Sobel operator in the two forms that training losses use."""
+"""The Sobel operator in the two forms that training losses use, and the loss that most of them have of it."""
 
 from typing import Literal
 
@@ -25,3 +25,9 @@ def sobel(x: Tensor, *, border: Literal["constant", "replicate"] = "constant") -
 def sobel_strength(x: Tensor) -> Tensor:
     """S(x) = |Gx x| + |Gy x| with zeros outside the image, (B, 1, H, W) to (B, 1, H, W)."""
     return sobel(x).abs().sum(dim=1, keepdim=True)
+
+
+def gradient_loss(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:
+    """`mean |S(fused) - max(S(vis), S(ir))|`, S being `sobel_strength`; (B, 1, H, W) each, to a scalar."""
+    stronger = torch.maximum(sobel_strength(vis), sobel_strength(ir))
+    return (sobel_strength(fused) - stronger).abs().mean()

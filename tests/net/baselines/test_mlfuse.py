@@ -9,7 +9,7 @@ from scipy import ndimage
 from torch import nn
 
 from net.baselines.mlfuse import MLFuse, MLFuseTraining, from_release
-from net.baselines.mlfuse_training import RECIPE, MLFuseLoss, infrared_saliency, visual_saliency
+from net.baselines.mlfuse_training import RECIPE, infrared_saliency, mlfuse_loss, visual_saliency
 from net.training.recipe import Crops
 
 
@@ -75,7 +75,7 @@ def test_one_training_step_on_noise_has_the_losses_of_the_release(released, vect
     generator = torch.Generator().manual_seed(1)
     vis, ir = torch.rand(2, 2, 1, 128, 128, generator=generator)
     outputs = released.forward_training(vis, ir)
-    losses = MLFuseLoss()(outputs, vis, ir, reference["train_vsm2_128"])
+    losses = mlfuse_loss(outputs, vis, ir, reference["train_vsm2_128"])
     losses["total"].backward()
     names = {"edge": "edg", "saliency": "ssd", "cross": "cmk", "fusion": "fus", "total": "total"}
     for ours, theirs in names.items():
@@ -105,7 +105,7 @@ def _ssim(x: np.ndarray, y: np.ndarray) -> float:
 def test_every_loss_term_equals_its_formula_computed_with_scipy():
     generator = torch.Generator().manual_seed(0)
     vis, ir, saliency, fused, edge, cross, view = torch.rand(7, 1, 1, 24, 31, generator=generator, dtype=torch.float64)
-    losses = MLFuseLoss()(MLFuseTraining(fused, edge, cross, view), vis, ir, saliency)
+    losses = mlfuse_loss(MLFuseTraining(fused, edge, cross, view), vis, ir, saliency)
     v, i, s, f, e, k, w = (t[0, 0].numpy() for t in (vis, ir, saliency, fused, edge, cross, view))
     expected = {
         "edge": np.abs(_sobel_strength(e) - _sobel_strength(v)).mean(),

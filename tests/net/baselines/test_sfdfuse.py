@@ -16,10 +16,10 @@ from net.baselines.sfdfuse_training import (
     PHASE_1,
     PHASE_2,
     RECIPE,
-    FusionLoss,
-    ReconstructionLoss,
     correlation,
     decomposition_loss,
+    fusion_loss,
+    reconstruction_loss,
 )
 from net.training.objective import Batch, Objective
 
@@ -78,7 +78,7 @@ def test_phase_1_loss_and_gradients_equal_the_release(released, vectors):
     reference = vectors("sfdfuse")
     vis, ir = reference["train_vis"], reference["train_ir"]
     outputs = released.train().reconstruct(vis, ir, vis_detail_for_ir=True)
-    losses = ReconstructionLoss()(outputs, vis, ir)
+    losses = reconstruction_loss(outputs, vis, ir)
     losses["total"].backward()
     names = {"vis": "mseV", "ir": "mseI", "gradient": "grad", "decomposition": "decomp", "total": "total"}
     for ours, theirs in names.items():
@@ -96,7 +96,7 @@ def test_phase_1_loss_and_gradients_equal_the_release(released, vectors):
 def test_phase_2_loss_and_gradients_equal_the_release(released, vectors):
     reference = vectors("sfdfuse")
     vis, ir = reference["train_vis"], reference["train_ir"]
-    losses = FusionLoss()(released.train().forward_training(vis, ir), vis, ir)
+    losses = fusion_loss(released.train().forward_training(vis, ir), vis, ir)
     losses["total"].backward()
     names = {"intensity": "l_in", "gradient": "l_grad", "decomposition": "decomp", "total": "total"}
     for ours, theirs in names.items():
@@ -121,7 +121,7 @@ def test_drop_path_draws_as_the_release_does(release_file, vectors):
     model = SFDFuse()
     model.load_state_dict(from_release(release_file("sfdfuse")))
     torch.manual_seed(5)
-    total = FusionLoss()(model.forward_training(vis, ir), vis, ir)["total"]
+    total = fusion_loss(model.forward_training(vis, ir), vis, ir)["total"]
     assert total.item() == pytest.approx(reference["train_phase2_total_droppath_seed5"].item(), rel=1e-5)
 
 

@@ -14,7 +14,6 @@ from net.training.cmmdl_losses import (
     contrast_gain,
     edge_loss,
     fusion_loss,
-    gradient_loss,
     intensity_loss,
     local_variance,
     stretched_maximum,
@@ -24,6 +23,7 @@ from net.training.cmmdl_losses import (
 )
 from net.training.cmmdl_training import BEST, PAPER
 from net.training.objective import Batch, Objective
+from net.training.sobel import gradient_loss
 
 
 @pytest.fixture
