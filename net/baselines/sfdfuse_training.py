@@ -4,6 +4,8 @@ Phase 1 trains encoder and decoder to rebuild each image from its own maps, phas
 as the scripts know it stands at the end. Source: the training script of SFDFuse's release (zxp771/SFDFuse).
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -20,12 +22,9 @@ from net.baselines.sfdfuse import (
 )
 from net.method import Method, Release, stretched
 from net.training.objective import Batch, Phase, Terms
-from net.training.recipe import Crops, Recipe
+from net.training.recipe import Crops, Recipe, halving
 from net.training.sobel import gradient_loss, sobel
 from net.training.ssim import dssim
-
-HALVING_EPOCHS = 10
-LOWEST_LR = 1e-6
 
 
 def correlation(a: Tensor, b: Tensor) -> Tensor:
@@ -120,12 +119,6 @@ def even_pair(batch: Batch) -> tuple[Tensor, Tensor]:
     return crop_to_even(batch.vis), crop_to_even(batch.ir)
 
 
-def halving(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule
-    """Halved every ten epochs of a part's own training, down to a floor; that of the fusion parts starts in phase 2."""
-    first = next(e for e in range(recipe.epochs) if part in (recipe.phase(e).parts or (part,)))
-    return max(recipe.lr * 0.5 ** (max(epoch - first, 0) // HALVING_EPOCHS), min(recipe.lr, LOWEST_LR))
-
-
 PHASE_1 = Phase(reconstruction, rebuilt, parts=("encoder", "decoder"), until=30 / 90)
 PHASE_2 = Phase(fusion, with_maps)
 RECIPE = Recipe(
@@ -133,7 +126,7 @@ RECIPE = Recipe(
     epochs=90,
     batch_size=8,
     lr=1e-4,
-    schedule=halving,
+    schedule=partial(halving, every=10),
     clip_norm=0.01,
     by_part=True,
     crops=Crops(orientations=1),

@@ -1,6 +1,7 @@
 """How CMMDL is trained, by the release's recipe and by ours, and the method as the scripts know it."""
 
 import math
+from functools import partial
 
 from torch import Tensor
 
@@ -12,16 +13,9 @@ from net.restormer import TransformerBlock
 from net.sdlb import Coupling
 from net.training.cmmdl_losses import fusion_loss, stretched_maximum, structure_loss
 from net.training.objective import Batch, Phase, Terms
-from net.training.recipe import Crops, Recipe, Stage
+from net.training.recipe import Crops, Recipe, Stage, halving
 
-HALVING_EPOCHS = 20
-LOWEST_LR = 1e-6
 WARM_UP = 0.03  # of the training
-
-
-def halving(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule
-    """Halved every twenty epochs, down to a floor."""
-    return max(recipe.lr * 0.5 ** (epoch // HALVING_EPOCHS), min(recipe.lr, LOWEST_LR))
 
 
 def cosine(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule
@@ -44,7 +38,7 @@ def with_structure(fused: Tensor, batch: Batch, **shares: float) -> Terms:
     return structure_loss(batch.vis, batch.ir, fused, batch.mask, batch.image_map[:, :1], **shares)._asdict()
 
 
-PAPER = Recipe(phases=(Phase(of_release),), epochs=100, batch_size=4, lr=1e-4, schedule=halving)
+PAPER = Recipe(phases=(Phase(of_release),), epochs=100, batch_size=4, lr=1e-4, schedule=partial(halving, every=20))
 BEST = Recipe(
     phases=(Phase(with_structure),),
     epochs=60,

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from net.training.objective import Phase
 
+LOWEST_LR = 1e-6  # of `halving`
+
 
 class Stage(NamedTuple):
     """Crops of `size` pixels until the share `until` of the training is done, `batch_scale` times the batch size."""
@@ -77,7 +79,7 @@ class Recipe:
     smallest: int = 1
 
     def __post_init__(self) -> None:
-        if (self.epochs is None) + (self.iterations is None) == 2:
+        if self.epochs is None and self.iterations is None:
             raise ValueError("a recipe without a length; expected epochs or iterations")
         for name, last in (("phase", self.phases[-1]), ("stage", self.stages[-1])):
             if last.until != 1:
@@ -166,3 +168,10 @@ def batch_norms(network: nn.Module) -> list[nn.Module]:
 def constant(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule
     """The same learning rate from the first step to the last."""
     return recipe.lr
+
+
+def halving(recipe: Recipe, epoch: int, progress: float, part: str, *, every: int) -> float:  # noqa: ARG001
+    """Halved after every so many epochs of a part's own training, which begins with the first phase that trains it, and
+    kept above a floor."""
+    first = next(e for e in range(recipe.epochs) if part in (recipe.phase(e).parts or (part,)))
+    return max(recipe.lr * 0.5 ** (max(epoch - first, 0) // every), min(recipe.lr, LOWEST_LR))
