@@ -15,14 +15,12 @@ class Release(NamedTuple):
 
     Attributes:
         recognises: whether a file with these names, of its entries and of its tensors, is of this method.
-        network_for: a fresh network that the content of a file fits. Raises LookupError where tensors have fewer axes
-            than it reads, ValueError for what else does not fit.
-        from_release: the state dict for it from the content. Raises ValueError, naming what does not fit.
+        read: from the content of a file to a fresh network that fits it, and its state dict. Raises LookupError
+            where tensors have fewer axes than it reads, ValueError, naming what does not fit, for all else.
     """
 
     recognises: Callable[[Iterable[str]], bool]
-    network_for: Callable[[Mapping[str, Any]], nn.Module]
-    from_release: Callable[[Mapping[str, Any]], dict[str, Tensor]]
+    read: Callable[[Mapping[str, Any]], tuple[nn.Module, dict[str, Tensor]]]
 
 
 def as_it_is(output: Tensor) -> Tensor:

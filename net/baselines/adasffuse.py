@@ -122,8 +122,8 @@ def recognises(keys: Iterable[str]) -> bool:
     return not marks.isdisjoint(map(bare_name, keys))
 
 
-def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A state dict for `AdaSFFuse()` from what the release's trainer saves, bare or nested under `params`.
+def read(checkpoint: Mapping[str, Any]) -> tuple[AdaSFFuse, dict[str, Tensor]]:
+    """A fresh network that fits what the release's trainer saves, bare or nested under `params`, and its state dict.
 
     Raises:
         ValueError: names the tensors that are missing, left over, of a wrong shape, or unequal under their two names.
@@ -132,12 +132,6 @@ def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     for alias, name in ALIASES.items():
         if alias in tensors and name in tensors and not torch.equal(tensors[alias], tensors[name]):
             raise ValueError(f"AdaSFFuse: '{alias}' and '{name}' differ; expected one tensor under two names")
-    with torch.device("meta"):
-        expected = AdaSFFuse().state_dict()
-    unused = UNUSED | ALIASES.keys()
-    return translate("AdaSFFuse", tensors, expected=expected, release_names=RELEASE_NAMES, unused=unused)
-
-
-def network_for(checkpoint: Mapping[str, Any]) -> AdaSFFuse:  # noqa: ARG001 - one width only
-    """A fresh network that the release's weight file fits."""
-    return AdaSFFuse()
+    network, unused = AdaSFFuse(), UNUSED | ALIASES.keys()
+    expected = network.state_dict()
+    return network, translate("AdaSFFuse", tensors, expected=expected, release_names=RELEASE_NAMES, unused=unused)

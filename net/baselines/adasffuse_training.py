@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from net.baselines.adasffuse import MINIMUM_SIZE, AdaSFFuse, from_release, network_for, recognises
+from net.baselines.adasffuse import MINIMUM_SIZE, AdaSFFuse, read, recognises
 from net.method import Method, Release, stretched
 from net.training.objective import Batch, Phase, Terms
 from net.training.recipe import Crops, Recipe, constant
@@ -88,6 +88,6 @@ METHOD = Method(
     network=AdaSFFuse,
     minimum_size=MINIMUM_SIZE,
     output=stretched,
-    release=Release(recognises, network_for, from_release),
+    release=Release(recognises, read),
     recipes={task: recipe(task) for task in ITERATIONS},
 )

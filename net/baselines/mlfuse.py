@@ -225,17 +225,12 @@ def recognises(keys: Iterable[str]) -> bool:
     return not {"inc_edg.double_conv.0.weight", "edge_stem.0.weight"}.isdisjoint(map(bare_name, keys))
 
 
-def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A state dict for `MLFuse()` from the release's file, {epoch, model} or the bare state dict.
+def read(checkpoint: Mapping[str, Any]) -> tuple[MLFuse, dict[str, Tensor]]:
+    """A fresh network that fits the release's file, {epoch, model} or the bare state dict, and its state dict.
 
     Raises:
         ValueError: names the tensors that are missing, left over or of a wrong shape.
     """
-    with torch.device("meta"):
-        expected = MLFuse().state_dict()
-    return translate("MLFuse", flatten(checkpoint), expected=expected, release_names=RELEASE_NAMES, unused=UNUSED)
-
-
-def network_for(checkpoint: Mapping[str, Any]) -> MLFuse:  # noqa: ARG001 - one width only
-    """A fresh network that the release's weight file fits."""
-    return MLFuse()
+    tensors, network = flatten(checkpoint), MLFuse()
+    expected = network.state_dict()
+    return network, translate("MLFuse", tensors, expected=expected, release_names=RELEASE_NAMES, unused=UNUSED)

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from net.baselines.mlfuse import MINIMUM_SIZE, MLFuse, MLFuseTraining, from_release, network_for, recognises
+from net.baselines.mlfuse import MINIMUM_SIZE, MLFuse, MLFuseTraining, read, recognises
 from net.method import Method, Release, stretched
 from net.training.objective import Batch, Phase, Terms
 from net.training.recipe import Crops, Recipe
@@ -106,6 +106,6 @@ METHOD = Method(
     network=MLFuse,
     minimum_size=MINIMUM_SIZE,
     output=stretched,
-    release=Release(recognises, network_for, from_release),
+    release=Release(recognises, read),
     recipes={"paper": RECIPE},
 )

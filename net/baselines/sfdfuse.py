@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any, NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -63,7 +62,7 @@ class SFDFuse(nn.Module):
         heads: heads of every attention.
         feed_forward: the feed-forward networks of the ConvFormer blocks and the base block. "normed" is the release's
             present form (squared ReLU with LayerNorm; grouped convolution), "shuffle" its first form (both at twice
-            the resolution). `feed_forward_of` reads it off a weight file.
+            the resolution). `feed_forward_of` tells it from the names in a weight file.
         drop_path: probability with which training drops a residual branch of a ConvFormer block.
     """
 
@@ -199,23 +198,19 @@ def recognises(keys: Iterable[str]) -> bool:
     return any(key.startswith(("DIDF_Encoder", "encoder.base_low.")) for key in map(bare_name, keys))
 
 
-def feed_forward_of(checkpoint: Mapping[str, Any]) -> FeedForward:
-    """Which value of `SFDFuse(feed_forward=...)` a weight file is for, the release's or ours, told by its names."""
-    shuffle = ("DIDF_Encoder.encoder_level1.2.mlp.project_in.weight", "encoder.trunk.2.mlp.project_in.weight")
-    return "normed" if flatten(checkpoint).keys().isdisjoint(shuffle) else "shuffle"
+def feed_forward_of(keys: Iterable[str]) -> FeedForward:
+    """Which value of `SFDFuse(feed_forward=...)` tensors of these flat names are for, the release's names or ours."""
+    shuffle = {"DIDF_Encoder.encoder_level1.2.mlp.project_in.weight", "encoder.trunk.2.mlp.project_in.weight"}
+    return "normed" if shuffle.isdisjoint(keys) else "shuffle"
 
 
-def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A state dict for `SFDFuse(feed_forward=feed_forward_of(checkpoint))` from the release's file of four dicts.
+def read(checkpoint: Mapping[str, Any]) -> tuple[SFDFuse, dict[str, Tensor]]:
+    """A fresh network that fits the release's file of four dicts, and its state dict.
 
     Raises:
         ValueError: names the tensors that are missing, left over or of a wrong shape.
     """
-    with torch.device("meta"):
-        expected = SFDFuse(feed_forward=feed_forward_of(checkpoint)).state_dict()
-    return translate("SFDFuse", flatten(checkpoint), expected=expected, release_names=RELEASE_NAMES, unused=UNUSED)
-
-
-def network_for(checkpoint: Mapping[str, Any]) -> SFDFuse:
-    """A fresh network that the release's weight file fits."""
-    return SFDFuse(feed_forward=feed_forward_of(checkpoint))
+    tensors = flatten(checkpoint)
+    network = SFDFuse(feed_forward=feed_forward_of(tensors))
+    expected = network.state_dict()
+    return network, translate("SFDFuse", tensors, expected=expected, release_names=RELEASE_NAMES, unused=UNUSED)

@@ -16,8 +16,7 @@ from net.baselines.sfdfuse import (
     SFDFuseReconstruction,
     SFDFuseTraining,
     crop_to_even,
-    from_release,
-    network_for,
+    read,
     recognises,
 )
 from net.method import Method, Release, stretched
@@ -138,6 +137,6 @@ METHOD = Method(
     network=SFDFuse,
     minimum_size=MINIMUM_SIZE,
     output=stretched,
-    release=Release(recognises, network_for, from_release),
+    release=Release(recognises, read),
     recipes={"paper": RECIPE},
 )

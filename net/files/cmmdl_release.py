@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from net.cmmdl import CMMDL
-from net.files.states import check_options, find_state
+from net.files.states import check_options, find_state, missing_named
 
 _ATTENTION = r"(share_(?:Encoder\.share_encoder|Decoder\.share_decoder)\.\d+)\.attn\."
 _BOTTLENECK = r"(MDLB\.SDomain_(?:VIS|IR)\.GCBInv\.\d+\.theta_(?:phi|rho|eta))\."
@@ -98,20 +98,18 @@ def recognises(keys: Iterable[str]) -> bool:
     return any("share_Encoder." in key or (".blocks." in key and ".sfca." in key) for key in keys)
 
 
-def network_for(checkpoint: Mapping[str, Any]) -> CMMDL:
-    """A fresh network that a weight file fits, the release's or ours."""
+def read(checkpoint: Mapping[str, Any]) -> tuple[CMMDL, dict[str, Tensor]]:
+    """A fresh network that fits a weight file, the release's or ours, and its state dict."""
     state = from_release(checkpoint)
-    return CMMDL(**check_options(infer_options(state), state))
+    return CMMDL(**check_options(infer_options(state), state)), state
 
 
 def infer_options(state: Mapping[str, Tensor]) -> dict[str, int]:
     """CMMDL's width, heads and depth as the shapes under our names tell them. Raises LookupError or
     ValueError where they do not."""
-    try:
+    with missing_named("CMMDL"):
         return {
             "dim": state["encoder.embed.weight"].shape[0],
             "heads": state["encoder.blocks.0.sfca.temperature"].shape[1],
             "depth": len({key.split(".")[2] for key in state if key.startswith("encoder.blocks.")}),
         }
-    except KeyError as missing:
-        raise ValueError(f"these are not CMMDL's weights; missing: {missing.args[0]}") from None

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from net.files.states import check_options, find_state
+from torch import Tensor
+
+from net.files.states import check_options, find_state, missing_named
 from net.lite import CMMDLLite
 
 
@@ -12,16 +14,15 @@ def recognises(keys: Iterable[str]) -> bool:
     return "blend.mix.weight" in keys
 
 
-def network_for(checkpoint: Mapping[str, Any]) -> CMMDLLite:
-    """A fresh network that bare weights fit. Raises LookupError or ValueError where they do not tell its widths."""
+def read(checkpoint: Mapping[str, Any]) -> tuple[CMMDLLite, dict[str, Tensor]]:
+    """A fresh network that fits bare weights, and its state dict. Raises LookupError or ValueError where they do not
+    tell its widths."""
     state = find_state(checkpoint)
-    try:
+    with missing_named("CMMDL-lite"):
         options = {
             "dim": state["embed.weight"].shape[0],
             "heads": state["encoder.0.sfca.temperature"].shape[1],
             "depth": len({key.split(".")[1] for key in state if key.startswith("encoder.")}),
             "detail": state["blend.mix.weight"].shape[0],
         }
-    except KeyError as missing:
-        raise ValueError(f"these are not CMMDL-lite's weights; missing: {missing.args[0]}") from None
-    return CMMDLLite(**check_options(options, state))
+    return CMMDLLite(**check_options(options, state)), state

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -79,19 +80,32 @@ def compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list
         problems.append(f"missing {listed(missing)}")
     if left_over := [key for key in found if key not in expected]:
         problems.append(f"unexpected {listed(left_over)}")
-    other = [key for key in expected if key in found and expected[key].shape != found[key].shape]
-    for key in other[:1]:
-        more = f", and {len(other) - 1} more differ" if len(other) > 1 else ""
-        problems.append(f"{key} has shape {tuple(found[key].shape)}, expected {tuple(expected[key].shape)}{more}")
-    kinds = [
-        key for key in expected if key in found and expected[key].is_floating_point() != found[key].is_floating_point()
+    both = [(key, tensor, found[key]) for key, tensor in expected.items() if key in found]
+    shapes = [
+        f"{key} has shape {tuple(there.shape)}, expected {tuple(wanted.shape)}"
+        for key, wanted, there in both
+        if wanted.shape != there.shape
     ]
-    for key in kinds[:1]:
-        more = f", and {len(kinds) - 1} more differ" if len(kinds) > 1 else ""
-        problems.append(f"{key} is of {found[key].dtype}, expected {expected[key].dtype}{more}")
+    kinds = [
+        f"{key} is of {there.dtype}, expected {wanted.dtype}"
+        for key, wanted, there in both
+        if wanted.is_floating_point() != there.is_floating_point()
+    ]
+    for first, *others in filter(None, (shapes, kinds)):
+        problems.append(first + (f", and {len(others)} more differ" if others else ""))
     return problems
 
 
-def listed(keys: Any, most: int = 8) -> str:
+@contextmanager
+def missing_named(network: str) -> Iterator[None]:
+    """A KeyError within becomes the ValueError that a state dict without this tensor is not of `network`."""
+    try:
+        yield
+    except KeyError as missing:
+        raise ValueError(f"these are not {network}'s weights; missing: {missing.args[0]}") from None
+
+
+def listed(keys: Iterable[str], most: int = 8) -> str:
+    """Names one after the other, each on one line; of more than `most`, how many more there are."""
     keys = [" ".join(key.split()) for key in keys]
     return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")

@@ -58,32 +58,44 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
     """
     path, device = Path(path), pick_device(device)
     content = read(path)
-    state = find_state(content)
-    if not state:
-        raise WeightsError(f"{path}: holds no tensors by name; expected a state dict")
     try:
-        check_values(state, path.stat().st_size)
-        method = content.get("method") or ""
-        if not isinstance(method, str):
-            raise ValueError(f"its method is a {type(method).__name__}; expected a name")
-        if method in METHODS:
-            model = build(method, **check_options(content.get("options", {}), state))
-        else:
-            releases = [method.release for method in METHODS.values() if method.release]
-            names = {name for name in content.keys() | state.keys() if isinstance(name, str)}
-            release = next((r for r in releases if r.recognises(names)), None)
-            if release is None:
-                raise ValueError(f"not the weights of a known method: its keys are {listed(state)}")
-            model, state = release.network_for(content), release.from_release(content)
-            check_values(state, path.stat().st_size)  # of several state dicts `find_state` gave one
-        if problems := compare(model.state_dict(), state):
-            raise ValueError(f"not the weights of {type(model).__name__}: {'; '.join(problems)}")
-        model.load_state_dict(state)
+        model = network_of(content, path.stat().st_size)
     except LookupError as error:  # a tensor has fewer axes than the one that its name is of
         raise WeightsError(f"{path}: its first tensors have other shapes than a network's") from error
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise WeightsError(f"{path}: {error}") from error
     return model.to(device).eval()
+
+
+def network_of(content: Any, size: int) -> nn.Module:
+    """A network with the weights that the content of a file of `size` bytes holds.
+
+    Raises:
+        ValueError: there are none of a known method in it; says so without the file's name.
+        LookupError: a tensor has fewer axes than its network's.
+        TypeError, AttributeError, RuntimeError: an option is of another kind than its network takes.
+    """
+    state = find_state(content)
+    if not state:
+        raise ValueError("holds no tensors by name; expected a state dict")
+    check_values(state, size)
+    name = content.get("method") or ""
+    if not isinstance(name, str):
+        raise ValueError(f"its method is a {type(name).__name__}; expected a name")
+    if name in METHODS:
+        model = build(name, **check_options(content.get("options", {}), state))
+    else:
+        keys = {key for key in content.keys() | state.keys() if isinstance(key, str)}
+        releases = [method.release for method in METHODS.values() if method.release]
+        release = next((release for release in releases if release.recognises(keys)), None)
+        if release is None:
+            raise ValueError(f"not the weights of a known method: its keys are {listed(state)}")
+        model, state = release.read(content)
+        check_values(state, size)  # of several state dicts `find_state` gave one
+    if problems := compare(model.state_dict(), state):
+        raise ValueError(f"not the weights of {type(model).__name__}: {'; '.join(problems)}")
+    model.load_state_dict(state)
+    return model
 
 
 def read(path: str | Path) -> Any:

@@ -6,7 +6,7 @@ from functools import partial
 from torch import Tensor
 
 from net.cmmdl import CMMDL
-from net.files.cmmdl_release import from_release, network_for, recognises
+from net.files.cmmdl_release import read, recognises
 from net.hdfab import HDFAB
 from net.method import Method, Release
 from net.restormer import TransformerBlock
@@ -57,7 +57,7 @@ METHOD = Method(
     label="CMMDL",
     network=CMMDL,
     minimum_size=3,
-    release=Release(recognises, network_for, from_release),
+    release=Release(recognises, read),
     recipes={"paper": PAPER, "best": BEST},
     by_bands=True,
     channels_last=True,

@@ -5,8 +5,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from net.files.lite_release import network_for, recognises
-from net.files.states import find_state
+from net.files.lite_release import read, recognises
 from net.lite import MINIMUM_SIZE, CMMDLLite
 from net.method import Method, Release
 from net.training.cmmdl_losses import stretched_maximum
@@ -76,7 +75,7 @@ METHOD = Method(
     label="CMMDL-lite",
     network=CMMDLLite,
     minimum_size=MINIMUM_SIZE,
-    release=Release(recognises, network_for, find_state),
+    release=Release(recognises, read),
     recipes={"distilled": DISTILLED, "alone": ALONE},
     by_bands=True,
     channels_last=True,

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from net.baselines.adasffuse import AdaSFFuse, from_release, pad_like_release, recognises
+from net.baselines.adasffuse import AdaSFFuse, pad_like_release, read, recognises
 from net.baselines.adasffuse_blocks import FrequencyFilter, LearnableDWT, LearnableIDWT, Mixer
 from net.baselines.adasffuse_training import MEDICAL_WEIGHTS, METHOD, WEIGHTS, gradient_shares, task_loss
 from net.baselines.wavelet import wavelet_kernels
@@ -18,7 +18,7 @@ TASKS = {"ivf": "vif", "mef": "mef", "mff": "mff", "medical": "med"}  # ours to 
 def released(release_file) -> AdaSFFuse:
     """The release's network without dropout, as its reference training values were made."""
     model = AdaSFFuse(dropout=0.0)
-    model.load_state_dict(from_release(release_file("adasffuse")))
+    model.load_state_dict(read(release_file("adasffuse"))[1])
     return model.eval()
 
 
@@ -95,7 +95,7 @@ def test_one_training_step_equals_the_release(released, vectors):
 def test_dropout_draws_as_the_release_does(release_file, vectors):
     reference = vectors("adasffuse")
     model = AdaSFFuse()
-    model.load_state_dict(from_release(release_file("adasffuse")))
+    model.load_state_dict(read(release_file("adasffuse"))[1])
     torch.manual_seed(5)
     total = task_loss(model(reference["train_A"], reference["train_B"]), reference["train_A"], reference["train_B"])
     assert total["total"].item() == pytest.approx(reference["train_vif_total_dropout_seed5"].item(), rel=1e-4)
@@ -179,12 +179,12 @@ def test_both_names_of_a_wavelet_filter_must_hold_the_same_taps(release_file):
     state = release_file("adasffuse")
     state["dwt.wavedec.dec_hi"] = state["dwt.wavedec.dec_hi"] + 1
     with pytest.raises(ValueError, match=r"'dwt\.wavedec\.dec_hi' and 'dwt\.dec_hi' differ"):
-        from_release(state)
+        read(state)
 
 
 def test_a_file_nested_under_params_loads(release_file):
     file = {"params": release_file("adasffuse")}
-    AdaSFFuse().load_state_dict(from_release(file))
+    AdaSFFuse().load_state_dict(read(file)[1])
     assert recognises(file["params"])
 
 

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from net.baselines.mlfuse import MLFuse, MLFuseTraining, from_release
+from net.baselines.mlfuse import MLFuse, MLFuseTraining, read
 from net.baselines.mlfuse_training import RECIPE, infrared_saliency, mlfuse_loss, visual_saliency
 from net.training.recipe import Crops
 
@@ -16,7 +16,7 @@ from net.training.recipe import Crops
 @pytest.fixture
 def released(release_file) -> MLFuse:
     model = MLFuse()
-    model.load_state_dict(from_release(release_file("mlfuse")))
+    model.load_state_dict(read(release_file("mlfuse"))[1])
     return model.eval()
 
 

@@ -15,7 +15,7 @@ def mlfuse_file(release_file) -> dict:
 
 def test_a_nested_dict_with_the_parallel_prefix_equals_the_bare_one(mlfuse_file):
     nested = {"epoch": 500, "model": {f"module.{name}": value for name, value in mlfuse_file.items()}}
-    bare, unwrapped = mlfuse.from_release(mlfuse_file), mlfuse.from_release(nested)
+    bare, unwrapped = mlfuse.read(mlfuse_file)[1], mlfuse.read(nested)[1]
     assert bare.keys() == unwrapped.keys()
     assert all(torch.equal(bare[name], unwrapped[name]) for name in bare)
 
@@ -23,36 +23,36 @@ def test_a_nested_dict_with_the_parallel_prefix_equals_the_bare_one(mlfuse_file)
 @pytest.mark.parametrize("key", ["state_dict", "net", "network", "weights", "params"])
 def test_any_usual_nesting_and_a_prefix_twice_are_taken_as_for_cmmdl(mlfuse_file, key):
     nested = {"epoch": torch.tensor(3), key: {f"module.module.{name}": value for name, value in mlfuse_file.items()}}
-    assert mlfuse.from_release(nested).keys() == mlfuse.from_release(mlfuse_file).keys()
+    assert mlfuse.read(nested)[1].keys() == mlfuse.read(mlfuse_file)[1].keys()
 
 
 def test_the_unused_convolution_may_be_absent(mlfuse_file):
     trimmed = {name: value for name, value in mlfuse_file.items() if "conv_dilation" not in name}
     assert len(trimmed) == len(mlfuse_file) - 2
-    MLFuse().load_state_dict(mlfuse.from_release(trimmed))
+    MLFuse().load_state_dict(mlfuse.read(trimmed)[1])
 
 
 def test_a_missing_tensor_is_named_as_the_release_names_it(mlfuse_file):
     del mlfuse_file["edg_net.conv3_.weight"]
     with pytest.raises(ValueError, match=r"MLFuse.*missing: edg_net\.conv3_\.weight; not expected: none"):
-        mlfuse.from_release(mlfuse_file)
+        mlfuse.read(mlfuse_file)
 
 
 def test_a_left_over_tensor_is_named_even_when_its_name_resembles_an_unused_one(mlfuse_file):
     mlfuse_file["edg_net.conv_dilation.scale"] = torch.zeros(1)
     with pytest.raises(ValueError, match=r"missing: none; not expected: edg_net\.conv_dilation\.scale"):
-        mlfuse.from_release(mlfuse_file)
+        mlfuse.read(mlfuse_file)
 
 
 def test_of_many_missing_tensors_eight_are_named_and_the_rest_counted():
     with pytest.raises(ValueError, match=r"missing: (\S+, ){7}\S+ and 101 more; not expected: none"):
-        mlfuse.from_release({"edg_net.conv_dilation.bias": torch.zeros(16)})
+        mlfuse.read({"edg_net.conv_dilation.bias": torch.zeros(16)})
 
 
 def test_a_tensor_of_a_wrong_shape_is_named(mlfuse_file):
     mlfuse_file["outc.conv.weight"] = torch.zeros(1, 8, 1, 1)
     with pytest.raises(ValueError, match=r"'outc\.conv\.weight' has shape \(1, 8, 1, 1\); expected \(1, 16, 1, 1\)"):
-        mlfuse.from_release(mlfuse_file)
+        mlfuse.read(mlfuse_file)
 
 
 def test_an_entry_that_is_no_tensor_is_named():

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from net.baselines import sfdfuse
-from net.baselines.sfdfuse import RELEASE_NAMES, SFDFuse, SFDFuseFeatures, feed_forward_of, from_release
+from net.baselines.release import flatten
+from net.baselines.sfdfuse import RELEASE_NAMES, SFDFuse, SFDFuseFeatures, feed_forward_of, read
 from net.baselines.sfdfuse_coder import haar_filters
 from net.baselines.sfdfuse_detail import DifferenceConv
 from net.baselines.sfdfuse_training import (
@@ -28,7 +29,7 @@ from net.training.objective import Batch, Objective
 def released(release_file) -> SFDFuse:
     """The release's network without drop path, as its reference training values were made."""
     model = SFDFuse(drop_path=0.0)
-    model.load_state_dict(from_release(release_file("sfdfuse")))
+    model.load_state_dict(read(release_file("sfdfuse"))[1])
     return model.eval()
 
 
@@ -119,7 +120,7 @@ def test_drop_path_draws_as_the_release_does(release_file, vectors):
     reference = vectors("sfdfuse")
     vis, ir = reference["train_vis"], reference["train_ir"]
     model = SFDFuse()
-    model.load_state_dict(from_release(release_file("sfdfuse")))
+    model.load_state_dict(read(release_file("sfdfuse"))[1])
     torch.manual_seed(5)
     total = fusion_loss(model.forward_training(vis, ir), vis, ir)["total"]
     assert total.item() == pytest.approx(reference["train_phase2_total_droppath_seed5"].item(), rel=1e-5)
@@ -228,9 +229,9 @@ def test_both_variants_of_a_release_file_are_told_apart_and_load(variant):
     assert ("module.encoder_level1.2.mlp.fc1.weight" in file["DIDF_Encoder"]) == (variant == "normed")
     assert ("module.encoder_level1.2.mlp.project_in.weight" in file["DIDF_Encoder"]) == (variant == "shuffle")
     assert sfdfuse.recognises(file)
-    assert feed_forward_of(file) == feed_forward_of(original.state_dict()) == variant
+    assert feed_forward_of(flatten(file)) == feed_forward_of(original.state_dict()) == variant
     loaded = SFDFuse(feed_forward=variant)
-    loaded.load_state_dict(from_release(file))
+    loaded.load_state_dict(read(file)[1])
     assert all(torch.equal(a, b) for a, b in zip(original.parameters(), loaded.parameters(), strict=True))
 
 

@@ -159,7 +159,7 @@ def test_plain_images_give_finite_outputs_losses_and_gradients(sibling, vis, ir)
 
 def test_own_state_dict_comes_back_as_it_is(sibling):
     state = sibling.full().state_dict()
-    back = sibling.module.from_release(state)
+    back = sibling.module.read(state)[1]
     assert back.keys() == state.keys()
     assert all(torch.equal(back[name], state[name]) for name in state)
 
@@ -176,7 +176,7 @@ def test_release_files_are_recognised_by_their_method_and_refused_by_the_others(
         assert module.recognises(file) == (name == method)
         if name != method:
             with pytest.raises(ValueError, match="these are not .*'s weights; missing: .*; not expected: "):
-                module.from_release(file)
+                module.read(file)
 
 
 @pytest.mark.parametrize("method", ["mlfuse", "adasffuse"])
@@ -184,7 +184,7 @@ def test_release_weights_fill_the_network_exactly(release_file, method):
     sibling = SIBLINGS[method]
     file = release_file(method)
     model = sibling.full()
-    model.load_state_dict(sibling.module.from_release(file), strict=True)
+    model.load_state_dict(sibling.module.read(file)[1], strict=True)
     stored = sum(value.double().sum() for name, value in file.items() if name not in _unread(sibling.module))
     assert sum(value.double().sum() for value in model.state_dict().values()).item() == pytest.approx(stored.item())
 
