@@ -54,6 +54,7 @@ class Method:
         by_bands: it fuses on a CPU with few tensors of the image's size at a time, see `net.fast.bands`.
         channels_last: convolutions wider than 1x1 work on activations whose channels lie side by side.
         compiled: blocks that make up most of the network, which `compile_network` takes one by one; none: the whole.
+        no_onnx: why it has no ONNX form; empty where it has one.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Method:
     by_bands: bool = False
     channels_last: bool = False
     compiled: tuple[type[nn.Module], ...] = ()
+    no_onnx: str = ""
 
     @property
     def learns(self) -> bool:

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from data.files import replacing
 from data.options import named_path
-from net.baselines.adasffuse import AdaSFFuse
 from net.files.safetensors_file import write_safetensors
 from net.method import as_it_is
 from net.methods import method_of
@@ -52,10 +51,11 @@ def write_onnx(path: str | Path, model: nn.Module) -> None:
     nor does it check its inputs.
 
     Raises:
-        UsageError: AdaSFFuse, or the packages of requirements-export.txt are not installed.
+        UsageError: its method has no ONNX form, or the packages of requirements-export.txt are not installed.
     """
-    if isinstance(model, AdaSFFuse):
-        raise UsageError("AdaSFFuse has no ONNX form: the steps of its scan grow in number with the image")
+    method = method_of(model)
+    if method and method.no_onnx:
+        raise UsageError(f"{method.label} has no ONNX form: {method.no_onnx}")
     try:
         import onnx  # noqa: F401 - the exporter needs both
         import onnxscript  # noqa: F401

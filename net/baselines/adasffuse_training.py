@@ -90,4 +90,5 @@ METHOD = Method(
     output=stretched,
     release=Release(recognises, read),
     recipes={task: recipe(task) for task in ITERATIONS},
+    no_onnx="the steps of its scan grow in number with the image",
 )
