@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from net.color import blend_chroma, rgb_to_ycbcr, ycbcr_to_rgb
 from net.devices import exact_convolutions, pick_device
-from net.method import as_it_is
-from net.methods import method_of
+from net.methods import output_of
 
 PRECISIONS = ("fp32", "bf16")
 PERCENTILES = (0.1, 99.9)  # of an image of more than 8 bits, which become black and white
@@ -51,8 +50,7 @@ class Fuser:
             raise ValueError("precision bf16 is for GPUs: on a CPU it is no faster and less exact; expected fp32")
         self.model = model.to(self.device).eval()
         self.precision, self.stretch, self.tile = precision, stretch, tile
-        method = method_of(model)
-        self.output = method.output if method else as_it_is
+        self.output = output_of(model)
 
     def __call__(self, vis: np.ndarray, ir: np.ndarray, *, colour_from: str = "vis") -> np.ndarray:
         """Fuse a pair.

@@ -3,11 +3,12 @@
 import importlib
 import itertools
 import pkgutil
+from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
 
 import net.baselines
-from net.method import Method
+from net.method import Method, as_it_is
 from net.training import cmmdl_training, lite_training
 
 
@@ -28,9 +29,15 @@ def discover() -> dict[str, Method]:
 
 
 def method_of(model: nn.Module) -> Method | None:
-    """The method that a network is of, also within a wrapper; None for a network from elsewhere."""
+    """The method a network belongs to, wrapped or not; None for a foreign network."""
     model = unwrapped(model)
     return next((method for method in METHODS.values() if isinstance(model, method.network)), None)
+
+
+def output_of(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """From what a network gives to luminance in [0, 1]: its method's `output`; of a foreign network, as it is."""
+    method = method_of(model)
+    return method.output if method else as_it_is
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -38,13 +38,12 @@ class GDFN(nn.Module):
     """Gated depth-wise feed-forward network: `W_out (gelu(a) * b)` with `[a, b] = DW3x3(W_in x)`.
 
     Args:
-        dim: channels in and out.
-        expansion: hidden channels of each half over `dim`.
+        dim: channels in and out; each half has twice as many.
     """
 
-    def __init__(self, dim: int, expansion: int = 2) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        hidden = expansion * dim
+        hidden = 2 * dim
         self.project_in = nn.Conv2d(dim, 2 * hidden, 1, bias=False)
         self.dwconv = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=False)
         self.project_out = nn.Conv2d(hidden, dim, 1, bias=False)

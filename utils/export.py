@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from data.files import replacing
 from data.options import named_path
 from net.files.safetensors_file import write_safetensors
-from net.method import as_it_is
-from net.methods import method_of
+from net.methods import method_of, output_of
 from utils.failures import command
 from utils.options import UsageError
 from utils.real_fourier import real_arithmetic
@@ -83,8 +82,7 @@ class WithOutput(nn.Module):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        method = method_of(model)
-        self.model, self.output = model, method.output if method else as_it_is
+        self.model, self.output = model, output_of(model)
 
     def forward(self, vis: Tensor, ir: Tensor) -> Tensor:
         return self.output(self.model(vis, ir))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from net.baselines.scan import scan
 from net.baselines.wavelet import haar_taps, wavelet_kernels
+from net.fourier import at_least_float32
 
 HEAD = 64  # channels of one head of the scan
 STATES = 64  # entries of the scan's state per channel
@@ -70,10 +71,9 @@ class FrequencyFilter(nn.Module):
         self.weight = nn.Parameter(nn.init.trunc_normal_(torch.empty(channels, 2), std=0.02))  # real, imaginary
 
     def forward(self, u: Tensor) -> Tensor:
-        exact = torch.float64 if u.dtype == torch.float64 else torch.float32
-        length = u.shape[-1]
-        weight = torch.view_as_complex(self.weight.to(exact)).unsqueeze(-1)  # (C, 1)
-        spectrum = torch.fft.rfft(u.to(exact)) * weight  # (B, C, L // 2 + 1)
+        exact, length = at_least_float32(u), u.shape[-1]
+        weight = torch.view_as_complex(self.weight.to(exact.dtype)).unsqueeze(-1)  # (C, 1)
+        spectrum = torch.fft.rfft(exact) * weight  # (B, C, L // 2 + 1)
         imaginary = torch.view_as_real(spectrum)[..., 1]
         imaginary[..., 0] = 0
         if length % 2 == 0:

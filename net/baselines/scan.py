@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from net.fourier import at_least_float32
+
 CHUNK = 64  # tokens that one masked product covers
 CHUNKS_AT_ONCE = 64  # chunks that are worked on together: bounds the memory of the masked products
 
@@ -37,10 +39,10 @@ def scan(x: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -
     Returns:
         (batch, length, heads, head size). Half precision is computed in float32 and cast back.
     """
-    exact = torch.float64 if x.dtype == torch.float64 else torch.float32
+    x_ = at_least_float32(x)
     with _without_autocast(x.device.type):
-        x_, delta, a, b, c, d = (t.to(exact) for t in (x, delta, a, b, c, d))
-        kernel = _kernel() if x.is_cuda and exact == torch.float32 else None
+        delta, a, b, c, d = (t.to(x_.dtype) for t in (delta, a, b, c, d))
+        kernel = _kernel() if x.is_cuda and x_.dtype == torch.float32 else None
         if kernel is None:
             y = chunked_scan(x_, delta, a, b, c, d)
         else:
