@@ -43,18 +43,19 @@ class CircularConvolution(torch.autograd.Function):
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         result, a_, b_ = circular_with_spectra(for_fft(a), for_fft(b))
         ctx.save_for_backward(a_, b_)
-        ctx.forms = [(x.dtype, x.stride(1) == 1) for x in (a, b)]
-        return formed(result, *ctx.forms[0])
+        ctx.layouts = [(x.dtype, x.stride(1) == 1) for x in (a, b)]
+        return in_layout(result, *ctx.layouts[0])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        for_a, for_b = correlated(for_fft(gradient), *ctx.saved_tensors)
-        of_a, of_b = ctx.forms
-        return formed(for_a, *of_a), formed(for_b, *of_b)
+        grad_a, grad_b = correlated(for_fft(gradient), *ctx.saved_tensors)
+        layout_a, layout_b = ctx.layouts
+        return in_layout(grad_a, *layout_a), in_layout(grad_b, *layout_b)
 
 
-def formed(x: Tensor, dtype: torch.dtype, side_by_side: bool) -> Tensor:
-    return layout.channels_last(x, dtype) if side_by_side else layout.planes(x, dtype)
+def in_layout(x: Tensor, dtype: torch.dtype, channels_last: bool) -> Tensor:
+    """x in this type, with channels or with pixels side by side."""
+    return layout.channels_last(x, dtype) if channels_last else layout.planes(x, dtype)
 
 
 # The compiler has no code for complex numbers. It takes these two as they are, and sees real tensors only.
@@ -77,8 +78,8 @@ def _(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001 - 
 def correlated(gradient: Tensor, a_: Tensor, b_: Tensor) -> tuple[Tensor, Tensor]:
     """The gradients of `circular_with_spectra` for a and for b, from that of its first result and its spectra."""
     gradient_, a_, b_ = torch.fft.rfft2(gradient), torch.view_as_complex(a_), torch.view_as_complex(b_)
-    for_a, for_b = (irfft2(gradient_ * other.conj(), gradient.shape[-2:]).contiguous() for other in (b_, a_))
-    return for_a, for_b
+    grad_a, grad_b = (irfft2(gradient_ * other.conj(), gradient.shape[-2:]).contiguous() for other in (b_, a_))
+    return grad_a, grad_b
 
 
 @correlated.register_fake

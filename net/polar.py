@@ -36,12 +36,12 @@ class ToPolar(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, of_amplitude: Tensor, of_phase: Tensor) -> Tensor:
+    def backward(ctx: Any, grad_amplitude: Tensor, grad_phase: Tensor) -> Tensor:
         """With S = A e^(ip), the gradients for S's real and imaginary parts are those of (dA + i dp / A) e^(ip)."""
         amplitude, phase = ctx.saved_tensors
         there = amplitude > 0  # where not, a phase has no meaning and an amplitude no slope
-        across = torch.where(there, of_phase / amplitude, 0)
-        spectrum = torch.complex(torch.where(there, of_amplitude, 0), across).mul_(direction(phase))
+        across = torch.where(there, grad_phase / amplitude, 0)
+        spectrum = torch.complex(torch.where(there, grad_amplitude, 0), across).mul_(direction(phase))
         conjugate_pairs(spectrum, ctx.size).mul_(0.5)
         return torch.fft.irfft2(spectrum, s=ctx.size, norm="forward").to(ctx.dtype)
 

@@ -148,9 +148,9 @@ class Depthwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         x, weight = ctx.saved_tensors
-        of_x = F.conv2d(gradient, weight.flip(-1, -2), padding=2 - ctx.padding, groups=len(weight))
-        of_weight = conv2d_weight(x, weight.shape, gradient, padding=ctx.padding, groups=len(weight))
-        return of_x, of_weight, None
+        grad_x = F.conv2d(gradient, weight.flip(-1, -2), padding=2 - ctx.padding, groups=len(weight))
+        grad_weight = conv2d_weight(x, weight.shape, gradient, padding=ctx.padding, groups=len(weight))
+        return grad_x, grad_weight, None
 
 
 def mix_channels(matrix: Tensor, x: Tensor) -> Tensor:
