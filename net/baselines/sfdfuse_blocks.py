@@ -1,4 +1,4 @@
-"""SFDFuse's trunk: channel attention, the feed-forward networks, transformer block and ConvFormer block.
+"""SFDFuse's trunk: transposed attention, the feed-forward networks, transformer block and ConvFormer block.
 
 Every block keeps (B, dim, H, W); no convolution here has a bias. Source: SFDFuse's release (zxp771/SFDFuse).
 """
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from net.restormer import ChannelLayerNorm
 
 
-def pointwise(inputs: int, outputs: int) -> nn.Conv2d:
+def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
     """1x1 convolution without bias."""
     return nn.Conv2d(inputs, outputs, 1, bias=False)
 
 
-def depthwise(channels: int, kernel: int, dilation: int = 1) -> nn.Conv2d:
+def depthwise_conv(channels: int, kernel: int, dilation: int = 1) -> nn.Conv2d:
     """Convolution of every channel by itself, size kept, without bias."""
     padding = dilation * (kernel // 2)
     return nn.Conv2d(channels, channels, kernel, padding=padding, dilation=dilation, groups=channels, bias=False)
@@ -26,7 +26,7 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
     return x.flatten(2).unflatten(1, (heads, -1))
 
 
-def channel_attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> Tensor:
+def transposed_attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> Tensor:
     """softmax(q k^T * temperature) v, a channels x channels map per head; q and k have unit length along the pixels.
 
     (B, heads, C/heads, N) each, temperature (heads, 1, 1); cost linear in the number of pixels N.
@@ -35,7 +35,7 @@ def channel_attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> T
     return (q @ k.transpose(-2, -1) * temperature).softmax(dim=-1) @ v  # (B, heads, C/heads, N)
 
 
-class ChannelAttention(nn.Module):
+class TransposedAttention(nn.Module):
     """Attention between the channels of one image.
 
     Args:
@@ -48,13 +48,13 @@ class ChannelAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.qkv = pointwise(dim, 3 * dim)
+        self.qkv = conv1x1(dim, 3 * dim)
         self.qkv_conv = nn.Conv2d(3 * dim, 3 * dim, 3, padding=1, groups=1 if dense else 3 * dim, bias=False)
-        self.project_out = pointwise(dim, dim)
+        self.project_out = conv1x1(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (split_heads(part, self.heads) for part in self.qkv_conv(self.qkv(x)).chunk(3, dim=1))
-        out = channel_attention(F.normalize(q, dim=-1), F.normalize(k, dim=-1), v, self.temperature)
+        out = transposed_attention(F.normalize(q, dim=-1), F.normalize(k, dim=-1), v, self.temperature)
         return self.project_out(out.flatten(1, 2).unflatten(2, x.shape[-2:]))  # (B, dim, H, W)
 
 
@@ -68,9 +68,9 @@ class ShuffleFeedForward(nn.Module):
 
     def __init__(self, *, dim: int, hidden: int) -> None:
         super().__init__()
-        self.project_in = pointwise(dim, 2 * hidden)
-        self.dwconv = depthwise(hidden // 4, 7)
-        self.project_out = pointwise(hidden, dim)
+        self.project_in = conv1x1(dim, 2 * hidden)
+        self.dwconv = depthwise_conv(hidden // 4, 7)
+        self.project_out = conv1x1(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         u1, u2 = F.pixel_shuffle(self.project_in(x), 2).chunk(2, dim=1)  # 2 x (B, hidden/4, 2H, 2W)
@@ -83,10 +83,10 @@ class DualShuffleFeedForward(nn.Module):
 
     def __init__(self, *, dim: int, hidden: int) -> None:
         super().__init__()
-        self.project_in = pointwise(dim, 2 * hidden)
-        self.dwconv5 = depthwise(hidden // 4, 5)
-        self.dwconv3_dilated = depthwise(hidden // 4, 3, dilation=2)
-        self.project_out = pointwise(hidden, dim)
+        self.project_in = conv1x1(dim, 2 * hidden)
+        self.dwconv5 = depthwise_conv(hidden // 4, 5)
+        self.dwconv3_dilated = depthwise_conv(hidden // 4, 3, dilation=2)
+        self.project_out = conv1x1(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         u1, u2 = F.pixel_shuffle(self.project_in(x), 2).chunk(2, dim=1)  # 2 x (B, hidden/4, 2H, 2W)
@@ -99,9 +99,9 @@ class GroupedFeedForward(nn.Module):
 
     def __init__(self, *, dim: int) -> None:
         super().__init__()
-        self.project_in = pointwise(dim, 2 * dim)
+        self.project_in = conv1x1(dim, 2 * dim)
         self.conv = nn.Conv2d(2 * dim, 2 * dim, 3, padding=1, groups=dim, bias=False)
-        self.project_out = pointwise(dim, dim)
+        self.project_out = conv1x1(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         u1, u2 = self.conv(self.project_in(x)).chunk(2, dim=1)
@@ -113,9 +113,9 @@ class NormedFeedForward(nn.Module):
 
     def __init__(self, *, dim: int) -> None:
         super().__init__()
-        self.fc1 = pointwise(dim, 4 * dim)
+        self.fc1 = conv1x1(dim, 4 * dim)
         self.norm = ChannelLayerNorm(4 * dim)
-        self.fc2 = pointwise(4 * dim, dim)
+        self.fc2 = conv1x1(4 * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(self.norm(F.relu(self.fc1(x)).square()))
@@ -153,10 +153,10 @@ class SeparableMixer(nn.Module):
 
     def __init__(self, *, dim: int) -> None:
         super().__init__()
-        self.pwconv1 = pointwise(dim, 2 * dim)
+        self.pwconv1 = conv1x1(dim, 2 * dim)
         self.activation = StarReLU()
-        self.dwconv = depthwise(2 * dim, 7)
-        self.pwconv2 = pointwise(2 * dim, dim)
+        self.dwconv = depthwise_conv(2 * dim, 7)
+        self.pwconv2 = conv1x1(2 * dim, dim)
 
     def forward(self, y: Tensor) -> Tensor:
         return y + self.pwconv2(self.dwconv(self.activation(self.pwconv1(y))))

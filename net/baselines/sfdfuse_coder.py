@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.baselines.sfdfuse_blocks import (
-    ChannelAttention,
     ConvFormerBlock,
     DualShuffleFeedForward,
     GroupedFeedForward,
     NormedFeedForward,
     ShuffleFeedForward,
     TransformerBlock,
+    TransposedAttention,
 )
 from net.baselines.sfdfuse_detail import CouplingNode
 from net.baselines.sfdfuse_fusion import ContentGuidedFusion, FusionBlock
@@ -34,7 +34,7 @@ def trunk(*, dim: int, heads: int, feed_forward: FeedForward, drop_path: float) 
     """Two transformer blocks and two ConvFormer blocks; `feed_forward` is the latter's."""
     transformers = [
         TransformerBlock(
-            dim=dim, attn=ChannelAttention(dim=dim, heads=heads), ffn=ShuffleFeedForward(dim=dim, hidden=2 * dim)
+            dim=dim, attn=TransposedAttention(dim=dim, heads=heads), ffn=ShuffleFeedForward(dim=dim, hidden=2 * dim)
         )
         for _ in range(2)
     ]
@@ -56,7 +56,7 @@ def base_block(*, dim: int, heads: int, feed_forward: FeedForward) -> Transforme
     grouped = feed_forward == "normed"
     return TransformerBlock(
         dim=dim,
-        attn=ChannelAttention(dim=dim, heads=heads, dense=True),
+        attn=TransposedAttention(dim=dim, heads=heads, dense=True),
         ffn=GroupedFeedForward(dim=dim) if grouped else ShuffleFeedForward(dim=dim, hidden=dim),
     )
 

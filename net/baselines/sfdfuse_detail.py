@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.baselines.sfdfuse_blocks import pointwise
+from net.baselines.sfdfuse_blocks import conv1x1
 
 CLOCKWISE = (3, 0, 1, 6, 4, 2, 7, 8, 5)  # tap k of a 3x3 kernel takes its ring neighbour; taps count row by row
 
@@ -51,11 +51,11 @@ class DifferenceConv(nn.Module):
 def bottleneck(half: int) -> nn.Sequential:
     """A coupling's subnetwork, (B, half, H, W) to (B, half, H, W)."""
     return nn.Sequential(
-        pointwise(half, 2 * half),
+        conv1x1(half, 2 * half),
         nn.ReLU6(),
         DifferenceConv(channels=2 * half),
         nn.ReLU6(),
-        pointwise(2 * half, half),
+        conv1x1(2 * half, half),
     )
 
 

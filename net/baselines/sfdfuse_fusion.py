@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.baselines.sfdfuse_blocks import channel_attention, depthwise, pointwise, split_heads
+from net.baselines.sfdfuse_blocks import conv1x1, depthwise_conv, split_heads, transposed_attention
 from net.restormer import ChannelLayerNorm
 
 
 class CrossAttention(nn.Module):
-    """Channel attention of two maps to each other, with one set of weights for both directions:
+    """Transposed attention of two maps to each other, with one set of weights for both directions:
 
         out = W (softmax(q_y k_x^T t) v_x + q_y) + W (softmax(q_x k_y^T t) v_y + q_x) + x + y
 
@@ -23,9 +23,9 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.qkv = pointwise(dim, 3 * dim)
-        self.qkv_conv = depthwise(3 * dim, 3)
-        self.project_out = pointwise(dim, dim)
+        self.qkv = conv1x1(dim, 3 * dim)
+        self.qkv_conv = depthwise_conv(3 * dim, 3)
+        self.project_out = conv1x1(dim, dim)
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v = (split_heads(part, self.heads) for part in self.qkv_conv(self.qkv(x)).chunk(3, dim=1))
@@ -34,8 +34,8 @@ class CrossAttention(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         q_x, k_x, v_x = self._project(x)
         q_y, k_y, v_y = self._project(y)
-        from_x = channel_attention(q_y, k_x, v_x, self.temperature) + q_y
-        from_y = channel_attention(q_x, k_y, v_y, self.temperature) + q_x
+        from_x = transposed_attention(q_y, k_x, v_x, self.temperature) + q_y
+        from_y = transposed_attention(q_x, k_y, v_y, self.temperature) + q_x
         # W is linear: one projection of the sum equals the sum of two projections.
         out = (from_x + from_y).flatten(1, 2).unflatten(2, x.shape[-2:])  # (B, dim, H, W)
         return self.project_out(out) + x + y
