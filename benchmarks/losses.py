@@ -23,10 +23,10 @@ from net.fuser import to_uint8
 from net.training.cmmdl_losses import (
     edge_loss,
     fusion_loss,
+    scd_loss,
+    ssim_loss,
     stretched_maximum,
     structure_loss,
-    unlike_differences,
-    unlike_structure,
     with_contrast,
 )
 from net.training.sobel import gradient_loss
@@ -52,8 +52,8 @@ def earlier(intensity: float, edges: float, structure: float, differences: float
         return (
             intensity * (fused - with_contrast(brighter, gain)).abs().mean()
             + edges * edge_loss(vis, ir, fused, gain)
-            + structure * unlike_structure(vis, ir, brighter, fused)
-            + differences * unlike_differences(vis, ir, fused).mean()
+            + structure * ssim_loss(vis, ir, brighter, fused)
+            + differences * scd_loss(vis, ir, fused).mean()
         )
 
     return loss

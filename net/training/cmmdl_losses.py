@@ -13,13 +13,14 @@ WINDOW = 9  # pixels, both windows
 GRADIENT_WEIGHT = 5.0
 INTENSITY_WEIGHT, EDGE_WEIGHT, STRUCTURE_WEIGHT = 12.0, 12.0, 0.8  # of the recipe `best`
 GAIN = 1.05  # of contrast over the sources'; a network's own comes out weaker than the loss asks for
+MAX_GAIN = 1.8  # of contrast, as `contrast_gain` counts it
 STRETCH = 1.6  # the most that contrast may grow by stretching
 STRETCH_SHARE = 0.7  # of it that is asked for: the rest would darken too much
 EDGE_SHARE = 0.8  # of the gain in contrast that edges are asked for
-DIFFERENCES_SHARE = 3.5  # weight of the correlations of differences over the contrast that is gained by stretching
+SCD_WEIGHT = 3.5  # of `scd_loss`, over the contrast that is gained by stretching
 
 
-class FusionLoss(NamedTuple):
+class FusionTerms(NamedTuple):
     """Scalars: `total = intensity + 5 * gradient`."""
 
     total: Tensor
@@ -27,7 +28,7 @@ class FusionLoss(NamedTuple):
     gradient: Tensor
 
 
-def fusion_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> FusionLoss:
+def fusion_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> FusionTerms:
     """The training loss, CMMDL's release.
 
     Args:
@@ -42,7 +43,7 @@ def fusion_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> FusionL
         raise ValueError(f"vis, ir, fused and mask are {', '.join(map(str, shapes))}; expected (B, 1, H, W) each")
     intensity = intensity_loss(vis, ir, fused, mask)
     gradient = gradient_loss(vis, ir, fused)
-    return FusionLoss(intensity + GRADIENT_WEIGHT * gradient, intensity, gradient)
+    return FusionTerms(intensity + GRADIENT_WEIGHT * gradient, intensity, gradient)
 
 
 def intensity_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ def local_variance(x: Tensor) -> Tensor:
     return mean_of_square - mean.square()
 
 
-class StructureLoss(NamedTuple):
+class StructureTerms(NamedTuple):
     """Scalars: `total = 12 * intensity + 12 * edges + 0.8 * structure + differences`."""
 
     total: Tensor
@@ -89,23 +90,23 @@ def structure_loss(
     mask: Tensor,
     stretched: Tensor,
     edge_share: float = EDGE_SHARE,
-    differences_share: float = DIFFERENCES_SHARE,
-) -> StructureLoss:
+    scd_weight: float = SCD_WEIGHT,
+) -> StructureTerms:
     """The loss of the recipe `best`: the brighter source in more of the range, the stronger edge and its direction,
     both sources' structure.
 
         intensity   mean |fused - b'|, b' the brighter source b moved by `STRETCH_SHARE` of what stretching moves it,
                     with `GAIN` times the contrast (`with_contrast`)
         edges       `edge_loss` with a gain of 1 + `edge_share` (k - 1), k the contrast that b' gained (`contrast_gain`)
-        structure   `unlike_structure`
-        differences mean of `differences_share` (k / `GAIN` - 1) `unlike_differences`, k / `GAIN` from stretching: the
-                    less of the range the brighter source uses, the more it hides of the other one
+        structure   `ssim_loss`
+        differences mean of `scd_weight` (k / `GAIN` - 1) `scd_loss`, k / `GAIN` from stretching: the less of the
+                    range the brighter source uses, the more it hides of the other one
 
     Args:
         vis, ir, fused: (B, 1, H, W) in [0, 1], at least 11 pixels on a side.
         mask: (B, 1, H, W), above 0 on salient pixels, where infrared is the brighter source.
         stretched: (B, 1, H, W), `stretched_maximum` of the whole images that these are of.
-        edge_share, differences_share: how much the gain in contrast counts for edges and differences.
+        edge_share, scd_weight: how much the gain in contrast counts for edges and differences.
     """
     maximum = torch.maximum(vis, ir)
     brighter = torch.where(mask > 0, ir, maximum)
@@ -114,10 +115,10 @@ def structure_loss(
     by_stretching = (gained / GAIN - 1).clamp_min(0).flatten()
     intensity = (fused - asked).abs().mean()
     edges = edge_loss(vis, ir, fused, 1 + edge_share * (gained - 1))
-    structure = unlike_structure(vis, ir, brighter, fused)
-    differences = differences_share * (by_stretching * unlike_differences(vis, ir, fused)).mean()
+    structure = ssim_loss(vis, ir, brighter, fused)
+    differences = scd_weight * (by_stretching * scd_loss(vis, ir, fused)).mean()
     total = INTENSITY_WEIGHT * intensity + EDGE_WEIGHT * edges + STRUCTURE_WEIGHT * structure + differences
-    return StructureLoss(total, intensity, edges, structure, differences)
+    return StructureTerms(total, intensity, edges, structure, differences)
 
 
 def stretched_maximum(vis: Tensor, ir: Tensor) -> Tensor:
@@ -137,16 +138,16 @@ def stretched_maximum(vis: Tensor, ir: Tensor) -> Tensor:
     return (still + gain * (maximum - still)).clamp(0, 1)
 
 
-def unlike_structure(vis: Tensor, ir: Tensor, brighter: Tensor, fused: Tensor) -> Tensor:
+def ssim_loss(vis: Tensor, ir: Tensor, brighter: Tensor, fused: Tensor) -> Tensor:
     """`[1 - (SSIM(vis, fused) + SSIM(ir, fused)) / 2] + [1 - SSIM(brighter, fused)] / 2` of (B, 1, H, W) in [0, 1]."""
     return 1.5 - (ssim(vis, fused) + ssim(ir, fused) + ssim(brighter, fused)) / 2
 
 
 def contrast_gain(image: Tensor, before: Tensor) -> Tensor:
-    """How many times the standard deviation of each image (B, 1, H, W) is what it was before, (B, 1, 1, 1), 1 to 1.8;
-    about 1 where there was none."""
+    """How many times the standard deviation of each image (B, 1, H, W) is what it was before, (B, 1, 1, 1), from 1 to
+    `MAX_GAIN`; about 1 where there was none."""
     now, then = (x.flatten(1).std(1) + 1e-3 for x in (image, before))
-    return (now / then).clamp(1, 1.8).view(-1, 1, 1, 1)
+    return (now / then).clamp(1, MAX_GAIN).view(-1, 1, 1, 1)
 
 
 def with_contrast(image: Tensor, gain: float) -> Tensor:
@@ -166,7 +167,7 @@ def edge_loss(vis: Tensor, ir: Tensor, fused: Tensor, gain: Tensor | float = 1.0
     return (of_fused - gain * torch.where(vis_is_stronger, of_vis, of_ir)).abs().sum(1).mean()
 
 
-def unlike_differences(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:
+def scd_loss(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:
     """`1 - [r(fused - vis, ir) + r(fused - ir, vis)] / 2` for each image (B, 1, H, W), r its correlation; (B,).
 
     What the fused image has beyond one source should be the other one. Source: Aslantas and Bendes, "A new image

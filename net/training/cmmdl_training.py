@@ -16,18 +16,19 @@ from net.training.objective import Batch, Phase, Terms
 from net.training.recipe import Crops, Recipe, Stage, halving
 
 WARM_UP = 0.03  # of the training
+MIN_SHARE = 0.01  # of the highest learning rate, at the beginning and at the end
 
 
 def cosine(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule
-    """Rises over the first `WARM_UP` of the training and falls along a half cosine to a hundredth."""
+    """Rises over the first `WARM_UP` of the training and falls along a half cosine to `MIN_SHARE`."""
     return recipe.lr * share_of_peak((epoch + progress) / recipe.epochs)
 
 
 def share_of_peak(done: float) -> float:
     """The learning rate over its highest value, when `done` (0 to 1) of a warm-up and half cosine are over."""
     if done < WARM_UP:
-        return max(done / WARM_UP, 0.01)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+        return max(done / WARM_UP, MIN_SHARE)
+    return MIN_SHARE + (1 - MIN_SHARE) * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
 
 
 def of_release(fused: Tensor, batch: Batch) -> Terms:

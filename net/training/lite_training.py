@@ -16,12 +16,12 @@ from net.training.recipe import Crops, Recipe, Stage
 TEACHER_WEIGHT = 15.0
 RESTARTS = (4 / 7, 11 / 14)  # of the training: the learning rate rises and falls once more, without a teacher
 RESTART_LR = 1 / 3  # of the recipe's learning rate
-EDGE_SHARE, DIFFERENCES_SHARE = 0.9, 4.5  # more than CMMDL's: a small network comes less close to what is asked for
+EDGE_SHARE, SCD_WEIGHT = 0.9, 4.5  # more than CMMDL's: a small network comes less close to what is asked for
 MORE_EDGES = 8.0  # the edges' weight beyond CMMDL's, when there is no teacher to learn their place from
 
 
 def with_larger_shares(fused: Tensor, batch: Batch) -> Terms:
-    return with_structure(fused, batch, edge_share=EDGE_SHARE, differences_share=DIFFERENCES_SHARE)
+    return with_structure(fused, batch, edge_share=EDGE_SHARE, scd_weight=SCD_WEIGHT)
 
 
 def with_teacher(fused: Tensor, batch: Batch) -> Terms:

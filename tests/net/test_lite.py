@@ -94,7 +94,7 @@ def test_without_a_teacher_the_edges_weigh_more_throughout_and_all_else_is_the_s
 def test_a_small_network_is_asked_for_more_than_cmmdl():
     vis, ir, fused, stretched = torch.rand(4, 2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
     mask = (vis > 0.6).float()
-    asked = structure_loss(vis, ir, fused, mask, stretched, edge_share=0.9, differences_share=4.5)
+    asked = structure_loss(vis, ir, fused, mask, stretched, edge_share=0.9, scd_weight=4.5)
     assert with_larger_shares(fused, Batch(vis, ir, mask, stretched)) == asked._asdict()
 
 

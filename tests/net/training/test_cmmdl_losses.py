@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from net.training.cmmdl_losses import (
-    DIFFERENCES_SHARE,
     EDGE_SHARE,
     GAIN,
+    SCD_WEIGHT,
     STRETCH,
     STRETCH_SHARE,
     contrast_gain,
@@ -16,9 +16,9 @@ from net.training.cmmdl_losses import (
     fusion_loss,
     intensity_loss,
     local_variance,
+    scd_loss,
     stretched_maximum,
     structure_loss,
-    unlike_differences,
     with_contrast,
 )
 from net.training.cmmdl_training import BEST, PAPER
@@ -117,7 +117,7 @@ def test_identical_inputs_fused_into_themselves_lose_nothing(batch):
     assert all(abs(term) < 1e-12 for term in fusion_loss(vis, vis, vis, mask))
     assert abs(structure_loss(vis, vis, vis, mask, vis).structure) < 1e-12
     assert edge_loss(vis, vis, vis) == 0
-    assert (unlike_differences(vis, vis, vis) == 1).all(), "there is no difference that could be like the other source"
+    assert (scd_loss(vis, vis, vis) == 1).all(), "there is no difference that could be like the other source"
 
 
 def stretched_loss(vis, ir, fused, mask):
@@ -153,11 +153,11 @@ def test_the_structure_loss_is_the_weighted_sum_of_its_terms(batch):
     assert (gain > GAIN).all()
     torch.testing.assert_close(loss.intensity, (fused - asked).abs().mean())
     torch.testing.assert_close(loss.edges, edge_loss(vis, ir, fused, 1 + EDGE_SHARE * (gain - 1)))
-    differences = DIFFERENCES_SHARE * ((gain.flatten() / GAIN - 1) * unlike_differences(vis, ir, fused)).mean()
+    differences = SCD_WEIGHT * ((gain.flatten() / GAIN - 1) * scd_loss(vis, ir, fused)).mean()
     torch.testing.assert_close(loss.differences, differences)
     weighted = 12 * loss.intensity + 12 * loss.edges + 0.8 * loss.structure + loss.differences
     torch.testing.assert_close(loss.total, weighted)
-    other = structure_loss(*batch, stretched, edge_share=0, differences_share=0)
+    other = structure_loss(*batch, stretched, edge_share=0, scd_weight=0)
     assert other.edges == edge_loss(vis, ir, fused) and other.differences == 0
     unstretched = structure_loss(*batch, maximum)
     assert unstretched.differences.abs() < 1e-2 < loss.differences, "the whole range is in use: nothing is hidden"
@@ -225,11 +225,11 @@ def test_edges_at_the_border_are_those_of_the_images(batch):
 
 def test_what_the_fused_image_adds_to_one_source_should_be_the_other():
     vis, ir = torch.rand(2, 2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
-    assert unlike_differences(vis, ir, vis + ir).tolist() == pytest.approx([0, 0], abs=1e-4)
+    assert scd_loss(vis, ir, vis + ir).tolist() == pytest.approx([0, 0], abs=1e-4)
     added = [np.corrcoef((v - i).flatten(), v.flatten())[0, 1] for v, i in zip(vis, ir, strict=True)]
-    assert unlike_differences(vis, ir, vis).tolist() == pytest.approx([1 - one / 2 for one in added], abs=1e-4)
+    assert scd_loss(vis, ir, vis).tolist() == pytest.approx([1 - one / 2 for one in added], abs=1e-4)
     flat = torch.full_like(vis, 0.5)
-    assert unlike_differences(flat, flat, flat).tolist() == [1, 1]
+    assert scd_loss(flat, flat, flat).tolist() == [1, 1]
 
 
 def test_images_and_masks_of_other_shapes_are_refused():
