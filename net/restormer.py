@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.fast.bands import expand_and_filter, in_bands, one_by_one
-from net.fast.layout import depthwise, image, pixels, pointwise, side_by_side
+from net.fast.layout import depthwise, image, keep_channels_last, pixels, pointwise
 from net.fast.parallel import in_parallel, shares
 from net.fast.products import put_added
 from net.fast.recompute import recomputed, recomputed_on_cpu
@@ -100,10 +100,10 @@ class Transformer(nn.Sequential):
         """overwrite: nobody reads x afterwards, so that inference may take its memory for the result."""
         if in_bands(self, x):
             return one_by_one(lambda x: self._by_bands(x, overwrite=overwrite), x)
-        x = side_by_side(x)
+        x = keep_channels_last(x)
         for block in self:
             x = recomputed(block, x, of=block, when=self.checkpointed)
-        return side_by_side(x)
+        return keep_channels_last(x)
 
     def _by_bands(self, x: Tensor, *, overwrite: bool) -> Tensor:
         """What `forward` computes, of one image (1, C, H, W); all blocks share one set of large tensors."""

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.fast.bands import expand_and_filter, in_bands, one_by_one
-from net.fast.layout import depthwise, image, pixels, pointwise, reflected, side_by_side
+from net.fast.layout import depthwise, image, keep_channels_last, pixels, pointwise, reflected
 from net.fast.parallel import in_parallel, shares
 from net.fast.products import projected
 from net.fast.recompute import recomputed, recomputed_on_cpu
@@ -138,10 +138,10 @@ class SDLB(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if in_bands(self, x):
             return one_by_one(self._by_bands, x)
-        x = side_by_side(x)
+        x = keep_channels_last(x)
         for coupling in self.couplings:
             x = recomputed(coupling, x, of=coupling, when=self.checkpointed)
-        return side_by_side(x)
+        return keep_channels_last(x)
 
     def _by_bands(self, x: Tensor) -> Tensor:
         """What `forward` computes, of one image (1, C, H, W)."""

@@ -13,7 +13,7 @@ from net.fast.recompute import recomputed_on_cpu
 from net.fourier import at_least_float32, circular_convolution, convolve_in_place
 from net.restormer import ChannelLayerNorm
 
-LEAST_WIDTH = 16  # channels of a matrix product: many thinner ones take longer
+MIN_WIDTH = 16  # channels of a matrix product: many thinner ones take longer
 
 
 class SFCA(nn.Module):
@@ -90,7 +90,7 @@ class SFCA(nn.Module):
         q and k are never stored: their products and squares are summed over the bands.
         """
         dim = self.dim
-        groups = math.gcd(self.heads, max(1, dim // LEAST_WIDTH))  # of heads that have a product together
+        groups = math.gcd(self.heads, max(1, dim // MIN_WIDTH))  # of heads that have a product together
         source = lambda rows: norm.last(x[rows])  # noqa: E731
 
         def work(part: slice) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from net.fast.products import filtered
 
-LEAST_CHANNELS = 32  # of input and result for `Winograd`: with fewer, its sums take longer than the products they save
+MIN_CHANNELS = 32  # of input and result for `Winograd`: with fewer, its sums take longer than the products they save
 
 
 class Direct:
@@ -116,4 +116,4 @@ class Winograd:
 
 def dense(weight: Tensor, bias: Tensor | None) -> Direct | Winograd:
     """The faster form of a convolution with this weight, (K, C, 3, 3), and bias, (K,)."""
-    return (Winograd if min(weight.shape[:2]) >= LEAST_CHANNELS else Direct)(weight, bias)
+    return (Winograd if min(weight.shape[:2]) >= MIN_CHANNELS else Direct)(weight, bias)

@@ -68,7 +68,7 @@ def copied(x: Tensor, dtype: torch.dtype | None, layout: torch.memory_format) ->
     return x.to(dtype or x.dtype, memory_format=layout).contiguous(memory_format=layout)
 
 
-class SideBySide(torch.autograd.Function):
+class KeepChannelsLast(torch.autograd.Function):
     """`channels_last`, also of the gradient."""
 
     @staticmethod
@@ -80,13 +80,13 @@ class SideBySide(torch.autograd.Function):
         return channels_last(gradient)
 
 
-def side_by_side(x: Tensor) -> Tensor:
+def keep_channels_last(x: Tensor) -> Tensor:
     """In training on a CPU x, and its gradient on the way back, with channels side by side; elsewhere x as it is.
 
     A sum of two tensors whose layouts differ takes several times as long as of two that agree, and one gradient in
     planes, as dense convolutions and transforms give, would make all sums along a residual stream so.
     """
-    return SideBySide.apply(x) if x.device.type == "cpu" and torch.is_grad_enabled() else x
+    return KeepChannelsLast.apply(x) if x.device.type == "cpu" and torch.is_grad_enabled() else x
 
 
 def lay_out(network: nn.Module) -> None:

@@ -17,7 +17,7 @@ import torch
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 SHARES = 2  # for each thread, so that one that is held up leaves work to the others
-LEAST_ROWS = 16  # of a share, whose filters need two rows more
+MIN_ROWS = 16  # of a share, whose filters need two rows more
 
 
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
@@ -42,7 +42,7 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[R
 def shares(height: int) -> list[slice]:
     """Rows 0 to `height` in parts of about one height, some for each thread."""
     threads = torch.get_num_threads()
-    count = max(1, min(SHARES * threads, height // LEAST_ROWS)) if threads > 1 else 1
+    count = max(1, min(SHARES * threads, height // MIN_ROWS)) if threads > 1 else 1
     return evenly(slice(0, height), count)
 
 

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
-LEAST_BYTES = 2**20  # of memory that is kept here: the C library keeps less by itself
+MIN_BYTES = 2**20  # of memory that is kept here: the C library keeps less by itself
 SPARE = 1.05  # of a new block over what is wanted: a spectrum needs a little more than the image it is of
 
 
@@ -60,6 +60,6 @@ def empty(x: Tensor, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
     dtype, blocks = dtype or x.dtype, _blocks.get()
     count = torch.Size(shape).numel()
     size = count * dtype.itemsize
-    if blocks is None or size < LEAST_BYTES:
+    if blocks is None or size < MIN_BYTES:
         return x.new_empty(shape, dtype=dtype)
     return blocks.lend(size)[:size].view(dtype).view(shape)

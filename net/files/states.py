@@ -11,7 +11,7 @@ from torch import Tensor
 
 NESTED_UNDER = ("average", "model", "state_dict", "net", "network", "params", "weights")  # in this order
 NESTING = 4  # levels of containers around the tensors at most; a damaged file may contain itself
-MOST = 1024  # channels, heads or blocks that a file may ask for
+MAX_OPTION = 1024  # channels, heads or blocks that a file may ask for
 OPTION = (str, int, float, type(None))  # what an option may be, or a list of them
 
 
@@ -68,7 +68,7 @@ def check_options(options: Any, state: Mapping[str, Tensor]) -> Mapping[str, Any
         if not all(isinstance(x, OPTION) for x in (name, *(value if isinstance(value, (list, tuple)) else [value]))):
             raise ValueError(f"its option {name!r:.40} is a {type(value).__name__}; expected a number or text")
     numbers = [value for value in options.values() if isinstance(value, int) and value > 0]
-    if max(numbers, default=0) > MOST or math.prod(numbers) > sum(tensor.numel() for tensor in state.values()):
+    if max(numbers, default=0) > MAX_OPTION or math.prod(numbers) > sum(tensor.numel() for tensor in state.values()):
         raise ValueError(f"options {dict(options)} are not those of its tensors; expected smaller numbers")
     return options
 

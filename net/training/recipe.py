@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from net.training.objective import Phase
 
-LOWEST_LR = 1e-6  # of `halving`
+MIN_LR = 1e-6  # of `halving`
 
 
 class Stage(NamedTuple):
@@ -174,4 +174,4 @@ def halving(recipe: Recipe, epoch: int, progress: float, part: str, *, every: in
     """Halved after every so many epochs of a part's own training, which begins with the first phase that trains it, and
     kept above a floor."""
     first = next(e for e in range(recipe.epochs) if part in (recipe.phase(e).parts or (part,)))
-    return max(recipe.lr * 0.5 ** (max(epoch - first, 0) // every), min(recipe.lr, LOWEST_LR))
+    return max(recipe.lr * 0.5 ** (max(epoch - first, 0) // every), min(recipe.lr, MIN_LR))

@@ -33,10 +33,10 @@ SIZES = [(3, 3), (4, 9), (5, 3), (23, 31), (32, 40), (41, 26)]
 
 def bands_of(monkeypatch, size):
     """Makes bands, shares and products as small as they get, or one band of the whole image."""
-    monkeypatch.setattr(net.fast.parallel, "LEAST_ROWS", {"low": 4, "whole": 2**40}[size])
+    monkeypatch.setattr(net.fast.parallel, "MIN_ROWS", {"low": 4, "whole": 2**40}[size])
     monkeypatch.setattr(net.fast.bands, "BAND_BYTES", {"low": 1, "whole": 2**40}[size])
     monkeypatch.setattr(net.hdfab, "DENSE_BYTES", {"low": 1, "whole": 2**40}[size])
-    monkeypatch.setattr(net.sfca, "LEAST_WIDTH", {"low": 1, "whole": 2**40}[size])
+    monkeypatch.setattr(net.sfca, "MIN_WIDTH", {"low": 1, "whole": 2**40}[size])
 
 
 def strong(module, seed=0):

@@ -58,7 +58,7 @@ def test_round_off_of_winograd_is_small_in_float32():
 
 
 def test_wide_convolutions_take_winograds_form(monkeypatch):
-    monkeypatch.setattr(net.fast.dense, "LEAST_CHANNELS", 8)
+    monkeypatch.setattr(net.fast.dense, "MIN_CHANNELS", 8)
     kinds = {size: type(dense(torch.randn(*size, 3, 3), None)) for size in [(8, 8), (8, 7), (7, 8), (16, 8)]}
     assert kinds == {(8, 8): Winograd, (8, 7): Direct, (7, 8): Direct, (16, 8): Winograd}
 
@@ -69,13 +69,13 @@ def test_the_published_width_is_wide():
 
 @pytest.fixture(params=[1, 2**40], ids=["Winograd", "direct"])
 def form(request, monkeypatch):
-    monkeypatch.setattr(net.fast.dense, "LEAST_CHANNELS", request.param)
+    monkeypatch.setattr(net.fast.dense, "MIN_CHANNELS", request.param)
     return Winograd if request.param == 1 else Direct
 
 
 @pytest.fixture(params=[1, 2000, 2**40], ids=["low", "middle", "whole"])
 def bands(request, monkeypatch):
-    monkeypatch.setattr(net.fast.parallel, "LEAST_ROWS", 4 if request.param < 2**40 else 2**40)
+    monkeypatch.setattr(net.fast.parallel, "MIN_ROWS", 4 if request.param < 2**40 else 2**40)
     monkeypatch.setattr(net.fast.bands, "BAND_BYTES", request.param)
     monkeypatch.setattr(net.hdfab, "DENSE_BYTES", request.param)
 

@@ -10,13 +10,13 @@ from net.cmmdl import transformer
 from net.fast.layout import (
     channels_last,
     depthwise,
+    keep_channels_last,
     mix_channels,
     planes,
     pointwise,
     product,
     reflected,
     reflected_by_parts,
-    side_by_side,
     transposed,
 )
 from net.sdlb import SDLB
@@ -55,14 +55,14 @@ def test_a_layout_is_torchs(function, layout, size, differentiated):
 
 def test_what_has_a_layout_is_not_copied():
     last = torch.randn(2, 6, 5, 7).contiguous(memory_format=torch.channels_last)
-    assert channels_last(last) is last and side_by_side(last).data_ptr() == last.data_ptr()
+    assert channels_last(last) is last and keep_channels_last(last).data_ptr() == last.data_ptr()
     x = last.contiguous()
     assert planes(x) is x
 
 
 def test_a_gradient_in_planes_goes_on_with_channels_side_by_side():
     for x in layouts(torch.randn(2, 6, 5, 7)):
-        side = side_by_side(x.requires_grad_())
+        side = keep_channels_last(x.requires_grad_())
         (gradient,) = torch.autograd.grad(side, x, grad_outputs=x.detach().contiguous())
         assert torch.equal(side, x) and torch.equal(gradient, x)
         for found in (side, gradient):

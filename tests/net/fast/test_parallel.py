@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from net.fast.parallel import LEAST_ROWS, in_parallel, shares
+from net.fast.parallel import MIN_ROWS, in_parallel, shares
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -80,8 +80,8 @@ def test_a_forked_process_has_threads_of_its_own():
 
 
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("height", [1, 3, LEAST_ROWS, 2 * LEAST_ROWS, 33, 480])
+@pytest.mark.parametrize("height", [1, 3, MIN_ROWS, 2 * MIN_ROWS, 33, 480])
 def test_shares_cover_each_row_once_and_are_not_too_low(height):
     parts = shares(height)
     assert [row for part in parts for row in range(part.start, part.stop)] == list(range(height))
-    assert len(parts) == 1 or all(part.stop - part.start >= LEAST_ROWS for part in parts)
+    assert len(parts) == 1 or all(part.stop - part.start >= MIN_ROWS for part in parts)

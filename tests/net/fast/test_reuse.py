@@ -93,7 +93,7 @@ def test_the_network_reads_nothing_that_it_has_not_written(monkeypatch):
         return lend(self, count).fill_(255)  # NaN in every floating type
 
     monkeypatch.setattr(reuse.Blocks, "lend", spoilt)
-    monkeypatch.setattr(reuse, "LEAST_BYTES", 1)
+    monkeypatch.setattr(reuse, "MIN_BYTES", 1)
     ours, literal = both()
     for size in ((23, 31), (32, 40), (3, 3)):
         with torch.inference_mode():
@@ -107,7 +107,7 @@ def test_an_image_needs_few_blocks(monkeypatch):
     give_up, lend = reuse.Blocks._give_up, reuse.Blocks.lend
     monkeypatch.setattr(reuse.Blocks, "_give_up", lambda self, count: (made.append(count), give_up(self, count)))
     monkeypatch.setattr(reuse.Blocks, "lend", lambda self, count: (lent.append(count), lend(self, count))[1])
-    monkeypatch.setattr(reuse, "LEAST_BYTES", 96 * 64 * 8 * 4)  # of half a tensor of features
+    monkeypatch.setattr(reuse, "MIN_BYTES", 96 * 64 * 8 * 4)  # of half a tensor of features
     network = net.build("cmmdl", dim=16).eval()
     with torch.inference_mode():
         network(*images((96, 64), batch=1))
