@@ -56,6 +56,7 @@ class Coupling(nn.Module):
         self.eta = Bottleneck(dim // 2)
 
     def log_scale(self, y1: Tensor) -> Tensor:
+        """s, between -0.8 and 0.8: (B, C / 2, H, W) in and out."""
         return 0.8 * torch.tanh(0.5 * self.rho(y1))  # 2 sigmoid(x) - 1 = tanh(x / 2)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -32,10 +32,12 @@ def share_of_peak(done: float) -> float:
 
 
 def of_release(fused: Tensor, batch: Batch) -> Terms:
+    """`fusion_loss` of a batch."""
     return fusion_loss(batch.vis, batch.ir, fused, batch.mask)._asdict()
 
 
 def with_structure(fused: Tensor, batch: Batch, **shares: float) -> Terms:
+    """`structure_loss` of a batch, whose first map is `stretched_maximum`."""
     return structure_loss(batch.vis, batch.ir, fused, batch.mask, batch.image_map[:, :1], **shares)._asdict()
 
 

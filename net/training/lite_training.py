@@ -21,6 +21,7 @@ MORE_EDGES = 8.0  # the edges' weight beyond CMMDL's, when there is no teacher t
 
 
 def with_larger_shares(fused: Tensor, batch: Batch) -> Terms:
+    """`with_structure`, with the shares of CMMDL-lite."""
     return with_structure(fused, batch, edge_share=EDGE_SHARE, scd_weight=SCD_WEIGHT)
 
 
