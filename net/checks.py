@@ -31,8 +31,8 @@ def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3, weight: Tensor | None 
     Args:
         vis, ir: expected as (B, 1, H, W), floating point, finite, on one device; luminance in [0, 1].
         minimum: smallest height and width that the network can take, in pixels.
-        weight: one of the network's; the inputs are on its device and, but for autocast, have its precision, which is
-            not a half one.
+        weight: one of the network's weights. Inputs must be on its device and, outside autocast, of its dtype, float32
+            or float64.
 
     Raises:
         ValueError: says what was found and what was expected.

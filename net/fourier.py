@@ -10,7 +10,8 @@ from net.fast.parallel import in_parallel
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """`x` itself in float32 or float64, else `x` as float32: half precision has no transform and no norm to trust."""
+    """`x` itself in float32 or float64, else `x` as float32: FFTs and norms in half precision are missing or too
+    inexact."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 

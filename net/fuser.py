@@ -15,7 +15,7 @@ PERCENTILES = (0.1, 99.9)  # of an image of more than 8 bits, which become black
 
 
 class Fuser:
-    """Fuses images of one pair at a time.
+    """Fuses one pair of images at a time.
 
     Args:
         model: a network with `forward(vis, ir)` on (B, 1, H, W) luminance in [0, 1]; it is moved to the device and
@@ -59,11 +59,11 @@ class Fuser:
             vis: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, uint8, uint16 or float. All but uint8, floats in [0, 1]
                 too, are spread between their 0.1 and 99.9 percentiles.
             ir: the same forms.
-            colour_from: the input whose colour is kept, the other one's luminance alone counts: "vis"; "ir", as of PET
+            colour_from: the input whose colour is kept; of the other only the luminance counts: "vis"; "ir", as of PET
                 and SPECT; or "both", where both have the scene's colour (two exposures, two focus distances).
 
         Returns:
-            uint8, (H, W) where no input that gives colour has any channels of it, else (H, W, 3) RGB. Alpha is dropped.
+            uint8: (H, W) if no input that gives colour has colour channels, else (H, W, 3) RGB. Alpha is dropped.
 
         Raises:
             ValueError: unequal sizes or other forms, with what was found, or a network that gives NaN.
@@ -99,7 +99,7 @@ class Fuser:
             fused = self.model(vis, ir) if whole else tiled(self.model, vis, ir, self.tile)
         fused = fused.float().cpu()
         if not fused.isfinite().all():
-            raise ValueError("the network gives NaN or infinite values for this pair; expected weights of a training")
+            raise ValueError("the network gives NaN or infinite values for this pair; expected trained weights")
         return fused
 
     @staticmethod

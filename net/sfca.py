@@ -13,7 +13,7 @@ from net.fast.recompute import recomputed_on_cpu
 from net.fourier import at_least_float32, circular_convolution, convolve_in_place
 from net.restormer import ChannelLayerNorm
 
-MIN_WIDTH = 16  # channels of a matrix product: many thinner ones take longer
+MIN_WIDTH = 16  # channels of a matrix product; narrower matrix products are slower in total
 
 
 class SFCA(nn.Module):

@@ -69,7 +69,7 @@ def check_options(options: Any, state: Mapping[str, Tensor]) -> Mapping[str, Any
             raise ValueError(f"its option {name!r:.40} is a {type(value).__name__}; expected a number or text")
     numbers = [value for value in options.values() if isinstance(value, int) and value > 0]
     if max(numbers, default=0) > MAX_OPTION or math.prod(numbers) > sum(tensor.numel() for tensor in state.values()):
-        raise ValueError(f"options {dict(options)} are not those of its tensors; expected smaller numbers")
+        raise ValueError(f"options {dict(options)} do not fit its tensors; expected smaller numbers")
     return options
 
 

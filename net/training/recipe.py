@@ -128,7 +128,7 @@ class Recipe:
                 layer.eval()
 
     def batch_of(self, stage: Stage) -> int:
-        """The batch size of a stage."""
+        """The batch size of a stage, at least 2 (BatchNorm)."""
         return max(2, round(self.batch_size * stage.batch_scale))
 
     def lr_at(self, epoch: int, progress: float, part: str = "") -> float:

@@ -169,7 +169,7 @@ def test_another_method_is_one_file_more(train, tmp_path, monkeypatch, images):
 
 
 @pytest.mark.parametrize(("options", "why"), [
-    ({"dim": 2, "window": 2048}, "options {'dim': 2, 'window': 2048} are not those of its tensors"),
+    ({"dim": 2, "window": 2048}, "options {'dim': 2, 'window': 2048} do not fit its tensors"),
     (None, "its options are a NoneType; expected a dictionary"),
 ])  # fmt: skip
 def test_a_method_whose_weights_could_not_be_read_again_is_refused_before_it_trains(
