@@ -31,6 +31,7 @@ from torch.utils.data import DataLoader
 
 import net
 from data import sources
+from data.crops import TARGETS
 from data.interrupt import StopRequest, leave_signals_to_parent
 from data.progress import progress_bar
 from data.streams import steady_streams
@@ -259,6 +260,7 @@ def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sourc
     if args.demo:
         return sources.rendered(args.seed, **how)
     if args.data:
+        how |= {"classes": args.mask_classes or TARGETS, "hold_out": not args.no_held_out}
         source = sources.from_folders(args.data, args.seed, **how, progress=world.is_main)
         for refusal in source.refused:
             log.warning("refused: %s", refusal)

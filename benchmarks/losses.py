@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.crops import Triple, centre, read_images
+from data.crops import Planes, centre, read_images
 from data.options import named_path
 from data.progress import progress_bar
 from data.sources import with_maps
@@ -100,7 +100,7 @@ def main() -> int:
     return 0
 
 
-def centres(folder: Path, limit: int, size: int = 192) -> list[Triple]:
+def centres(folder: Path, limit: int, size: int = 192) -> list[Planes]:
     """The middles of the first images that a training on a folder holds out, each with that of its stretched maximum.
 
     Raises PairError for other folders, ValueError for one of which none is held out.
@@ -111,7 +111,7 @@ def centres(folder: Path, limit: int, size: int = 192) -> list[Triple]:
     return [middle(image, size) for image in with_maps(held_out[:limit], [stretched_maximum], progress=False)]
 
 
-def middle(image: Triple, size: int) -> Triple:
+def middle(image: Planes, size: int) -> Planes:
     """The middle of (vis, ir, mask) and of maps after them, at most `size` pixels on a side."""
     area = centre(*image[0].shape, size)
     return tuple(np.ascontiguousarray(part[area]) for part in image)

@@ -18,7 +18,7 @@ from data.pairs import Pair, PairError, Refusal, find_sets, read_pair
 from data.progress import progress_bar
 from net.training.recipe import Crops
 
-Triple = tuple[np.ndarray, ...]  # (vis, ir, mask) of one image, uint8 (H, W), perhaps with maps 0..255 after them
+Planes = tuple[np.ndarray, ...]  # (vis, ir, mask) of one image, uint8 (H, W), perhaps with maps 0..255 after them
 
 CROPS = Crops()  # as most recipes have them
 HELD_OUT = 10  # one image in so many is kept from training
@@ -38,7 +38,7 @@ class CropDataset(Dataset):
 
     All images are kept in memory as 8-bit luminance. An image gives more crops the larger it is, up to a limit. Where
     a crop lies and how it is turned depends on nothing but seed, epoch and index, so a resumed training sees what an
-    undisturbed one sees, with any number of workers.
+    uninterrupted one sees, with any number of workers.
 
     Args:
         images: triples (vis, ir, mask) of uint8 (H, W); maps after them come as a fourth tensor (C, S, S), in [0, 1].
@@ -53,7 +53,7 @@ class CropDataset(Dataset):
 
     def __init__(
         self,
-        images: Sequence[Triple],
+        images: Sequence[Planes],
         names: Sequence[str] = (),
         *,
         size: int,
@@ -68,7 +68,7 @@ class CropDataset(Dataset):
         self.images = [images[i] for i in large]
         self.names = [names[i] if names else f"image {i}" for i in large]
         self.size, self.seed, self.epoch, self.crops = size, seed, epoch, crops
-        counts = [min(crops.most, crops_of(vis.shape, size)) for vis, *_ in self.images]
+        counts = [min(crops.most, crops_per_epoch(vis.shape, size)) for vis, *_ in self.images]
         self.source = [i for i, count in enumerate(counts) for _ in range(count)] * crops.passes
 
     def __len__(self) -> int:
@@ -123,15 +123,19 @@ def centre(height: int, width: int, size: int) -> tuple[slice, slice]:
     return slice(top, top + size), slice(left, left + size)
 
 
-def crops_of(shape: tuple[int, ...], size: int) -> int:
-    """How many crops an (H, W) image has room for in one epoch: it grows with the image's side, not its area."""
+def crops_per_epoch(shape: tuple[int, ...], size: int) -> int:
+    """Crops taken of an (H, W) image in one epoch: half as many as fit along its mean side, at least one."""
     return max(1, round(math.sqrt(shape[0] * shape[1]) / size / 2))
 
 
 def read_images(
-    roots: Iterable[Path], *, progress: bool = True
-) -> tuple[list[Triple], list[Triple], list[Refusal], list[str]]:
+    roots: Iterable[Path], *, classes: tuple[int, ...] = TARGETS, hold_out: bool = True, progress: bool = True
+) -> tuple[list[Planes], list[Planes], list[Refusal], list[str]]:
     """Read every pair below the given folders as 8-bit luminance.
+
+    Args:
+        classes: numbers of the label classes that a mask is made of, see `data.masks.CLASSES`.
+        hold_out: keep some images from training; False trains on all.
 
     Returns:
         training images, held-out images (every tenth, chosen by the pair's name: its path in its folder without
@@ -149,16 +153,16 @@ def read_images(
     with progress_bar(total=total, unit="image", desc="reading", disable=not progress) as bar:
         for pair_set in sets:
             refused += pair_set.refused
-            masks = find_masks(pair_set.folder, TARGETS) if pair_set.pairs else None
+            masks = find_masks(pair_set.folder, classes) if pair_set.pairs else None
             for pair in pair_set.pairs:
                 bar.update()
                 name = f"{pair_set.name}/{pair.name}"
                 try:
-                    image = read_triple(pair, masks)
+                    image = read_planes(pair, masks)
                 except ImageError as error:
                     refused.append(Refusal(name, str(error)))
                     continue
-                (held_out if is_held_out(pair.name) else train).append((name, image))
+                (held_out if hold_out and is_held_out(pair.name) else train).append((name, image))
     if not train:
         train, held_out = held_out, []
     if not train:
@@ -172,7 +176,7 @@ def is_held_out(name: str) -> bool:
     return zlib.crc32(name.encode("utf-8", "surrogateescape")) % HELD_OUT == 0
 
 
-def read_triple(pair: Pair, masks: Masks) -> Triple:
+def read_planes(pair: Pair, masks: Masks) -> Planes:
     """One pair and its mask, zeros where it has none. Raises ImageError for files that cannot be read or do not fit."""
     vis, ir = map(eight_bit_luminance, read_pair(pair))
     mask = masks.read(pair.name, vis.shape)

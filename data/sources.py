@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data.crops import CROPS, CropDataset, Triple, read_images
+from data.crops import CROPS, TARGETS, CropDataset, Planes, read_images
 from data.luminance import eight_bit_luminance
 from data.pairs import Refusal
 from data.patchfile import PatchDataset
@@ -29,7 +29,7 @@ class PatchSource:
         image_maps: give a fourth tensor, made of each pair of patches, because the file has no whole image.
     """
 
-    held_out: Sequence[Triple] = ()
+    held_out: Sequence[Planes] = ()
     refused: Sequence[Refusal] = ()
 
     def __init__(self, path: Path, image_maps: Sequence[ImageMap] = ()) -> None:
@@ -86,8 +86,8 @@ class CropSource:
 
     def __init__(
         self,
-        images: Sequence[Triple],
-        held_out: Sequence[Triple],
+        images: Sequence[Planes],
+        held_out: Sequence[Planes],
         refused: Sequence[Refusal],
         *,
         seed: int,
@@ -121,7 +121,7 @@ class CropSource:
 Source = PatchSource | CropSource
 
 
-def with_maps(images: Sequence[Triple], image_maps: Sequence[ImageMap], *, progress: bool) -> list[Triple]:
+def with_maps(images: Sequence[Planes], image_maps: Sequence[ImageMap], *, progress: bool) -> list[Planes]:
     """The images (vis, ir, mask), each with the maps of its pair after them, uint8 (H, W) all, 0..255 for [0, 1]."""
     result = []
     for image in progress_bar(images, unit="image", desc=called(image_maps), disable=not progress):
@@ -165,11 +165,14 @@ def from_folders(
     *,
     crops: Crops = CROPS,
     image_maps: Sequence[ImageMap] = (),
+    classes: tuple[int, ...] = TARGETS,
+    hold_out: bool = True,
     progress: bool = True,
 ) -> CropSource:
-    """Crops of every pair below the given folders. Raises PairError as `data.crops.read_images` does."""
+    """Crops of every pair below the given folders, with `classes` and `hold_out` of `data.crops.read_images`, which
+    see also for what it raises."""
     roots = list(roots)
-    train, held_out, refused, names = read_images(roots, progress=progress)
+    train, held_out, refused, names = read_images(roots, classes=classes, hold_out=hold_out, progress=progress)
     name = ", ".join(map(str, roots))
     how = {"crops": crops, "image_maps": image_maps, "names": names, "progress": progress}
     return CropSource(train, held_out, refused, seed=seed, name=name, **how)

@@ -4,6 +4,7 @@ import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.pairs import PairSet
 from utils.metrics import METRICS
 from utils.tables import Row
 
@@ -38,6 +39,12 @@ def published(name: str, protocol: str) -> list[Published]:
         )
         for line in _lines(protocol) if line["set"] == name
     ]  # fmt: skip
+
+
+def usual_name(pair_set: PairSet, protocol: str) -> str:
+    """The name under which a set has published rows: its own or, as of MSRS/test, that of the folder above."""
+    above = pair_set.folder.resolve().parent.name if pair_set.folder else ""
+    return next((name for name in (pair_set.name, above) if published(name, protocol)), pair_set.name)
 
 
 def known(protocol: str) -> list[str]:

@@ -22,6 +22,7 @@ ARGUMENTS = "arguments.json"
 FINISHED = "finished"  # the file that marks a training that came to its end
 # arguments that do not change what is computed
 UNIMPORTANT = ("resume", "out", "workers", "device", "save_seconds", "checkpoint_activations")
+OFF = (None, False)  # of an option that was not given
 NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what a damaged file leads to
 
 log = logging.getLogger("cmmdl")
@@ -74,11 +75,12 @@ def started_with(folder: Path, arguments: dict[str, Any]) -> bool:
 def other_arguments(folder: Path, arguments: dict[str, Any]) -> str:
     """What tells these arguments from those a run began with, in words; nothing where they compute the same."""
     try:
-        before, now = important(begun_with(folder)["arguments"]), important(arguments)
+        before = dict(begun_with(folder)["arguments"])
     except NOT_OURS:
         return f"{folder / ARGUMENTS}: damaged, what this began with is not known; it is written anew"
-    other = [name for name in now if name in before and before[name] != now[name]]
-    changes = [f"--{name.replace('_', '-')} {now[name]} (before: {before[name]})" for name in other]
+    other = [name for name in arguments if name in before and name not in UNIMPORTANT]
+    other = [name for name in other if before[name] != arguments[name]]
+    changes = [f"--{name.replace('_', '-')} {arguments[name]} (before: {before[name]})" for name in other]
     return f"other arguments than this began with: {', '.join(changes)}" if changes else ""
 
 
@@ -190,8 +192,9 @@ def plain(args: Namespace) -> dict[str, Any]:
 
 
 def important(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that decide what a training computes."""
-    return {key: value for key, value in arguments.items() if key not in UNIMPORTANT}
+    """The arguments that decide what a training computes. One that is off counts as not there: a run of a version that
+    did not have it computes the same."""
+    return {key: value for key, value in arguments.items() if key not in UNIMPORTANT and value not in OFF}
 
 
 def finish(folder: Path) -> None:

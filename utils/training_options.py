@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import net
+from data.masks import class_numbers
 from data.options import named_path
 from net.ablation import PARTS
 from net.fuser import PRECISIONS
@@ -28,6 +29,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     where.add_argument("--data", type=named_path, action="append", metavar="DIR",
                        help="pair folders to crop; repeatable")  # fmt: skip
     where.add_argument("--demo", action="store_true", help="crop from rendered scenes")
+    parser.add_argument("--mask-classes", type=class_numbers, metavar="A,B", help="with --data: label classes that "
+                        "count as thermal targets; default: car,person,bike")  # fmt: skip
+    parser.add_argument("--no-held-out", action="store_true", help="with --data: train on every image, where one in "
+                        "ten is otherwise kept apart and scored after each epoch")  # fmt: skip
     parser.add_argument("--out", type=run_folder, default=Path("runs"), help="where the numbered run folder goes")
     parser.add_argument("--epochs", type=positive, help="default: the recipe's")
     parser.add_argument("--batch-size", type=whole(2), help="per process; default: the recipe's")
@@ -67,6 +72,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("argument --keep-norms: keeps the statistics of given weights; it goes with --init")
     if args.size and not (args.data or args.demo):
         parser.error("argument --size: goes with --data or --demo; the patches of a file have their size")
+    for option in ("mask_classes", "no_held_out"):
+        if getattr(args, option) and not args.data:
+            parser.error(f"argument --{option.replace('_', '-')}: goes with --data")
     if args.passes and not (args.data or args.demo):
         parser.error("argument --passes: goes with --data or --demo; an epoch is one pass through a file")
     return args

@@ -94,16 +94,18 @@ class SFDFuse(nn.Module):
         check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=self.encoder.embed.weight)
         return SFDFuseFeatures(*self.encoder(crop_to_even(vis)), *self.encoder(crop_to_even(ir)))
 
-    def reconstruct(self, vis: Tensor, ir: Tensor) -> SFDFuseReconstruction:
+    def reconstruct(self, vis: Tensor, ir: Tensor, *, vis_detail_for_ir: bool = False) -> SFDFuseReconstruction:
         """Phase 1 of the training: encoder and decoder alone, each image rebuilt from its own maps.
 
         Args:
             vis, ir: luminance in [0, 1], (B, 1, H, W), H and W even.
+            vis_detail_for_ir: rebuild the infrared image with the visible image's detail map, the release's slip.
         """
         maps = self.features(vis, ir)
+        ir_detail = maps.vis_detail if vis_detail_for_ir else maps.ir_detail
         return SFDFuseReconstruction(
             vis=self.decoder(vis, maps.vis_base, maps.vis_detail),
-            ir=self.decoder(ir, maps.ir_base, maps.ir_detail),
+            ir=self.decoder(ir, maps.ir_base, ir_detail),
             features=maps,
         )
 

@@ -1,9 +1,11 @@
 """How SFDFuse is trained: two phases with a loss each, Adam, halving learning rates, gradients clipped per part.
 
-Phase 1 trains encoder and decoder to rebuild each image from its own maps, phase 2 all four parts to fuse. The method
-as the scripts know it stands at the end. Source: the training script of SFDFuse's release (zxp771/SFDFuse).
+Phase 1 trains encoder and decoder to rebuild each image from its own maps, phase 2 all four parts to fuse. The recipe
+`release` keeps a slip of the release in phase 1. The method as the scripts know it stands at the end. Source: the
+training script of SFDFuse's release (zxp771/SFDFuse).
 """
 
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -98,6 +100,11 @@ def rebuilt(network: SFDFuse, batch: Batch) -> SFDFuseReconstruction:
     return network.reconstruct(*even_pair(batch))
 
 
+def rebuilt_with_slip(network: SFDFuse, batch: Batch) -> SFDFuseReconstruction:
+    """The same as the release has it: infrared is rebuilt from the visible image's details."""
+    return network.reconstruct(*even_pair(batch), vis_detail_for_ir=True)
+
+
 def reconstruction(outputs: SFDFuseReconstruction, batch: Batch) -> Terms:
     """`reconstruction_loss` of a batch."""
     return reconstruction_loss(outputs, *even_pair(batch))
@@ -131,6 +138,7 @@ RECIPE = Recipe(
     crops=Crops(orientations=1),
     smallest=6,  # the mirrored border of the structural dissimilarity
 )
+RELEASE = replace(RECIPE, phases=(PHASE_1._replace(outputs=rebuilt_with_slip), PHASE_2))
 METHOD = Method(
     name="sfdfuse",
     label="SFDFuse",
@@ -138,5 +146,5 @@ METHOD = Method(
     minimum_size=MINIMUM_SIZE,
     output=stretched,
     release=Release(recognises, read),
-    recipes={"paper": RECIPE},
+    recipes={"paper": RECIPE, "release": RELEASE},
 )

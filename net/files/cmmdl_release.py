@@ -99,7 +99,8 @@ def recognises(keys: Iterable[str]) -> bool:
 
 
 def read(checkpoint: Mapping[str, Any]) -> tuple[CMMDL, dict[str, Tensor]]:
-    """A fresh network that fits a weight file, the release's or ours, and its state dict."""
+    """A fresh network that fits a weight file, the release's or ours, and its state dict. Raises LookupError or
+    ValueError where the file does not tell its widths."""
     state = from_release(checkpoint)
     return CMMDL(**check_options(infer_options(state), state)), state
 

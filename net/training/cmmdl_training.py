@@ -41,7 +41,14 @@ def with_structure(fused: Tensor, batch: Batch, **shares: float) -> Terms:
     return structure_loss(batch.vis, batch.ir, fused, batch.mask, batch.image_map[:, :1], **shares)._asdict()
 
 
-PAPER = Recipe(phases=(Phase(of_release),), epochs=100, batch_size=4, lr=1e-4, schedule=partial(halving, every=20))
+PAPER = Recipe(
+    phases=(Phase(of_release),),
+    epochs=100,
+    batch_size=4,
+    lr=1e-4,
+    schedule=partial(halving, every=20),
+    crops=Crops(orientations=1),
+)
 BEST = Recipe(
     phases=(Phase(with_structure),),
     epochs=60,

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from data.crops import CROPS, HELD_OUT, CropDataset, Line, beyond, centre, crops_of, oriented, read_images
+from data.crops import CROPS, HELD_OUT, CropDataset, Line, beyond, centre, crops_per_epoch, oriented, read_images
 from data.pairs import PairError
 from net.training.recipe import Crops
 
@@ -89,7 +89,7 @@ def test_images_smaller_than_a_crop_are_left_out_and_only_small_ones_are_an_erro
 
 
 def test_larger_images_give_more_crops_up_to_a_limit():
-    assert [crops_of((side, side), 16) for side in (16, 64, 128, 256)] == [1, 2, 4, 8]
+    assert [crops_per_epoch((side, side), 16) for side in (16, 64, 128, 256)] == [1, 2, 4, 8]
     assert len(CropDataset([ramp(255, 4096)], size=16)) == CROPS.most
     assert len(CropDataset([ramp(255, 4096), ramp(20, 20)], size=16, crops=Crops(most=1))) == 2
 
@@ -154,6 +154,13 @@ def test_pairs_are_read_as_luminance_with_their_targets_as_masks(folder):
     assert np.array_equal(ir, cv2.imread(str(folder / "ir" / "1.png"), cv2.IMREAD_GRAYSCALE))
     assert mask[2:4].all() and mask.sum() == 2 * 14
     assert sum(image[2].any() for image in train + held_out) == 1
+
+
+def test_other_classes_make_other_masks_and_every_image_can_be_trained_on(folder):
+    train, held_out, *_ = read_images([folder], classes=(6,), hold_out=False)
+    assert len(train) == 27 and held_out == []
+    (mask,) = [image[2] for image in train if image[2].any()]
+    assert mask[6:8].all() and mask.sum() == 2 * 14
 
 
 def test_what_cannot_be_read_is_refused_by_name_and_the_rest_goes_on(folder):

@@ -40,6 +40,12 @@ def test_the_test_script_prints_them_when_asked(tmp_path, capsys):
         assert CMMDL_test.main([*arguments, *options, "--out", str(tmp_path / "out")]) == 0
         assert capsys.readouterr().out.count(", published (25)") == count
     assert "CDDFuse, published" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    (tmp_path / "TNO").rename(tmp_path / "test")
+    (tmp_path / "MSRS").mkdir()
+    (tmp_path / "test").rename(tmp_path / "MSRS" / "test")
+    arguments[1] = str(tmp_path / "MSRS" / "test")
+    assert CMMDL_test.main([*arguments, "--published", "--out", str(tmp_path / "out")]) == 0
+    assert "CDDFuse, published (361)" in capsys.readouterr().out
     assert CMMDL_test.main([*arguments, "--published", "--protocol", "cmmdl", "--out", str(tmp_path / "out")]) == 0
     said = "no published figures of a set of this name in protocol cmmdl (there are: none)"
     assert said in capsys.readouterr().err

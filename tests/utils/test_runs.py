@@ -227,3 +227,9 @@ def test_only_the_main_process_makes_a_folder(args, monkeypatch):
     second = World(1, 2, torch.device("cpu"))
     assert runs.enter(args, None, second) == runs.find(args, second) == "what the main process says"
     assert not args.out.exists()
+
+
+def test_a_run_of_a_version_without_an_option_goes_on_where_that_option_is_off(args):
+    folder = begin(args)
+    assert runs.started_with(folder, runs.plain(Namespace(**vars(args), new=None, other=False)))
+    assert not runs.started_with(folder, runs.plain(Namespace(**vars(args), new=3)))

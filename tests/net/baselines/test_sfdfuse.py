@@ -10,24 +10,17 @@ from torch import nn
 
 from net.baselines import sfdfuse
 from net.baselines.release import flatten
-from net.baselines.sfdfuse import (
-    RELEASE_NAMES,
-    SFDFuse,
-    SFDFuseFeatures,
-    SFDFuseReconstruction,
-    feed_forward_of,
-    read,
-)
+from net.baselines.sfdfuse import RELEASE_NAMES, SFDFuse, SFDFuseFeatures, feed_forward_of, read
 from net.baselines.sfdfuse_coder import haar_filters
 from net.baselines.sfdfuse_detail import DifferenceConv
 from net.baselines.sfdfuse_training import (
     PHASE_1,
     PHASE_2,
     RECIPE,
+    RELEASE,
     correlation,
     decomposition_loss,
     fusion_loss,
-    reconstruction_loss,
 )
 from net.training.objective import Batch, Objective
 
@@ -85,13 +78,9 @@ def _gradient_norm(part: nn.Module) -> float:
 def test_phase_1_loss_and_gradients_equal_the_release(released, vectors):
     reference = vectors("sfdfuse")
     vis, ir = reference["train_vis"], reference["train_ir"]
-    maps = released.train().features(vis, ir)
-    outputs = SFDFuseReconstruction(
-        vis=released.decoder(vis, maps.vis_base, maps.vis_detail),
-        ir=released.decoder(ir, maps.ir_base, maps.vis_detail),  # the release's slip
-        features=maps,
-    )
-    losses = reconstruction_loss(outputs, vis, ir)
+    phase, batch = RELEASE.phases[0], Batch(vis, ir, torch.zeros_like(vis))
+    outputs = phase.outputs(released.train(), batch)
+    losses, maps = phase.loss(outputs, batch), outputs.features
     losses["total"].backward()
     names = {"vis": "mseV", "ir": "mseI", "gradient": "grad", "decomposition": "decomp", "total": "total"}
     for ours, theirs in names.items():
@@ -138,13 +127,15 @@ def test_drop_path_draws_as_the_release_does(release_file, vectors):
 
 
 @torch.no_grad()
-def test_each_image_is_rebuilt_from_its_own_maps(small):
+def test_infrared_is_rebuilt_from_its_own_detail_but_by_the_recipe_with_the_slip(small):
     vis, ir = torch.rand(2, 1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     maps = small.features(vis, ir)
-    rebuilt = small.reconstruct(vis, ir)
-    assert torch.equal(rebuilt.vis, small.decoder(vis, maps.vis_base, maps.vis_detail))
-    assert torch.equal(rebuilt.ir, small.decoder(ir, maps.ir_base, maps.ir_detail))
-    assert not torch.equal(rebuilt.ir, small.decoder(ir, maps.ir_base, maps.vis_detail)), "as the release does"
+    right, slip = (recipe.phases[0].outputs(small, Batch(vis, ir, None)) for recipe in (RECIPE, RELEASE))
+    assert torch.equal(right.ir, small.decoder(ir, maps.ir_base, maps.ir_detail))
+    assert torch.equal(slip.ir, small.decoder(ir, maps.ir_base, maps.vis_detail))
+    assert not torch.equal(right.ir, slip.ir)
+    assert torch.equal(right.vis, slip.vis)
+    assert RELEASE.phases[0].parts == RECIPE.phases[0].parts and RELEASE.phases[1] is RECIPE.phases[1]
 
 
 def test_difference_convolution_equals_its_five_convolutions():

@@ -25,7 +25,7 @@ def test_the_recipe_best_has_the_numbers_of_the_weights_that_ship():
     assert (BEST.epochs, BEST.batch_size, BEST.lr, BEST.weight_decay) == (60, 8, 5e-4, 0)
     assert (BEST.clip_norm, BEST.by_part, BEST.norms_until, BEST.ema_decay) == (1, False, 0.7, 0.999)
     assert BEST.stages == ((0.7, 64, 1), (1, 128, 0.5))
-    assert BEST.crops == (2, 8, 1, 1 / 12) and PAPER.crops == (2, 8, 1, 0)
+    assert BEST.crops == (2, 8, 1, 1 / 12) and PAPER.crops == (1, 8, 1, 0)
     assert BEST.image_map is stretched_maximum and BEST.teacher is None
     assert METHOD.recipes["best"] is BEST
 
