@@ -45,7 +45,7 @@ from utils.options import UsageError
 from utils.published import known, published, usual_name
 from utils.scoring import Result, run_set
 from utils.sets import describe, open_sets
-from utils.shipped import digest_of_weights, open_model
+from utils.shipped import digest_of_network, open_model
 from utils.video import fuse_video
 
 TABLES = {"table.md": tables.markdown, "table.tex": tables.latex}
@@ -251,7 +251,7 @@ def open_journal(contenders: Sequence[Contender], args: argparse.Namespace) -> J
     settings = {name: getattr(args, name) for name in ("protocol", "precision", "compile", "tile", "resize", "task")}
     networks = [contender for contender in contenders if contender.folder]
     settings["device"] = networks[0].fuser.device.type
-    settings["methods"] = {network.name: digest_of_weights(network.fuser.model) for network in networks}
+    settings["methods"] = {network.name: digest_of_network(network.fuser.model) for network in networks}
     journal = Journal(args.out, settings, go_on=args.go_on)
     for network in networks:
         network.journal = journal

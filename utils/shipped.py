@@ -55,9 +55,9 @@ def shipped(name: str) -> Path:
     return MODELS / f"{net.METHODS[name].label}.pth"
 
 
-def digest_of_weights(model: nn.Module) -> str:
-    """A digest of a network's weights."""
-    digest = hashlib.sha256()
+def digest_of_network(model: nn.Module) -> str:
+    """A digest of a network's weights and of the options that tell it from others of the same shapes."""
+    digest = hashlib.sha256(repr(sorted(getattr(model, "options", {}).items())).encode())
     for name, tensor in model.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)}".encode() + tensor.cpu().numpy().tobytes())
     return digest.hexdigest()

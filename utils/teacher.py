@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from data.crops import centre
 from data.files import replacing
 from net.fuser import Fuser, to_uint8
-from utils.shipped import digest_of_weights
+from utils.shipped import digest_of_network
 
 WINDOW = 128  # side of what the teacher sees of an image, its middle, in pixels
 
@@ -30,7 +30,7 @@ class Teacher:
 
     def __init__(self, network: nn.Module, folder: Path, device: str = "cpu") -> None:
         self.fuser = Fuser(network, device=device, stretch=False)
-        self.folder = folder / digest_of_weights(network)[:16]
+        self.folder = folder / digest_of_network(network)[:16]
         self.__name__ = f"image fused by {type(network).__name__}"  # as the log calls a map
 
     def __call__(self, vis: Tensor, ir: Tensor) -> Tensor:
