@@ -41,6 +41,7 @@ LEARNING_RATE = 0.02  # of the grey values, in [0, 1]
 
 
 def brightness(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:
+    """How far from the brighter source the fused image is."""
     return (fused - torch.maximum(vis, ir)).abs().mean()
 
 

@@ -93,11 +93,11 @@ class CropDataset(Dataset):
 
     def _place(self, index: int) -> tuple[int, int, int, Line | None]:
         """A crop's first row and column, its orientation, and the line beyond which it is black, if any."""
-        random = np.random.default_rng((self.seed, self.epoch, index))
+        rng = np.random.default_rng((self.seed, self.epoch, index))
         height, width = self.images[self.source[index]][0].shape
-        top, left = (int(random.integers(0, length - self.size + 1)) for length in (height, width))
-        way = self.crops.orientations - 1 - int(random.random() * self.crops.orientations)
-        line = Line(*random.random(3)) if random.random() < self.crops.black else None
+        top, left = (int(rng.integers(0, length - self.size + 1)) for length in (height, width))
+        way = self.crops.orientations - 1 - int(rng.random() * self.crops.orientations)
+        line = Line(*rng.random(3)) if rng.random() < self.crops.black else None
         return top, left, way, line
 
 

@@ -39,7 +39,7 @@ BUDGET = Budget("small", epochs=45, batch=4, rate=1e-3)
 STRIDE = 32  # sides are brought to the next multiple
 ZOOM = 0.7  # the smallest part of each side that an image in training is cut to
 CLIP = 0.1  # the largest norm of a gradient, as RT-DETR's
-MOST = 100  # detections in an image
+MAX_DETECTIONS = 100  # detections in an image
 
 
 class Found(NamedTuple):
@@ -110,8 +110,8 @@ def train(pictures: np.ndarray, objects: Sequence[np.ndarray], budget: Budget, *
     seed_everything(seed)
     model = Detector(build(budget), Standardised(pictures)).to(device)
 
-    def loss_of(batch: np.ndarray, random: np.random.Generator) -> Tensor:
-        images, truth = augmented(pictures[batch], [objects[i] for i in batch], random)
+    def loss_of(batch: np.ndarray, rng: np.random.Generator) -> Tensor:
+        images, truth = augmented(pictures[batch], [objects[i] for i in batch], rng)
         targets = [{"class_labels": torch.from_numpy(boxes[:, 0]).long().to(device),
                     "boxes": torch.from_numpy(boxes[:, 1:]).to(device)} for boxes in truth]  # fmt: skip
         return model(to_tensor(images, device), targets).loss
@@ -121,25 +121,25 @@ def train(pictures: np.ndarray, objects: Sequence[np.ndarray], budget: Budget, *
 
 
 def augmented(
-    pictures: np.ndarray, objects: Sequence[np.ndarray], random: np.random.Generator
+    pictures: np.ndarray, objects: Sequence[np.ndarray], rng: np.random.Generator
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """A batch and its objects, a part of each image brought to the size of the whole, mirrored sideways or not."""
     images, found = np.empty_like(pictures), []
     for i, (picture, boxes) in enumerate(zip(pictures, objects, strict=True)):
-        images[i], left = zoomed(picture, boxes, random)
-        if random.random() < 0.5:
+        images[i], left = zoomed(picture, boxes, rng)
+        if rng.random() < 0.5:
             images[i] = images[i, :, ::-1].copy()
             left[:, 1] = 1 - left[:, 1]
         found.append(left)
     return images, found
 
 
-def zoomed(picture: np.ndarray, boxes: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def zoomed(picture: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A random part of an image at the size of the whole; of its objects those whose centres lie within, cut at its
     border."""
     size = np.array(picture.shape[1::-1])  # width, height
-    part = np.rint(random.uniform(ZOOM, 1) * size).astype(int)
-    start = random.integers(0, size - part + 1)
+    part = np.rint(rng.uniform(ZOOM, 1) * size).astype(int)
+    start = rng.integers(0, size - part + 1)
     (left, top), (right, bottom) = start, start + part
     image = cv2.resize(picture[top:bottom, left:right], size.tolist(), interpolation=cv2.INTER_LINEAR)
     centres = (boxes[:, 1:3] * size - start) / part
@@ -152,12 +152,12 @@ def zoomed(picture: np.ndarray, boxes: np.ndarray, random: np.random.Generator) 
 
 @torch.inference_mode()
 def predict(model: Detector, pictures: np.ndarray, batch: int) -> list[Found]:
-    """What is detected in each picture of uint8 (N, H, W, 3): the MOST likeliest objects, best first."""
+    """What is detected in each picture of uint8 (N, H, W, 3): the MAX_DETECTIONS likeliest objects, best first."""
     device, found = model.standard.mean.device, []
     for start in range(0, len(pictures), batch):
         said = model(to_tensor(pictures[start : start + batch], device))
         scores = said.logits.sigmoid().flatten(1)  # (B, queries x classes)
-        best = scores.topk(min(MOST, scores.shape[1]))
+        best = scores.topk(min(MAX_DETECTIONS, scores.shape[1]))
         for values, places, boxes in zip(best.values, best.indices, said.pred_boxes, strict=True):
             chosen = boxes[places // len(KINDS)]
             found.append(Found(*(x.cpu().numpy() for x in (places % len(KINDS), values, chosen))))

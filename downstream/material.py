@@ -57,7 +57,7 @@ class Material:
 
 
 @dataclass
-class Source:
+class Alone:
     """One of the two sources as a method of its own: the whole of what it shows is what it saw."""
 
     name: str
@@ -123,7 +123,7 @@ def open_contenders(fused: Sequence[str]) -> list[Contender]:
     Raises:
         UsageError: a folder that is not there, or two methods of one name.
     """
-    contenders: list[Contender] = [Source("infrared"), Source("visible"), *reference_rules("cmmdl", beside=NOT_JUDGED)]
+    contenders: list[Contender] = [Alone("infrared"), Alone("visible"), *reference_rules("cmmdl", beside=NOT_JUDGED)]
     for value in fused:
         folder, name = named_folder(value)
         if not folder.is_dir():
@@ -133,7 +133,7 @@ def open_contenders(fused: Sequence[str]) -> list[Contender]:
     names = [label(contender.name) for contender in contenders]
     for name in names:
         if names.count(name) > 1 or not name or "/" in name:
-            raise UsageError(f"--fused: the name {name!r} of two methods or of none; name them apart, as DIR=NAME")
+            raise UsageError(f"--fused: {name!r} is empty or taken; expected a name for each, as DIR=NAME")
     return contenders
 
 

@@ -68,8 +68,8 @@ def train(pictures: np.ndarray, labels: np.ndarray, budget: Budget, *, seed: int
     share = np.bincount(labels.ravel(), minlength=len(CLASSES)).clip(1) / labels.size
     weights = torch.from_numpy(share**-BALANCE).float().to(device)
 
-    def loss_of(batch: np.ndarray, random: np.random.Generator) -> Tensor:
-        images, truth = augmented(pictures[batch], labels[batch], random)
+    def loss_of(batch: np.ndarray, rng: np.random.Generator) -> Tensor:
+        images, truth = augmented(pictures[batch], labels[batch], rng)
         scores = model(to_tensor(images, device))
         return functional.cross_entropy(scores, torch.from_numpy(truth).long().to(device), weights)
 
@@ -77,14 +77,14 @@ def train(pictures: np.ndarray, labels: np.ndarray, budget: Budget, *, seed: int
     return model
 
 
-def augmented(pictures: np.ndarray, labels: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def augmented(pictures: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A batch and its labels, each image cropped somewhere and mirrored or not: (B, h, w, 3) and (B, h, w)."""
     height, width = (round(CROP * side) for side in labels.shape[1:])
     crops = []
     for picture, label in zip(pictures, labels, strict=True):
-        top, left = random.integers(0, labels.shape[1] - height + 1), random.integers(0, labels.shape[2] - width + 1)
+        top, left = rng.integers(0, labels.shape[1] - height + 1), rng.integers(0, labels.shape[2] - width + 1)
         window = slice(top, top + height), slice(left, left + width)
-        turn = slice(None, None, -1 if random.random() < 0.5 else 1)
+        turn = slice(None, None, -1 if rng.random() < 0.5 else 1)
         crops.append((picture[window][:, turn], label[window][:, turn]))
     images, truth = (np.stack(parts) for parts in zip(*crops, strict=True))
     return images, truth

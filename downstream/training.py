@@ -73,13 +73,13 @@ def fit(model: nn.Module, count: int, loss_of: Callable[[np.ndarray, np.random.G
     """
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=budget.rate, weight_decay=0.01)
-    total, random = budget.steps(count), np.random.default_rng(seed)
+    total, rng = budget.steps(count), np.random.default_rng(seed)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, total))
     per_epoch = total // budget.epochs
     for _ in range(budget.epochs):
-        order = random.permutation(count)
+        order = rng.permutation(count)
         for batch in np.array_split(order[: per_epoch * budget.batch], per_epoch):
-            loss = loss_of(batch, random)
+            loss = loss_of(batch, rng)
             if not torch.isfinite(loss):
                 raise ValueError("the judge's loss is not finite any more; try a lower --lr")
             optimizer.zero_grad()

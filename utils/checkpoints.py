@@ -17,7 +17,7 @@ from utils.distributed import World
 from utils.ema import MovingAverage
 
 COUNTS = ("epoch", "step", "steps", "sums", "history")
-MOST_STEPS = 10**12
+MAX_STEPS = 10**12
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what the system says of a disk, a quota or a file that is full
 
 
@@ -147,7 +147,7 @@ class Training:
         self.batch = state.get("batch", 0)
 
     def count_in(self, batch: int) -> None:
-        """A step has so many patches of each process now; those of this epoch that had others are counted anew."""
+        """Set the batch per process; the steps done in this epoch are counted anew in steps of that size."""
         if self.batch:
             self._rescale(self.batch, batch)
         self.batch = batch
@@ -161,9 +161,9 @@ class Training:
 def check_counts(state: dict[str, Any]) -> None:
     """Raise ValueError for counts, learning rates, loss terms or a history that no training comes to."""
     epoch, step, steps, history = (state[name] for name in ("epoch", "step", "steps", "history"))
-    if not (0 <= epoch <= steps <= MOST_STEPS and 0 <= step <= MOST_STEPS):
+    if not (0 <= epoch <= steps <= MAX_STEPS and 0 <= step <= MAX_STEPS):
         raise ValueError(f"epoch {epoch}, step {step}, {steps} steps in all; expected counts of a training")
-    if type(batch := state.get("batch", 0)) is not int or not 0 <= batch <= MOST_STEPS:
+    if type(batch := state.get("batch", 0)) is not int or not 0 <= batch <= MAX_STEPS:
         raise ValueError(f"{batch!r:.40} patches in a step; expected a count")
     if len(history) != epoch or not all(is_line(line) for line in history):
         raise ValueError(f"its history does not have a line of figures for each of {epoch} epochs")

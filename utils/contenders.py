@@ -152,10 +152,15 @@ def same_place(one: Path, other: Path) -> bool:
 
 
 def given(values: Iterable[str], beside: Sequence[Contender], single: bool) -> list[Folder]:
-    """The images in folders, `DIR` or `DIR=NAME` each, without a name called as the folder, and "max (given)" where a
-    method `beside` or a source is called so.
+    """The folders of `--fused`, `DIR` or `DIR=NAME` each, as methods.
 
-    Scores and pictures are kept by name: one of two of a name would be lost. `single`: there is one set alone.
+    Without NAME one has the folder's name, with " (given)" after it where a method in `beside` or a source is called
+    so. Names differ, because scores and pictures are stored under them.
+
+    Args:
+        values: as the command line has them.
+        beside: the methods of the same run.
+        single: there is one set alone, whose images may lie in DIR itself.
 
     Raises:
         UsageError: no such folder, one in which a method is going to write, or two of one name.
@@ -170,7 +175,7 @@ def given(values: Iterable[str], beside: Sequence[Contender], single: bool) -> l
             raise UsageError(f"--fused {value}: is where a method is going to write; expected another --out")
         name = f"{name} (given)" if name in taken or is_role(name) else name
         if name in folders or not name or "/" in name:
-            raise UsageError(f"--fused {value}: {name!r} is the name of two or of none; name them apart, as DIR=NAME")
+            raise UsageError(f"--fused {value}: {name!r} is empty or taken; expected a name for each, as DIR=NAME")
         folders[name] = Folder(name, root, single)
     return [*folders.values()]
 

@@ -77,14 +77,14 @@ def refuse_what_would_be_ignored(parser: argparse.ArgumentParser, args: argparse
 
     of_networks = given("weights", "device", "precision", "compile", "tile", "continue")
     if args.fused and not args.method and of_networks:
-        parser.error(f"--fused alone fuses nothing; without a --method beside it no {' and '.join(of_networks)}")
+        parser.error(f"--fused alone fuses nothing; give a --method, or leave out {' and '.join(of_networks)}")
     if args.no_metrics and args.published:
-        parser.error("--published stands beside scores; with it no --no-metrics")
+        parser.error("--published stands beside scores, which --no-metrics leaves out")
     of_images = given("data", "pairs", "pair", "task", "no-registration-check", "max-pixels", "continue")
     of_images += given("fused", "protocol", "published", "no-metrics")
     if args.video and (of_images or len(args.method) > 1):
         unused = " and ".join(of_images or ["second --method"])
-        parser.error(f"--video is one job by one method, without scores; with it no {unused}")
+        parser.error(f"--video takes one method and gives no scores: leave out {unused}")
 
 
 def check_out(args: argparse.Namespace) -> None:

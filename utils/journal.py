@@ -100,7 +100,7 @@ class Journal:
         try:
             file.seek(0)
             first, *rest = file.read().splitlines()
-            settings, lines = json.loads(first), [json.loads(line) for line in whole(rest)]
+            settings, lines = json.loads(first), [json.loads(line) for line in without_cut_line(rest)]
             done = {(method, name, image): [origin, fused] for method, name, image, origin, fused in lines}
         except (OSError, ValueError, TypeError):
             raise UsageError(f"{self.path}: not the journal of a run; leave out --continue to begin anew") from None
@@ -114,7 +114,7 @@ class Journal:
         return done
 
 
-def whole(lines: list[str]) -> list[str]:
+def without_cut_line(lines: list[str]) -> list[str]:
     """The lines without a last one that a kill cut off."""
     return lines[:-1] if lines and not lines[-1].endswith("]") else lines
 

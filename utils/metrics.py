@@ -54,7 +54,7 @@ class Sources:
 
 
 class _kept:
-    """`functools.cached_property` without its lock, in which, before Python 3.12, all threads' images wait for one."""
+    """`functools.cached_property` without its lock, which before Python 3.12 made images wait for each other."""
 
     def __init__(self, compute):
         self.compute, self.__doc__ = compute, compute.__doc__

@@ -90,15 +90,15 @@ def waves(count: int, length: int, like: Tensor) -> tuple[Tensor, Tensor]:
     k n is taken modulo the length as a whole number, so that long images lose no digits.
     """
     k, n = torch.arange(count, device=like.device), torch.arange(length, device=like.device)
-    angle = (k[:, None] * n % whole(length, like)).double() * (2 * math.pi / length)
+    angle = (k[:, None] * n % as_scalar(length, like)).double() * (2 * math.pi / length)
     return torch.cos(angle).to(like.dtype), torch.sin(angle).to(like.dtype)
 
 
 def own_mirror(count: int, length: int, like: Tensor) -> Tensor:
     """Which of the first `count` frequencies are their own negative: 0, and the middle of an even length; (count,)."""
-    return 2 * torch.arange(count, device=like.device) % whole(length, like) == 0
+    return 2 * torch.arange(count, device=like.device) % as_scalar(length, like) == 0
 
 
-def whole(number: int, like: Tensor) -> Tensor:
+def as_scalar(number: int, like: Tensor) -> Tensor:
     """A whole number as a tensor: the exporter takes no remainder by a number that it does not know."""
     return torch.scalar_tensor(number, dtype=torch.int64, device=like.device)

@@ -21,8 +21,8 @@ from utils.inputs import resize
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
 MEMORY = 0.95  # of the running range: how much of it each frame keeps, about a second of memory at 25 frames
 FALLBACK_FPS = 25.0
-MOST_APART = 1.02  # two rates of frames that count as one
-MOST_TICKS = 65535  # into which MPEG-4 divides a second at most; OpenCV needs a rate that is a whole number of them
+MAX_RATIO = 1.02  # two rates of frames that count as one
+MAX_TICKS = 65535  # into which MPEG-4 divides a second at most; OpenCV needs a rate that is a whole number of them
 SLACK = 2  # frames by which a header's count may be off without anything being wrong
 
 
@@ -57,7 +57,7 @@ class Done:
     warning: str = ""
 
 
-class Source:
+class VideoFile:
     """The frames of one video file as RGB."""
 
     def __init__(self, path: Path) -> None:
@@ -102,7 +102,7 @@ def fuse_video(vis: Path, ir: Path, out: Path, fuser: Fuser, *, resize_ir: bool 
         VideoError: before anything is written, for files that cannot be opened, have no frame or do not fit together.
         OutOfMemory: a frame does not fit; those before it are in the file.
     """
-    sources = Source(vis), Source(ir)
+    sources = VideoFile(vis), VideoFile(ir)
     if sources[0].size != sources[1].size and not resize_ir:
         sizes = " and ".join(f"{s.path.name} {s.size[0]}x{s.size[1]}" for s in sources)
         raise VideoError(f"{sizes}; expected one size (--resize ir brings infrared to the size of visible)")
@@ -157,7 +157,7 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
     codec, count = CODECS[path.suffix.lower()], 0
     right, bottom = (length % 2 for length in size)
     even = size[0] + right, size[1] + bottom
-    digits = max(0, int(math.log10(MOST_TICKS / fps)))
+    digits = max(0, int(math.log10(MAX_TICKS / fps)))
     video = cv2.VideoWriter(for_opencv(part), cv2.VideoWriter_fourcc(*codec), round(fps, digits), even)
     if not video.isOpened():
         raise VideoError(f"{path}: cannot be written as {codec}, {even[0]}x{even[1]}, {fps:g} frames a second")
@@ -182,16 +182,16 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
             part.unlink(missing_ok=True)
 
 
-def _other_rates(vis: Source, ir: Source) -> str:
+def _other_rates(vis: VideoFile, ir: VideoFile) -> str:
     """That two videos do not go on together, in words; "" if they do, or their headers do not say."""
     slower, faster = sorted((vis.fps, ir.fps))
-    if slower > 0 and faster > MOST_APART * slower:
+    if slower > 0 and faster > MAX_RATIO * slower:
         rates = f"{vis.path.name} has {vis.fps:g} frames a second, {ir.path.name} {ir.fps:g}"
         return f"{rates}; frame n of one was fused with frame n of the other, which is another moment"
     return ""
 
 
-def _ending(sources: tuple[Source, Source], last: tuple, written: int, limit: int) -> str:
+def _ending(sources: tuple[VideoFile, VideoFile], last: tuple, written: int, limit: int) -> str:
     """What ended the two videos early, in words; "" if both ended together where their headers say."""
     ended = [source for source, frame in zip(sources, last, strict=True) if frame is None]
     if limit and written >= limit:

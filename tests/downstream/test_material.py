@@ -134,7 +134,8 @@ def test_what_one_run_of_one_method_wrote_is_judged_by_its_folder_or_by_its_set(
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [("nowhere", "no such folder"), ("{}=max", "two methods"), ("{}=a/b", "name them apart")]
+    ("value", "message"),
+    [("nowhere", "no such folder"), ("{}=max", "'maximum' is empty or taken"), ("{}=a/b", "expected a name for each")],
 )
 def test_a_folder_of_fused_images_needs_a_place_and_a_name(labelled, fused, capsys, value, message):
     assert contrast.main(["--data", str(labelled), "--fused", value.format(fused)]) == 2

@@ -118,13 +118,13 @@ def test_a_folder_that_cannot_be_read_costs_no_other_its_row(pairs, tmp_path, ca
     ("options", "sentence"),
     [
         (["--fused", "{0}/none"], "none: no such folder"),
-        (["--fused", "{0}/mine", "--fused", "{0}/b/mine"], "'mine' is the name of two"),
-        (["--fused", "{0}/mine=a/b"], "name them apart"),
+        (["--fused", "{0}/mine", "--fused", "{0}/b/mine"], "'mine' is empty or taken"),
+        (["--fused", "{0}/mine=a/b"], "expected a name for each"),
         (["--fused", "{0}/out/max", "--method", "max"], "is where a method is going to write"),
         (["--fused", "{0}/mine", "--no-metrics"], "goes without --no-metrics"),
-        (["--published", "--no-metrics"], "--published stands beside scores; with it no --no-metrics"),
-        (["--fused", "{0}/mine", "--continue"], "without a --method beside it no --continue"),
-        (["--fused", "{0}/mine", "--tile", "9", "--compile"], "without a --method beside it no --compile and --tile"),
+        (["--published", "--no-metrics"], "--published stands beside scores, which --no-metrics leaves out"),
+        (["--fused", "{0}/mine", "--continue"], "give a --method, or leave out --continue"),
+        (["--fused", "{0}/mine", "--tile", "9", "--compile"], "give a --method, or leave out --compile and --tile"),
     ],
 )
 def test_folders_that_cannot_be_told_apart_or_scored_are_refused(pairs, tmp_path, capsys, options, sentence):
