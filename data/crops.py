@@ -48,7 +48,7 @@ class CropDataset(Dataset):
         crops: how many there are of an image, in how many orientations.
 
     Raises:
-        ValueError: every image is smaller than a crop.
+        ValueError: there is no image, or every one is smaller than a crop.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class CropDataset(Dataset):
     ) -> None:
         large = [i for i, image in enumerate(images) if min(image[0].shape) >= size]
         if not large:
-            largest = max(min(image[0].shape) for image in images)
+            largest = max((min(image[0].shape) for image in images), default=0)
             raise ValueError(f"crops of {size}x{size} pixels; expected at most {largest}, the largest image's side")
         self.images = [images[i] for i in large]
         self.names = [names[i] if names else f"image {i}" for i in large]
@@ -93,7 +93,7 @@ class CropDataset(Dataset):
 
     def _place(self, index: int) -> tuple[int, int, int, Line | None]:
         """A crop's first row and column, its orientation, and the line beyond which it is black, if any."""
-        rng = np.random.default_rng((self.seed, self.epoch, index))
+        rng = np.random.default_rng((self.seed, self.epoch, range(len(self))[index]))  # -1 is the last one
         height, width = self.images[self.source[index]][0].shape
         top, left = (int(rng.integers(0, length - self.size + 1)) for length in (height, width))
         way = self.crops.orientations - 1 - int(rng.random() * self.crops.orientations)

@@ -186,6 +186,16 @@ def test_a_crop_of_a_larger_image_than_others_still_tells_its_own_name():
     assert CropDataset([ramp(4, 4), ramp(9, 9)], ["small", "large"], size=8).origin(0).startswith("large: 8x8 pixels")
 
 
+def test_the_last_crop_is_the_one_before_the_first():
+    crops = CropDataset([ramp(9, 9), ramp(12, 12)], size=4)
+    assert crops.origin(-1) == crops.origin(len(crops) - 1)
+    assert all(torch.equal(a, b) for a, b in zip(crops[-1], crops[len(crops) - 1], strict=True))
+    with pytest.raises(IndexError):
+        crops[len(crops)]
+    with pytest.raises(ValueError, match="expected at most 0, the largest image's side"):
+        CropDataset([], size=4)
+
+
 def test_about_a_tenth_is_held_out_and_one_name_always_falls_on_one_side(folder, tmp_path):
     train, held_out, *_ = read_images([folder])
     assert 1 <= len(held_out) <= 6
