@@ -116,8 +116,9 @@ def _recognise(path: Path, data: bytes) -> tuple:
 def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
     if kind == "TIFF":
         data = _checked_tiff(path, data)
+    old_bmp = kind == "BMP" and _is_old_bmp(data)
     with _jpeg_lock if kind == "JPEG" else nullcontext():
-        image, messages = _decode_natively(data)
+        image, messages = _decode_natively(data, cv2.IMREAD_COLOR if old_bmp else cv2.IMREAD_UNCHANGED)
         if kind == "JPEG" and any("extraneous bytes before marker 0xd9" in message for message in messages):
             image, messages = _decode_natively(_without_padding(data))
     # libjpeg fills the rest of a damaged scan with grey and tells only stderr
@@ -135,6 +136,8 @@ def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
         if image.dtype == np.float32:
             raise ImageError(f"{path}: a float TIFF whose lowest value is white; expected the lowest to be black")
         image = 65535 - image
+    if old_bmp and _has_palette(data) and (image == image[..., :1]).all():
+        return np.ascontiguousarray(image[..., 0])  # a grey palette is grey, as under newer headers
     if image.ndim == 3:
         with _lack_of_memory():
             return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
@@ -155,12 +158,12 @@ def _checked_tiff(path: Path, data: bytes) -> bytes:
         raise ImageError(f"{path}: a damaged or cut-off TIFF of {len(data)} bytes; expected a whole image") from None
 
 
-def _decode_natively(data: bytes) -> tuple[np.ndarray | None, list[str]]:
+def _decode_natively(data: bytes, flags: int = cv2.IMREAD_UNCHANGED) -> tuple[np.ndarray | None, list[str]]:
     """The image in OpenCV's order of channels, None if there is none, and what the decoders said."""
     with caught_messages() as messages:
         try:
             with _lack_of_memory():
-                return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), messages
+                return cv2.imdecode(np.frombuffer(data, np.uint8), flags), messages
         except cv2.error:
             return None, messages
 
@@ -238,9 +241,18 @@ def _jpeg_header(data: bytes) -> tuple[int, int, bytes]:
 
 
 def _bmp_header(data: bytes) -> tuple[int, int, bytes]:
-    old = struct.unpack_from("<I", data, 14)[0] == 12
-    width, height = struct.unpack_from("<HH" if old else "<ii", data, 18)
+    width, height = struct.unpack_from("<HH" if _is_old_bmp(data) else "<ii", data, 18)
     return abs(width), abs(height), b""  # a negative height means rows from the top
+
+
+def _is_old_bmp(data: bytes) -> bool:
+    """Whether the header is OS/2's, of 12 bytes, of which OpenCV by itself makes a grey image whatever its colours."""
+    return struct.unpack_from("<I", data, 14)[0] == 12
+
+
+def _has_palette(data: bytes) -> bool:
+    """Whether the pixels of a BMP with the old header are places in a palette: 8 bits or fewer."""
+    return struct.unpack_from("<H", data, 24)[0] <= 8
 
 
 def _webp_header(data: bytes) -> tuple[int, int, bytes]:

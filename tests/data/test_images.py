@@ -37,6 +37,15 @@ def png(width, height, depth, colour_type, rows, extra=()):
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(name, data) for name, data in chunks)
 
 
+def old_bmp(width, height, bits, rows, palette=()):
+    """A BMP with the header of OS/2, 12 bytes: `rows` are the packed rows from the top, `palette` has RGB."""
+    body = b"".join(row + bytes(-len(row) % 4) for row in rows[::-1])
+    colours = b"".join(bytes(colour[::-1]) for colour in palette)
+    start = 26 + len(colours)
+    head = b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start)
+    return head + struct.pack("<IHHHH", 12, width, height, 1, bits) + colours + body
+
+
 def exif(orientation, order="<"):
     return struct.pack(f"{order}2sHIHHHIHHI", b"II" if order == "<" else b"MM", 42, 8, 1, 274, 3, 1, orientation, 0, 0)
 
@@ -127,6 +136,20 @@ def test_one_bit_becomes_black_and_white(tmp_path):
     np.testing.assert_array_equal(read_image(path), [[255, 0, 255, 0]])
 
 
+def test_a_bmp_with_the_header_of_os2_is_read_in_its_size_and_colours(tmp_path):
+    path, image = tmp_path / "a.bmp", picture(6, 9)
+    path.write_bytes(old_bmp(9, 6, 24, [row[:, ::-1].tobytes() for row in image]))
+    np.testing.assert_array_equal(read_image(path), image)
+
+
+@pytest.mark.parametrize("palette", [[(9, 0, 0), (0, 200, 0), (0, 0, 100)], [(0, 0, 0), (90, 90, 90), (255, 255, 255)]])
+def test_a_palette_under_the_header_of_os2_is_rgb_or_grey(tmp_path, palette):
+    path = tmp_path / "a.bmp"
+    path.write_bytes(old_bmp(3, 2, 8, [bytes([0, 1, 2]), bytes([2, 1, 0])], palette + [(0, 0, 0)] * 253))
+    expected = [palette, palette[::-1]] if palette[0][0] else [[0, 90, 255], [255, 90, 0]]
+    np.testing.assert_array_equal(read_image(path), expected)
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_jpeg_is_turned_upright_by_its_exif(tmp_path, orientation, order):
@@ -135,6 +158,15 @@ def test_jpeg_is_turned_upright_by_its_exif(tmp_path, orientation, order):
     path.write_bytes(data)
     upright = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)  # OpenCV's own turn is the oracle
     np.testing.assert_array_equal(read_image(path), upright)
+
+
+def test_jpeg_is_turned_by_its_exif_whatever_else_stands_in_a_block_of_that_kind(tmp_path):
+    data = jpeg_with_exif(encode(".jpg", picture()), exif(6))
+    end = 4 + struct.unpack_from(">H", data, 4)[0]
+    xmp = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>"
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data[:end] + b"\xff\xe1" + struct.pack(">H", len(xmp) + 2) + xmp + data[end:])
+    assert read_image(path).shape == (40, 24, 3)
 
 
 @pytest.mark.parametrize("marker", ["ff", "ffff", "ff01", "ffd0", "ffd7"])
@@ -163,10 +195,12 @@ def test_png_with_alpha_is_turned_upright_by_its_exif(tmp_path):
     np.testing.assert_array_equal(read_image(path), np.rot90(picture(channels=4)))
 
 
-def test_webp_is_turned_upright_by_its_exif(tmp_path):
+@pytest.mark.parametrize("prefix", [b"", b"Exif\0\0"])
+def test_webp_is_turned_upright_by_its_exif(tmp_path, prefix):
     frame = encode(".webp", picture(), LOSSLESS[".webp"])[12:]
     size = (39).to_bytes(3, "little") + (23).to_bytes(3, "little")
-    chunks = b"VP8X" + struct.pack("<II", 10, 0x08) + size + frame + b"EXIF" + struct.pack("<I", 26) + exif(3)
+    block = prefix + exif(3)
+    chunks = b"VP8X" + struct.pack("<II", 10, 0x08) + size + frame + b"EXIF" + struct.pack("<I", len(block)) + block
     path = tmp_path / "a.webp"
     path.write_bytes(b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks)
     np.testing.assert_array_equal(read_image(path), picture()[::-1, ::-1])
