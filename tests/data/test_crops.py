@@ -156,6 +156,15 @@ def test_pairs_are_read_as_luminance_with_their_targets_as_masks(folder):
     assert sum(image[2].any() for image in train + held_out) == 1
 
 
+def test_cars_people_and_bikes_are_the_targets_where_no_classes_are_named(tmp_path):
+    labels = np.tile(np.arange(18, dtype=np.uint8) % 9, (12, 1))
+    for name in ("vi", "ir", "Segmentation_labels"):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / "1.png"), labels)
+    train, held_out, *_ = read_images([tmp_path])
+    np.testing.assert_array_equal((train + held_out)[0][2], np.isin(labels, [1, 2, 3]))
+
+
 def test_other_classes_make_other_masks_and_every_image_can_be_trained_on(folder):
     train, held_out, *_ = read_images([folder], classes=(6,), hold_out=False)
     assert len(train) == 27 and held_out == []

@@ -44,6 +44,16 @@ def test_mask_folder_is_salient_where_not_zero(tmp_path, capsys):
     assert "2 images (1 with a mask)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_mask_in_colour_is_salient_where_any_channel_is_not_zero_and_alpha_does_not_count(tmp_path, channels):
+    save_pair(tmp_path / "set", "1")
+    mask = np.zeros((40, 60, channels), np.uint8)
+    mask[:8, :, 0], mask[..., 3:] = 1, 255
+    save(tmp_path / "set" / "mask" / "1.png", mask)
+    _, out = cut(tmp_path)
+    np.testing.assert_array_equal(PatchDataset(out)[0][2][0], mask[:16, :16, 0])
+
+
 def test_label_folder_of_text_files_does_not_hide_the_mask_folder(tmp_path):
     save_pair(tmp_path / "set", "1")
     save(tmp_path / "set" / "mask" / "1.png", np.full((40, 60), 255, np.uint8))
@@ -64,10 +74,11 @@ def test_without_labels_the_mask_is_zero(tmp_path):
     ("labels", "reason"),
     [
         (np.zeros((20, 20), np.uint8), "20x20"),
+        (np.full((40, 60), 9, np.uint8), "up to 9; expected class numbers 0 to 8"),
         (np.full((40, 60), 255, np.uint8), "up to 255"),
         (np.full((40, 60, 3), (1, 2, 3), np.uint8), "colours"),
     ],
-    ids=["size", "values", "colours"],
+    ids=["size", "one too many", "values", "colours"],
 )
 def test_labels_that_do_not_fit_refuse_their_pair(tmp_path, capsys, labels, reason):
     save_pair(tmp_path / "set", "1")

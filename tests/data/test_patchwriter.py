@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -61,6 +62,18 @@ def test_zero_masks_are_read_as_zeros_and_take_no_room(tmp_path, dtype):
         room = sum(patch.id.get_storage_size() for patch in file["mask_patches"].values())
     assert sum(patch.sum() for patch in stored) / stored[0].max() == 7 * 128 * 128
     assert room <= 128 * 128 * np.dtype(dtype).itemsize
+
+
+def test_the_same_patches_written_later_are_the_same_bytes(tmp_path):
+    forms, found = ("float32", "uint8"), []
+    for part in ("a", "b"):
+        for dtype in forms:
+            with PatchWriter(tmp_path / f"{part}_{dtype}.h5", size=8, dtype=dtype) as writer:
+                writer.add(*np.full((3, 8, 8), 0.5))
+        found.append([(tmp_path / f"{part}_{dtype}.h5").read_bytes() for dtype in forms])
+        if part == "a":
+            time.sleep(1.01 - time.time() % 1)  # a file's own clock counts whole seconds
+    assert found[0] == found[1]
 
 
 def test_uint8_form_rounds_to_the_nearest_level(tmp_path):

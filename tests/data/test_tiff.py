@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
-from data.images import ImageError, read_image
+from data.images import ImageError, TooManyPixels, read_image
 from tests.pictures import picture
 
 LETTERS = {3: "H", 4: "I"}
@@ -40,6 +40,18 @@ def tiff(pixels, order="<", compress=None, **more):
     return head + body + struct.pack(f"{order}H", len(tags)) + entries + bytes(4) + beyond
 
 
+def of_one_tile(data):
+    """A TIFF of one strip and sides that are equal multiples of 16 as one of a single tile of that size."""
+    begin = struct.unpack_from("<I", data, 4)[0]
+    count = struct.unpack_from("<H", data, begin)[0]
+    entries = {struct.unpack_from("<H", data, at)[0]: data[at + 2 : at + 12]
+               for at in range(begin + 2, begin + 2 + 12 * count, 12)}  # fmt: skip
+    strips, rows, lengths = entries.pop(273), entries.pop(278), entries.pop(279)
+    entries |= {322: rows, 323: rows, 324: strips, 325: lengths}
+    packed = b"".join(struct.pack("<H", tag) + entry for tag, entry in sorted(entries.items()))
+    return data[:begin] + struct.pack("<H", len(entries)) + packed + bytes(4)
+
+
 def written(tmp_path, data):
     (tmp_path / "a.tif").write_bytes(data)
     return tmp_path / "a.tif"
@@ -54,25 +66,47 @@ def test_colours_are_what_they_are_beside_any_alpha(tmp_path, order, dtype, alph
     np.testing.assert_array_equal(read_image(path), image)
 
 
+@pytest.mark.parametrize("method", [8, 32946])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_deflated_picture_is_read(tmp_path, dtype, channels):
+def test_a_deflated_picture_is_read_by_the_new_or_the_old_number_of_its_method(tmp_path, dtype, channels, method):
     image = picture(channels=channels, dtype=dtype)
-    path = written(tmp_path, tiff(image, compress=zlib.compress, t259=8))
+    path = written(tmp_path, tiff(image, compress=zlib.compress, t259=method))
     np.testing.assert_array_equal(read_image(path), image)
+
+
+def damaged(piece):
+    packed = bytearray(zlib.compress(piece))
+    packed[len(packed) // 2 : len(packed) // 2 + 8] = bytes(8)
+    return bytes(packed)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_damage_in_a_deflated_strip_is_noticed(tmp_path, channels):
-    def damaged(strip):
-        packed = bytearray(zlib.compress(strip))
-        packed[len(packed) // 2 : len(packed) // 2 + 8] = bytes(8)
-        return bytes(packed)
-
     noise = np.random.default_rng(0).integers(0, 256, (24, 40, channels), dtype=np.uint8).squeeze()
     path = written(tmp_path, tiff(noise, compress=damaged, t259=8))
     with pytest.raises(ImageError, match=r"a\.tif: a damaged TIFF of \d+ bytes; expected a whole image"):
         read_image(path)
+
+
+def test_damage_in_a_deflated_tile_is_noticed(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
+    whole, broken = (of_one_tile(tiff(noise, compress=compress, t259=8)) for compress in (zlib.compress, damaged))
+    np.testing.assert_array_equal(read_image(written(tmp_path, whole)), noise)
+    with pytest.raises(ImageError, match=r"a\.tif: a damaged TIFF of \d+ bytes; expected a whole image"):
+        read_image(written(tmp_path, broken))
+
+
+def test_of_a_tag_that_is_there_twice_the_first_counts(tmp_path):
+    data = tiff(picture(channels=1))
+    begin = struct.unpack_from("<I", data, 4)[0]
+    count = struct.unpack_from("<H", data, begin)[0]
+    entries = data[begin + 2 : begin + 2 + 12 * count]
+    again = struct.pack("<H", count + 1) + entries + struct.pack("<HHII", 256, 4, 1, 1) + bytes(4)
+    path = written(tmp_path, data[:begin] + again)
+    np.testing.assert_array_equal(read_image(path), picture(channels=1))
+    with pytest.raises(TooManyPixels, match="a.tif: 40x24; expected at most 100 pixels"):
+        read_image(path, max_pixels=100)
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
