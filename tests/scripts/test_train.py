@@ -2,6 +2,8 @@
 
 import csv
 import json
+from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,12 @@ from trainings import SMALL, assert_one_sentence, assert_same_training, checkpoi
 import CMMDL_train as script
 import net
 from data.files import sha256
-from net.training.cmmdl_training import PAPER
+from net.training.cmmdl_training import BEST, PAPER
+from net.training.lite_training import DISTILLED
+from tests.pictures import picture, save
 from utils.distributed import World
 
+ALONE = World(0, 1, torch.device("cpu"))
 CROPS = ["--demo", "--size", "64", "--method", "cmmdl-lite", "--recipe", "alone", "--batch-size", "8", "--epochs", "1"]
 
 
@@ -91,6 +96,42 @@ def test_patches_of_a_file_come_in_batches_of_one_size_throughout(train, tmp_pat
     assert train("--recipe", "best", "--epochs", 4, "--batch-size", 4) == 0
     lines = csv.DictReader((tmp_path / "000-cmmdl" / "history.csv").open())
     assert [line["steps"] for line in lines] == ["2", "4", "6", "8"]
+
+
+def test_every_epoch_draws_its_own_patches_in_the_size_of_its_stage():
+    asked, recipe = [], BEST.override(epochs=3)
+    source = Namespace(epoch=lambda epoch, size: asked.append((epoch, size)) or range(64))
+    for epoch in range(3):
+        training = Namespace(world=ALONE, epoch=epoch, step=0, batch=8, count_in=lambda _: None)
+        script.open_loader(script.parse(["--demo"]), source, recipe, training)
+    assert asked == [(0, 64), (1, 64), (2, 128)]
+
+
+@pytest.mark.parametrize("rendered", [True, False])
+def test_crops_are_drawn_by_the_runs_seed_as_the_recipe_says(tmp_path, rendered):
+    for side in ("vi", "ir"):
+        save(tmp_path / side / "1.png", picture(16, 16, channels=1))
+    args = script.parse(["--seed", "5", *(["--demo"] if rendered else ["--data", str(tmp_path)])])
+    source = script.open_source(args, replace(BEST, image_map=None), ALONE)
+    assert (source.seed, source.crops) == (5, BEST.crops) and BEST.crops.black > 0
+
+
+def test_the_map_of_a_recipe_comes_before_its_teachers(h5, monkeypatch):
+    monkeypatch.setattr(script, "open_teacher", lambda *_: torch.minimum)
+    source = script.open_source(script.parse(["--h5", str(h5)]), DISTILLED, ALONE)
+    assert source.image_maps == [DISTILLED.image_map, torch.minimum]
+
+
+def test_the_average_of_the_weights_follows_them_as_slowly_as_the_recipe_says(h5, tmp_path, shallow, monkeypatch):  # noqa: ARG001
+    def begun(*_):
+        raise InterruptedError
+
+    averages = []
+    monkeypatch.setattr(script, "Training", lambda *parts: averages.extend(parts[3:4]))
+    monkeypatch.setattr(script.runs, "find", begun)
+    with pytest.raises(InterruptedError):
+        script.train(script.parse(["--h5", str(h5), "--out", str(tmp_path), "--recipe", "best", *SMALL]), ALONE)
+    assert averages[0].decay == BEST.ema_decay == 0.999
 
 
 def test_the_defaults_are_the_releases(h5):

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,14 @@ def test_a_signal_between_epochs_is_answered_after_the_next_step(train, tmp_path
     assert checkpoint(tmp_path / "000-cmmdl" / "last.pth")["steps"] == 5
     assert train(*BEST) == 0
     assert_same_training(tmp_path / "000-cmmdl", undisturbed)
+
+
+def test_a_checkpoint_amid_an_epoch_is_written_when_its_time_has_passed_since_the_last_one(train, monkeypatch):
+    saved, clock = [], count(step=100)
+    monkeypatch.setattr(script, "time", Namespace(monotonic=lambda: next(clock)))  # a step takes 100 seconds
+    monkeypatch.setattr(Training, "save", lambda training, _: saved.append(training.steps))
+    assert train("--epochs", 1, "--save-seconds", 250) == 0
+    assert saved == [3, 4], "after three steps, and after the epoch"
 
 
 @pytest.mark.parametrize("save_seconds, steps", [(0, 5), (300, 4)])  # saved after each step, or after the epoch

@@ -68,6 +68,16 @@ def test_an_epochs_line_has_the_mean_of_each_term():
     assert (training.epoch, training.step, training.steps, training.sums) == (1, 0, 3, {})
 
 
+def test_the_average_counts_the_steps_of_all_epochs(monkeypatch):
+    training, counted = begin(), []
+    monkeypatch.setattr(training.average, "update", lambda _, steps: counted.append(steps))
+    for _ in range(2):
+        training.end_step({"total": 1.0})
+        training.end_step({"total": 1.0})
+        training.end_epoch()
+    assert counted == [1, 2, 3, 4]
+
+
 def test_a_checkpoint_holds_plain_containers_and_the_weights_to_fuse_with(tmp_path, pair):
     training = begin()
     step(training)
