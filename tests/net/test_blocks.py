@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from net.fourier import circular_convolution, circular_with_spectra, correlated, rfft2
-from net.sdlb import SDLB
+from net.sdlb import SDLB, Bottleneck
 from net.sfca import SFCA
 
 
@@ -19,6 +19,12 @@ def test_affine_couplings_can_be_inverted():
     torch.testing.assert_close(block.inverse(y), x)
 
 
+def test_fresh_bottlenecks_are_drawn_xavier_normal_with_a_tenth_of_the_usual_deviation():
+    block = Bottleneck(128)
+    for layer, fans in ((block.expand, 128 + 256), (block.dwconv, 9 + 9 * 256), (block.project, 256 + 128)):
+        assert layer.weight.std().item() == pytest.approx(0.1 * (2 / fans) ** 0.5, rel=0.05)
+
+
 def test_released_couplings_say_that_they_have_no_inverse():
     with pytest.raises(ValueError, match="affine"):
         SDLB(16).inverse(torch.rand(1, 16, 4, 4))
@@ -30,6 +36,19 @@ def test_attention_stays_within_a_head():
     inside = torch.block_diag(*[torch.ones(4, 4)] * 4).bool()
     assert (attention[:, ~inside] == 0).all()
     torch.testing.assert_close(attention.sum(-1), torch.ones(2, 16))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_is_weighed_in_single_precision_under_autocast_too(dtype):
+    block, (q, k) = SFCA(16, 4), torch.rand(2, 1, 16, 5, 6).to(dtype)
+    torch.nn.init.constant_(block.temperature, 20)  # small differences of the products show
+    expected = block._channel_attention(q.float(), k.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(block._channel_attention(q, k), expected)
+
+
+def test_fresh_attention_weighs_by_the_cosines_as_they_are():
+    assert (SFCA(16, 4).temperature == 1).all()
 
 
 def test_attention_of_a_black_image_is_finite():

@@ -203,6 +203,13 @@ def test_weights_on_another_device_than_the_pair_are_refused(method):
         network(GOOD, GOOD)
 
 
+def test_the_output_is_in_single_precision_under_autocast_too(small, pair):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        fused = small(*pair)
+    assert fused.dtype == torch.float32
+    assert not torch.equal(fused, fused.bfloat16().float()), "with more digits than bf16 has"
+
+
 def test_weights_in_half_precision_are_refused_and_autocast_is_not(small):
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         assert small(GOOD.bfloat16(), GOOD.bfloat16()).isfinite().all()

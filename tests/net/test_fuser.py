@@ -189,6 +189,18 @@ def test_tiles_of_a_local_rule_show_no_seam(size):
     assert np.abs(whole.astype(int) - tiled).max() <= 1
 
 
+@pytest.mark.parametrize("size", [(40, 100), (100, 40)])
+def test_an_image_that_is_longer_than_a_tile_in_one_direction_is_fused_in_tiles(size):
+    class Watched(Average):
+        def forward(self, vis, ir):
+            seen.append(tuple(vis.shape[-2:]))
+            return super().forward(vis, ir)
+
+    seen, image = [], np.zeros(size, np.uint8)
+    net.Fuser(Watched(), device="cpu", tile=64)(image, image)
+    assert len(seen) == 2 and set(seen) == {tuple(min(side, 64) for side in size)}
+
+
 @pytest.mark.parametrize("length", [10, 64, 65, 100, 112, 113, 1000])
 def test_tiles_cover_everything_and_overlap(length):
     first = starts(length, 64)

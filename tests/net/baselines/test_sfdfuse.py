@@ -256,6 +256,12 @@ def test_the_narrowest_widths_fuse(dim, variant):
     assert fused.shape == (1, 1, 8, 8) and fused.isfinite().all()
 
 
+def test_the_recipe_has_the_releases_numbers():
+    assert (RECIPE.epochs, RECIPE.batch_size, RECIPE.lr, RECIPE.weight_decay) == (90, 8, 1e-4, 0)
+    assert (RECIPE.clip_norm, RECIPE.by_part, RECIPE.ema_decay) == (0.01, True, None)
+    assert RECIPE.crops == (1, 8, 1, 0) and RECIPE.stages == ((1, 128, 1),)
+
+
 def test_learning_rates_halve_every_ten_epochs_of_a_parts_own_training_down_to_a_floor():
     parts = ("encoder", "decoder", "base_fusion", "detail_fusion")
     rates = [{part: RECIPE.lr_at(epoch, 0, part) for part in parts} for epoch in range(90)]
