@@ -56,6 +56,13 @@ def test_each_object_counts_and_small_ones_do_not(scene):
     assert contrast.stand_out(image, where | other, where | other) == [10, 30]
 
 
+def test_parts_that_touch_at_a_corner_are_one_object():
+    image, where = np.full((40, 40), 100.0), np.zeros((40, 40), bool)
+    where[10:14, 10:14] = where[14:18, 14:18] = True
+    image[where] = 130
+    assert contrast.stand_out(image, where, where) == [30]
+
+
 def test_labelled_neighbours_are_no_surround(scene):
     image, where = scene
     beside = np.zeros_like(where)

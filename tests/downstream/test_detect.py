@@ -38,6 +38,11 @@ def test_what_is_found_where_it_is_has_full_precision(coco):  # noqa: ARG001
     assert np.isnan(figures["AP bicycle"])  # none occurs
 
 
+def test_of_two_objects_of_a_class_in_an_image_both_count(coco):  # noqa: ARG001
+    people = np.array([[0, 0.2, 0.5, 0.2, 0.4], [0, 0.7, 0.5, 0.2, 0.4]], np.float32)
+    assert detect.average_precision([people], [seen(people)], SHAPE)["AP"] == pytest.approx(100)
+
+
 @pytest.mark.parametrize(("overlap", "ap50", "ap"), [(0.61, 100, 30), (0.52, 100, 10), (0.48, 0, 0)])
 def test_a_box_beside_the_object_counts_at_small_overlap_alone(coco, overlap, ap50, ap):  # noqa: ARG001
     moved = TWO.copy()

@@ -78,6 +78,14 @@ def test_every_method_is_compared_with_the_maximum_run_by_run():
     assert r"\textbf{27.0 $\pm$ 21.9}" in tables.latex([low, high], ["mIoU"], "t")
 
 
+def test_no_difference_from_the_maximum_is_marked_as_the_best():
+    results = [tables.Result("max", {"mIoU": 25.0, tables.AGAINST: 0.0})]
+    results.append(tables.Result("mine", {"mIoU": 27.0, tables.AGAINST: 2.0}))
+    columns = ["mIoU", tables.AGAINST]
+    assert "| **27.0** | 2.0 |" in tables.markdown(results, columns, "t")
+    assert r"\textbf{27.0} & 2.0 " in tables.latex(results, columns, "t")
+
+
 def test_a_segmenter_learns_what_a_bright_object_is(transformers):  # noqa: ARG001
     labels = np.zeros((4, 48, 48), np.uint8)
     labels[:, 8:40, 8:32] = 2
