@@ -1,5 +1,6 @@
 """CMMDL_test.py --continue: an interrupted run does what is missing, and ends with what an undisturbed one writes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -115,7 +116,13 @@ def test_what_is_done_is_not_done_again_unless_it_or_its_sources_changed(folder,
 
 @pytest.mark.parametrize(
     ("change", "what"),
-    [(["--protocol", "cmmdl"], "protocol"), (["--method", "max"], "methods"), (["--tile", "32"], "tile")],
+    [
+        (["--protocol", "cmmdl"], "protocol"),
+        (["--method", "max"], "methods"),
+        (["--tile", "32"], "tile"),
+        (["--task", "mef"], "task"),
+        (["--resize", "ir"], "resize"),
+    ],
 )
 def test_another_command_is_refused(folder, run, capsys, change, what):
     run(*COMMAND)
@@ -123,6 +130,17 @@ def test_another_command_is_refused(folder, run, capsys, change, what):
     assert run(*COMMAND, *change, "--continue")[0] == 2
     assert f"the run in out had another {what}; expected the same command" in capsys.readouterr().err
     assert files(folder / "out") == before
+
+
+def test_a_journal_begins_with_all_that_decides_the_images_besides_their_sources(folder, run):
+    assert run(*COMMAND, "--limit", "1", "--no-metrics") == (0, 1)
+    first = json.loads((folder / "out" / "run.jsonl").read_text().splitlines()[0])
+    methods = first.pop("methods")
+    assert first == {
+        "protocol": "cddfuse", "precision": "fp32", "compile": False, "tile": 0, "resize": None, "task": None,
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+    }  # fmt: skip
+    assert list(methods) == ["average"]
 
 
 @pytest.mark.usefixtures("folder")
