@@ -31,16 +31,13 @@ from torch.utils.data import DataLoader
 
 import net
 from data import sources
-from data.crops import TARGETS
 from data.interrupt import StopRequest, leave_signals_to_parent
 from data.progress import progress_bar
 from data.streams import steady_streams
 from net.devices import is_emulated_bf16, pick_device
-from net.fast.layout import lay_out
-from net.files.states import check_options
 from net.method import Method
 from net.training.objective import Batch, Objective
-from net.training.recipe import Recipe, Stage, batch_norms
+from net.training.recipe import Recipe, Stage
 from utils import distributed, failures, provenance, runs
 from utils.board import Board
 from utils.checkpoints import Training, seed_everything
@@ -49,8 +46,8 @@ from utils.divergence import diverged
 from utils.ema import MovingAverage
 from utils.memory import keep_freed_memory
 from utils.runs import LAST, log
-from utils.shipped import load_checked, open_model, shipped
-from utils.teacher import Teacher
+from utils.shipped import shipped
+from utils.training_inputs import open_network, open_source
 from utils.training_options import parse
 
 KEEP_EVERY = 10  # epochs between checkpoints that stay
@@ -102,7 +99,7 @@ def train(args: argparse.Namespace, world: World) -> bool:
     recipe = in_steps.in_epochs(steps)
 
     seed_everything(args.seed)
-    network = build(args, method).to(world.device)
+    network = open_network(args, method).to(world.device)
     options = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": world.device.type == "cuda"}
     optimizer = torch.optim.Adam(recipe.groups(network), **options)
     average = MovingAverage(network, recipe.ema_decay) if recipe.ema_decay else None
@@ -252,35 +249,6 @@ def train_one_epoch(
     return True
 
 
-def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sources.Source:
-    """The training patches that the arguments name; what was refused among them is named in the log."""
-    whole_images = args.demo or args.data  # patches of a file are shown to a teacher by the loader, which has no GPU
-    teacher = open_teacher(args, recipe, world.device.type if whole_images else "cpu")
-    how = {"crops": recipe.crops, "image_maps": [made for made in (recipe.image_map, teacher) if made]}
-    if args.demo:
-        return sources.rendered(args.seed, **how)
-    if args.data:
-        how |= {"classes": args.mask_classes or TARGETS, "hold_out": not args.no_held_out}
-        source = sources.from_folders(args.data, args.seed, **how, progress=world.is_main)
-        for refusal in source.refused:
-            log.warning("refused: %s", refusal)
-        return source
-    if not args.h5.exists():
-        raise FileNotFoundError(f"{args.h5}: no such file; see python -m data.patches, or use --data or --demo")
-    return sources.PatchSource(args.h5, how["image_maps"])
-
-
-def open_teacher(args: argparse.Namespace, recipe: Recipe, device: str) -> Teacher | None:
-    """The network that a recipe's training learns from, None without one; its results are kept below `--out`.
-
-    Raises:
-        FileNotFoundError, WeightsError: the teacher's weights are not there, or not those of its method.
-    """
-    if not recipe.teacher:
-        return None
-    return Teacher(open_model(recipe.teacher, args.teacher, "--teacher PATH"), args.out / "teacher", device)
-
-
 def check_patches(
     args: argparse.Namespace, method: Method, recipe: Recipe, source: sources.Source, world: World
 ) -> None:
@@ -303,27 +271,6 @@ def steps_per_epoch(
     """Optimiser steps in an epoch of a stage. Raises ValueError where its patches are too few for one."""
     count, batch = len(source.epoch(0, stage.size)), recipe.batch_of(stage)
     return len(sources.shuffled_batches(count, batch, world.rank, world.size, args.seed, epoch=0))
-
-
-def build(args: argparse.Namespace, method: Method) -> nn.Module:
-    """The network, ready to train."""
-    options = {name: value for name in ("dim", "without") if (value := getattr(args, name))}
-    network = load_checked(args.init).train() if args.init else net.build(method.name, **options)
-    if not isinstance(network, method.network):
-        raise net.WeightsError(f"{args.init}: weights of {type(network).__name__}; expected those of {method.label}")
-    check_options(getattr(network, "options", None), network.state_dict())  # or its weights could not be read again
-    if args.init and args.dim and args.dim != network.options.get("dim", args.dim):
-        found = f"{args.init} has {network.options['dim']} channels"
-        raise ValueError(f"--dim {args.dim}: {found}; expected that or no --dim")
-    if args.keep_norms and not batch_norms(network):
-        raise ValueError(f"--keep-norms: {method.label} has no BatchNorm layers; expected another method")
-    if args.checkpoint_activations:
-        if not hasattr(network, "checkpoint_activations"):
-            raise ValueError(f"--checkpoint-activations: {method.label} has no such form; expected another method")
-        network.checkpoint_activations()
-    if method.channels_last:
-        lay_out(network)
-    return network
 
 
 def open_loader(args: argparse.Namespace, source: sources.Source, recipe: Recipe, training: Training) -> DataLoader:

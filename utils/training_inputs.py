@@ -1,0 +1,72 @@
+"""What a training is given, as its command line asks: the network, and patches with the maps that the loss needs."""
+
+import argparse
+
+from torch import nn
+
+import net
+from data import sources
+from data.crops import TARGETS
+from net.fast.layout import lay_out
+from net.files.states import check_options
+from net.method import Method
+from net.training.recipe import Recipe, batch_norms
+from utils.distributed import World
+from utils.runs import log
+from utils.shipped import load_checked, open_model
+from utils.teacher import Teacher
+
+
+def open_network(args: argparse.Namespace, method: Method) -> nn.Module:
+    """The network, ready to train.
+
+    Raises:
+        ValueError, OSError: the weights of `--init` cannot be read or are of another method or width, or the method
+            has nothing that an option could act on.
+    """
+    options = {name: value for name in ("dim", "without") if (value := getattr(args, name))}
+    network = load_checked(args.init).train() if args.init else net.build(method.name, **options)
+    if not isinstance(network, method.network):
+        raise net.WeightsError(f"{args.init}: weights of {type(network).__name__}; expected those of {method.label}")
+    check_options(getattr(network, "options", None), network.state_dict())  # or its weights could not be read again
+    if args.init and args.dim and args.dim != network.options.get("dim", args.dim):
+        found = f"{args.init} has {network.options['dim']} channels"
+        raise ValueError(f"--dim {args.dim}: {found}; expected that or no --dim")
+    if args.keep_norms and not batch_norms(network):
+        raise ValueError(f"--keep-norms: {method.label} has no BatchNorm layers; expected another method")
+    if args.checkpoint_activations:
+        if not hasattr(network, "checkpoint_activations"):
+            raise ValueError(f"--checkpoint-activations: {method.label} has no such form; expected another method")
+        network.checkpoint_activations()
+    if method.channels_last:
+        lay_out(network)
+    return network
+
+
+def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sources.Source:
+    """The training patches that the arguments name; what was refused among them is named in the log."""
+    whole_images = args.demo or args.data  # patches of a file are shown to a teacher by the loader, which has no GPU
+    teacher = open_teacher(args, recipe, world.device.type if whole_images else "cpu")
+    how = {"crops": recipe.crops, "image_maps": [made for made in (recipe.image_map, teacher) if made]}
+    if args.demo:
+        return sources.rendered(args.seed, **how)
+    if args.data:
+        how |= {"classes": args.mask_classes or TARGETS, "hold_out": not args.no_held_out}
+        source = sources.from_folders(args.data, args.seed, **how, progress=world.is_main)
+        for refusal in source.refused:
+            log.warning("refused: %s", refusal)
+        return source
+    if not args.h5.exists():
+        raise FileNotFoundError(f"{args.h5}: no such file; see python -m data.patches, or use --data or --demo")
+    return sources.PatchSource(args.h5, how["image_maps"])
+
+
+def open_teacher(args: argparse.Namespace, recipe: Recipe, device: str) -> Teacher | None:
+    """The network that a recipe's training learns from, None without one; its results are kept below `--out`.
+
+    Raises:
+        FileNotFoundError, WeightsError: the teacher's weights are not there, or not those of its method.
+    """
+    if not recipe.teacher:
+        return None
+    return Teacher(open_model(recipe.teacher, args.teacher, "--teacher PATH"), args.out / "teacher", device)
