@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from net.fast import layout
+from net.fast.gradients import refuse_second_derivatives
 from net.fast.parallel import in_parallel
 
 
@@ -49,6 +50,7 @@ class CircularConvolution(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        refuse_second_derivatives()
         grad_a, grad_b = correlated(for_fft(gradient), *ctx.saved_tensors)
         layout_a, layout_b = ctx.layouts
         return in_layout(grad_a, *layout_a), in_layout(grad_b, *layout_b)

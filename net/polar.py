@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from net.fast.gradients import refuse_second_derivatives
 from net.fourier import at_least_float32, fix_branch_cut, irfft2, rfft2
 
 
@@ -35,9 +35,9 @@ class ToPolar(torch.autograd.Function):
         return amplitude, phase
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_amplitude: Tensor, grad_phase: Tensor) -> Tensor:
         """With S = A e^(ip), the gradients for S's real and imaginary parts are those of (dA + i dp / A) e^(ip)."""
+        refuse_second_derivatives()
         amplitude, phase = ctx.saved_tensors
         there = amplitude > 0  # where not, a phase has no meaning and an amplitude no slope
         across = torch.where(there, grad_phase / amplitude, 0)
@@ -55,9 +55,9 @@ class FromPolar(torch.autograd.Function):
         return image.abs()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         """With S = A e^(ip) and G the gradients for its real and imaginary parts: dA + i dp / A = G e^(-ip)."""
+        refuse_second_derivatives()
         amplitude, phase, image = ctx.saved_tensors
         spectrum = torch.fft.rfft2(gradient * image.sign(), norm="forward")
         conjugate_pairs(spectrum, ctx.size).mul_(2)

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_weight
+
+from net.fast.gradients import refuse_second_derivatives
 
 
 def on_gpu(x: Tensor) -> bool:
@@ -145,8 +146,8 @@ class Depthwise(torch.autograd.Function):
             return F.conv2d(x, weight, padding=padding, groups=len(weight))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        refuse_second_derivatives()
         x, weight = ctx.saved_tensors
         grad_x = F.conv2d(gradient, weight.flip(-1, -2), padding=2 - ctx.padding, groups=len(weight))
         grad_weight = conv2d_weight(x, weight.shape, gradient, padding=ctx.padding, groups=len(weight))

@@ -1,0 +1,17 @@
+"""What all functions whose gradients are written out here, not left to autograd, have in common."""
+
+import torch
+
+
+def refuse_second_derivatives() -> None:
+    """Called first in a `backward` that autograd cannot differentiate, or could only with parts left out.
+
+    Raises:
+        RuntimeError: this backward pass is to be differentiated, `create_graph=True`.
+    """
+    # a compiler follows the backward pass with gradients switched on, and refuses second derivatives by itself
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        raise RuntimeError(
+            "create_graph=True, but this network has no second derivatives: its gradients are written out for speed; "
+            "expected first ones, or benchmarks.literal.LiteralCMMDL, which takes CMMDL's weights and has both"
+        )
