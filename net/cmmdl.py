@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from net.ablation import PARTS, Merge, Unchanged
 from net.checks import check_pair, check_width
 from net.fast.bands import convolved, in_bands
-from net.fast.layout import channels_last, for_dense
+from net.fast.layout import channels_last, for_dense, weight_of
 from net.fast.reuse import reused_memory
 from net.fdlb import FDLB
 from net.fourier import at_least_float32
@@ -119,7 +119,7 @@ class CMMDL(nn.Module):
         Raises:
             ValueError: for other shapes, unequal sizes, another dtype than the weights', NaN (`net.checks.check_pair`).
         """
-        check_pair(vis, ir, weight=self.encoder.embed.weight)
+        check_pair(vis, ir, weight=weight_of(self.encoder.embed))
         with reused_memory() if in_bands(self, vis) else nullcontext():
             return self.decoder(self.aggregated(vis, ir))  # (B, 1, H, W)
 

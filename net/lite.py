@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from net.checks import check_pair, check_width
 from net.cmmdl import transformer
-from net.fast.layout import channels_last
+from net.fast.layout import channels_last, weight_of
 from net.fdlb import FDLB
 from net.hdfab import HDFAB
 from net.sdlb import SDLB
@@ -79,7 +79,7 @@ class CMMDLLite(nn.Module):
         Raises:
             ValueError: for other shapes, unequal sizes, another dtype than the weights', NaN (`net.checks.check_pair`).
         """
-        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=self.embed.weight)
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=weight_of(self.embed))
         height, width = vis.shape[-2:]
         pair = F.pad(torch.cat([vis, ir]), (0, -width % SCALE, 0, -height % SCALE), mode="replicate")
         guides = F.pixel_shuffle(self.guide(self.on_grid(pair)), SCALE)  # (B, GUIDES, H, W), padded

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from net.fast.bands import expand_and_filter, from_planes, row_bands, to_planes
-from net.fast.layout import depthwise, mix_channels, pointwise
+from net.fast.layout import depthwise, mix_channels, pointwise, weight_of
 from net.fast.parallel import in_parallel, shares
 from net.fast.products import put_added
 from net.fast.recompute import recomputed_on_cpu
@@ -55,12 +55,12 @@ class SFCA(nn.Module):
         streams = recomputed_on_cpu(lambda x: depthwise(self.qkvu_dw, pointwise(self.qkvu, x)), x, of=self)
         q, k, v, *u = streams.split(self.dim, dim=1)
         # `W_s (A v)` is one matrix product: the small matrix `W_s A` replaces a pass over the image.
-        mix = self.project_s.weight.flatten(1) @ self._channel_attention(q, k)  # (B, C, C)
+        mix = weight_of(self.project_s).flatten(1) @ self._channel_attention(q, k)  # (B, C, C)
         s = mix_channels(mix, v)
         if not self.frequency:
             return s
         # Likewise `W_kv s = (W_kv W_s A) v`.
-        expand = self.kv_f.weight.flatten(1) @ mix  # (B, 2C, C)
+        expand = weight_of(self.kv_f).flatten(1) @ mix  # (B, 2C, C)
         streams = recomputed_on_cpu(lambda v, e: depthwise(self.kv_f_dw, mix_channels(e, v)), v, expand, of=self)
         k_f, v_f = streams.split(self.dim, dim=1)
         c = circular_convolution(*u, k_f).to(x.dtype)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.baselines.sfdfuse_blocks import conv1x1
+from net.fast.layout import weight_of
 
 CLOCKWISE = (3, 0, 1, 6, 4, 2, 7, 8, 5)  # tap k of a 3x3 kernel takes its ring neighbour; taps count row by row
 
@@ -35,17 +36,17 @@ class DifferenceConv(nn.Module):
 
     def kernel(self) -> Tensor:
         """The equivalent kernel, (channels, channels, 3, 3)."""
-        central, angular = self.central.weight, self.angular.weight
+        central, horizontal, vertical, angular, plain = map(weight_of, self.children())
         centre = F.pad(central.sum(dim=(2, 3), keepdim=True), (1, 1, 1, 1))  # (C, C, 1, 1) -> (C, C, 3, 3)
         turned = angular.flatten(2)[..., CLOCKWISE].view_as(angular)
-        w_h, w_v = self.horizontal.weight, self.vertical.weight
-        horizontal = torch.stack((w_h, torch.zeros_like(w_h), -w_h), dim=-1)  # (C, C, 3) -> (C, C, 3, 3)
-        vertical = torch.stack((w_v, torch.zeros_like(w_v), -w_v), dim=-2)  # (C, C, 3) -> (C, C, 3, 3)
-        return central - centre + horizontal + vertical + angular - turned + self.plain.weight
+        horizontal = torch.stack((horizontal, torch.zeros_like(horizontal), -horizontal), dim=-1)  # (C, C, 3, 3)
+        vertical = torch.stack((vertical, torch.zeros_like(vertical), -vertical), dim=-2)  # (C, C, 3) -> (C, C, 3, 3)
+        return central - centre + horizontal + vertical + angular - turned + plain
 
     def forward(self, x: Tensor) -> Tensor:
+        kernel = self.kernel()
         bias = sum(part.bias for part in self.children())  # (C,)
-        return F.conv2d(x, self.kernel(), bias, padding=1)
+        return F.conv2d(x, kernel, bias, padding=1)
 
 
 def bottleneck(half: int) -> nn.Sequential:

@@ -107,6 +107,22 @@ def for_dense(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last if half else torch.contiguous_format)
 
 
+def weight_of(convolution: nn.Module, *inputs: Tensor) -> Tensor:
+    """The weight with which a call of the convolution would compute now, for forms that do without the call.
+
+    Pruning and the old weight normalisation of `torch.nn.utils` make weights and biases anew from other tensors in
+    forward pre-hooks; these run here, so that the bias too is what it is now.
+
+    Args:
+        inputs: what the convolution would read; none where no such tensor is made.
+    """
+    hooks = convolution._forward_pre_hooks
+    if hooks and not {"weight", "bias"} <= convolution._parameters.keys():
+        for hook in list(hooks.values()):
+            hook(convolution, inputs)
+    return convolution.weight
+
+
 def pointwise(convolution: nn.Conv2d, x: Tensor, *, planes: bool = False) -> Tensor:
     """`convolution(x)` with a 1x1 kernel.
 
@@ -120,7 +136,8 @@ def pointwise(convolution: nn.Conv2d, x: Tensor, *, planes: bool = False) -> Ten
 
 def product(convolution: nn.Conv2d, x: Tensor, *, planes: bool) -> Tensor:
     """What `pointwise` computes on a GPU."""
-    points, weight, bias = x.flatten(2), convolution.weight.flatten(1), convolution.bias  # (B, C, HW), (K, C), (K,)
+    points, weight = x.flatten(2), weight_of(convolution, x).flatten(1)  # (B, C, HW), (K, C)
+    bias = convolution.bias  # (K,)
     if planes:
         y = torch.bmm(weight.expand(len(x), -1, -1), points)  # (B, K, HW)
         return (y if bias is None else y + bias[:, None].to(y.dtype)).unflatten(2, x.shape[2:])
@@ -131,7 +148,7 @@ def depthwise(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     """`convolution(x)` with a depth-wise 3x3 kernel, which is cast to the dtype of x, and with a faster gradient."""
     if not torch.is_grad_enabled():
         return convolution(x)
-    return Depthwise.apply(x, convolution.weight.to(x.dtype), convolution.padding[0])
+    return Depthwise.apply(x, weight_of(convolution, x).to(x.dtype), convolution.padding[0])
 
 
 class Depthwise(torch.autograd.Function):
