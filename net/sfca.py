@@ -39,8 +39,6 @@ class SFCA(nn.Module):
         super().__init__()
         self.dim, self.heads, self.frequency = dim, heads, frequency
         streams = 4 if frequency else 3
-        head = torch.arange(dim) // (dim // heads)
-        self.register_buffer("other_head", head[:, None] != head[None, :], persistent=False)  # (C, C)
         self.temperature = nn.Parameter(torch.ones(1, heads, 1, 1))
         self.qkvu = nn.Conv2d(dim, streams * dim, 1, bias=False)
         self.qkvu_dw = nn.Conv2d(streams * dim, streams * dim, 3, padding=1, groups=streams * dim, bias=False)
@@ -148,5 +146,8 @@ class SFCA(nn.Module):
         # norms of at least 1e-12; clamped before the root, whose slope at 0 is infinite
         norm_q, norm_k = squares_q.clamp_min(1e-24).sqrt(), squares_k.clamp_min(1e-24).sqrt()  # (B, C)
         cosine = products / (norm_q[:, :, None] * norm_k[:, None, :])  # (B, C, C)
-        temperature = self.temperature.flatten().repeat_interleave(self.dim // self.heads)[:, None]  # (C, 1)
-        return (cosine * temperature).masked_fill(self.other_head, -torch.inf).softmax(dim=-1)
+        width = self.dim // self.heads
+        temperature = self.temperature.flatten().repeat_interleave(width)[:, None]  # (C, 1)
+        head = torch.arange(self.dim, device=cosine.device) // width
+        other_head = head[:, None] != head  # (C, C)
+        return (cosine * temperature).masked_fill(other_head, -torch.inf).softmax(dim=-1)
