@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from net.ablation import PARTS, Merge, Unchanged
 from net.checks import check_pair, check_width
-from net.fast.bands import convolved, in_bands
+from net.fast.bands import convolved, in_bands, kinds_of
 from net.fast.layout import channels_last, for_dense, weight_of
 from net.fast.reuse import reused_memory
 from net.fdlb import FDLB
@@ -39,6 +39,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.embed = nn.Conv2d(1, dim, 3, padding=1, bias=False)
         self.blocks = transformer(dim, heads, depth, frequency=frequency)
+        self.kinds = kinds_of(self)
 
     def forward(self, x: Tensor) -> Tensor:
         x = convolved(self.embed, x) if in_bands(self, x) else channels_last(self.embed(x))
@@ -56,6 +57,7 @@ class Decoder(nn.Module):
             nn.LeakyReLU(0.01, inplace=True),
             nn.Conv2d(dim // 2, 1, 3, padding=1, bias=False),
         )
+        self.kinds = kinds_of(self)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.blocks(x)
@@ -105,6 +107,7 @@ class CMMDL(nn.Module):
         self.fdlb = Unchanged() if "fdlb" in without else FDLB(dim)
         self.hdfab = Merge(dim) if "hdfab" in without else HDFAB(dim)
         self.decoder = Decoder(dim, heads, depth, frequency=frequency)
+        self.kinds = kinds_of(self)
 
     def checkpoint_activations(self) -> None:
         """Train with less memory and more time: the backward pass computes the inside of all blocks but HDFAB anew.

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.fast.bands import convolve, from_planes, in_bands, row_bands, to_planes
+from net.fast.bands import convolve, from_planes, in_bands, kinds_of, row_bands, to_planes
 from net.fast.layout import for_dense, image, pixels, pointwise
 from net.fast.parallel import in_parallel
 from net.fast.products import projected
@@ -47,6 +47,7 @@ class FDLB(nn.Module):
         self.pha_ir = mixer(dim, dim)
         self.post_vis = nn.Conv2d(dim, dim, 3, padding=1)
         self.post_ir = nn.Conv2d(dim, dim, 3, padding=1)
+        self.kinds = kinds_of(self)
 
     def forward(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
         if in_bands(self, vis):

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from net.fast.bands import BAND_BYTES, in_bands, one_by_one, row_bands
+from net.fast.bands import BAND_BYTES, in_bands, kinds_of, one_by_one, row_bands
 from net.fast.dense import Direct, Winograd, dense
 from net.fast.layout import for_dense, image, pixels, pointwise
 from net.fast.parallel import in_parallel, shares
@@ -81,6 +81,7 @@ class HDFAB(nn.Module):
         self.channel_1 = ChannelAttention(dim)
         self.channel_2 = ChannelAttention(dim)
         self.dense = nn.ModuleList(DenseStage(k * dim, dim) for k in range(1, 5))
+        self.kinds = kinds_of(self)
 
     def forward(self, f_vis: Tensor, f_ir: Tensor, s_vis: Tensor, s_ir: Tensor) -> Tensor:
         return self.join(*self.cross(f_vis, f_ir, s_vis, s_ir))

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.fast.bands import expand_and_filter, in_bands, one_by_one
+from net.fast.bands import expand_and_filter, in_bands, kinds_of, one_by_one
 from net.fast.layout import depthwise, image, keep_channels_last, pixels, pointwise
 from net.fast.parallel import in_parallel, shares
 from net.fast.products import put_added
@@ -95,6 +95,10 @@ class Transformer(nn.Sequential):
     """
 
     checkpointed = False
+
+    def __init__(self, *blocks: TransformerBlock) -> None:
+        super().__init__(*blocks)
+        self.kinds = kinds_of(self)
 
     def forward(self, x: Tensor, *, overwrite: bool = False) -> Tensor:
         """overwrite: nobody reads x afterwards, so that inference may take its memory for the result."""

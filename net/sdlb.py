@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.fast.bands import expand_and_filter, in_bands, one_by_one
+from net.fast.bands import expand_and_filter, in_bands, kinds_of, one_by_one
 from net.fast.layout import depthwise, image, keep_channels_last, pixels, pointwise, reflected
 from net.fast.parallel import in_parallel, shares
 from net.fast.products import projected
@@ -135,6 +135,7 @@ class SDLB(nn.Module):
     def __init__(self, dim: int, *, coupling: str = "released") -> None:
         super().__init__()
         self.couplings = nn.ModuleList(Coupling(dim, coupling) for _ in range(3))
+        self.kinds = kinds_of(self)
 
     def forward(self, x: Tensor) -> Tensor:
         if in_bands(self, x):

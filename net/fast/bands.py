@@ -28,12 +28,29 @@ def in_bands(block: nn.Module, x: Tensor) -> bool:
 
     Elsewhere the whole-tensor form runs: training differentiates it, GPUs prefer it, compilers and exporters want one
     graph without loops, and forward hooks within the block wait for its layers; dispatch modes, such as counters of
-    operations, see this thread's work only.
+    operations, see this thread's work only. It also calls layers that took the place of others, where the form by
+    bands has those of the block's construction written out.
+
+    Args:
+        block: has what `kinds_of` gave at its construction as `kinds`.
     """
     if not eager_on_cpu(x) or watched_everywhere():
         return False
     half = torch.is_autocast_enabled("cpu") or x.dtype not in (torch.float32, torch.float64)
-    return not (torch.is_grad_enabled() or half or any(map(trained_or_watched, block.modules())))
+    if torch.is_grad_enabled() or half:
+        return False
+    layers = list(block.modules())
+    return not any(map(trained_or_watched, layers)) and block.kinds == list(map(kind, layers))
+
+
+def kinds_of(block: nn.Module) -> list[tuple[Any, ...]]:
+    """The kinds of all layers of a block."""
+    return list(map(kind, block.modules()))
+
+
+def kind(layer: nn.Module) -> tuple[Any, ...]:
+    """The class, and whether there is a bias, as without one BatchNorm has no weight either, and running statistics."""
+    return type(layer), layer._parameters.get("bias") is None, layer._buffers.get("running_mean") is None
 
 
 def watched_everywhere() -> bool:
