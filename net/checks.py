@@ -31,8 +31,8 @@ def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3, weight: Tensor | None 
     Args:
         vis, ir: expected as (B, 1, H, W), floating point, finite, on one device; luminance in [0, 1].
         minimum: smallest height and width that the network can take, in pixels.
-        weight: one of the network's weights. Inputs must be on its device and, outside autocast, of its dtype, float32
-            or float64.
+        weight: one of the network's weights. Inputs must be on its device and of its dtype, float32 or float64; under
+            autocast, which leaves float64 alone, they may be of half precision beside float32.
 
     Raises:
         ValueError: says what was found and what was expected.
@@ -60,8 +60,10 @@ def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3, weight: Tensor | None 
         return  # there are no values to look at yet
     if weight is not None and weight.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"the network's weights are {weight.dtype}; expected float32, and torch.autocast for less")
-    if weight is not None and weight.dtype != vis.dtype and not torch.is_autocast_enabled(vis.device.type):
-        raise ValueError(f"vis and ir are {vis.dtype}, the network's weights {weight.dtype}; expected one dtype")
+    if weight is not None and weight.dtype != vis.dtype:
+        autocast = torch.is_autocast_enabled(vis.device.type)
+        if not autocast or torch.float64 in (vis.dtype, weight.dtype):
+            raise ValueError(f"vis and ir are {vis.dtype}, the network's weights {weight.dtype}; expected one dtype")
     for name, x in (("vis", vis), ("ir", ir)):
         if not torch.isfinite(x).all():
             raise ValueError(f"{name} holds NaN or infinite values; expected finite luminance in [0, 1]")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from net.ablation import PARTS, Merge, Unchanged
 from net.checks import check_pair, check_width
+from net.devices import without_autocast
 from net.fast.bands import convolved, in_bands, kinds_of
 from net.fast.layout import channels_last, for_dense, weight_of
 from net.fast.reuse import reused_memory
@@ -64,7 +65,7 @@ class Decoder(nn.Module):
         if in_bands(self, x):
             first, activation, last = self.head
             return torch.sigmoid(convolved(last, activation(convolved(first, x))))
-        with torch.autocast(x.device.type, enabled=False):  # bf16 has 128 values from 0.5 to 1: too few
+        with without_autocast(x.device):  # bf16 has 128 values from 0.5 to 1: too few
             return torch.sigmoid(self.head(for_dense(at_least_float32(x))))
 
 

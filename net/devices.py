@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -24,6 +24,11 @@ def exact_convolutions(device: torch.device) -> Iterator[None]:
             yield
         finally:
             convolutions.fp32_precision = before
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[None]:
+    """While it lasts, operations on this device are in the precision of their inputs."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)  # meta has none
 
 
 def pick_device(device: str | torch.device) -> torch.device:

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from net.checks import check_pair, check_width
 from net.cmmdl import transformer
+from net.devices import without_autocast
 from net.fast.layout import channels_last, weight_of
 from net.fdlb import FDLB
+from net.fourier import at_least_float32
 from net.hdfab import HDFAB
 from net.sdlb import SDLB
 
@@ -40,7 +42,7 @@ class Blend(nn.Module):
 
     def forward(self, vis: Tensor, ir: Tensor, guides: Tensor) -> Tensor:
         """(B, 1, H, W) twice and (B, guides, H, W) -> fused (B, 1, H, W) in [0, 1], in the precision of the sources."""
-        with torch.autocast(vis.device.type, enabled=False):  # bf16 has fewer steps than an image has grey levels
+        with without_autocast(vis.device):  # bf16 has fewer steps than an image has grey levels
             hidden = F.leaky_relu(self.mix(torch.cat([vis, ir, guides.to(vis.dtype)], dim=1)), 0.1, inplace=True)
             weight, correction = self.head(hidden).chunk(2, dim=1)
             return (torch.lerp(ir, vis, weight.sigmoid()) + correction).clamp(0, 1)
@@ -80,6 +82,7 @@ class CMMDLLite(nn.Module):
             ValueError: for other shapes, unequal sizes, another dtype than the weights', NaN (`net.checks.check_pair`).
         """
         check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=weight_of(self.embed))
+        vis, ir = at_least_float32(vis), at_least_float32(ir)  # under autocast they may be halves
         height, width = vis.shape[-2:]
         pair = F.pad(torch.cat([vis, ir]), (0, -width % SCALE, 0, -height % SCALE), mode="replicate")
         guides = F.pixel_shuffle(self.guide(self.on_grid(pair)), SCALE)  # (B, GUIDES, H, W), padded

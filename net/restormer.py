@@ -4,10 +4,10 @@ After Restormer (Zamir et al., CVPR 2022), as CMMDL uses it. All tensors are (B,
 `torch.channels_last`, see `net.fast.layout`.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from net.devices import without_autocast
 from net.fast.bands import expand_and_filter, in_bands, kinds_of, one_by_one
 from net.fast.layout import depthwise, image, keep_channels_last, pixels, pointwise
 from net.fast.parallel import in_parallel, shares
@@ -30,7 +30,7 @@ class ChannelLayerNorm(nn.LayerNorm):
         """
         if x.dtype == self.weight.dtype:
             return super().forward(x)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             return F.layer_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
 
 

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from net.devices import without_autocast
 from net.fast.bands import expand_and_filter, from_planes, row_bands, to_planes
 from net.fast.layout import depthwise, mix_channels, pointwise, weight_of
 from net.fast.parallel import in_parallel, shares
@@ -133,7 +134,7 @@ class SFCA(nn.Module):
         processors busy.
         """
         q, k = (at_least_float32(x).permute(0, 2, 3, 1) for x in (q, k))  # (B, H, W, C)
-        with torch.autocast(q.device.type, enabled=False):  # in bf16 the gradients of product and norm do not cancel
+        with without_autocast(q.device):  # in bf16 the gradients of product and norm do not cancel
             products = (q.transpose(2, 3) @ k).sum(1)
             return self._attention(products, q.square().sum((1, 2)), k.square().sum((1, 2)))
 

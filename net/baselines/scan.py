@@ -13,12 +13,12 @@ Source: Dao and Gu, "Transformers are SSMs", ICML 2024, section 6.
 
 import functools
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from net.devices import without_autocast
 from net.fourier import at_least_float32
 
 CHUNK = 64  # tokens that one masked product covers
@@ -40,7 +40,7 @@ def scan(x: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -
         (batch, length, heads, head size). Half precision is computed in float32 and cast back.
     """
     x_ = at_least_float32(x)
-    with _without_autocast(x.device.type):
+    with without_autocast(x.device):
         delta, a, b, c, d = (t.to(x_.dtype) for t in (delta, a, b, c, d))
         kernel = _kernel() if x.is_cuda and x_.dtype == torch.float32 else None
         if kernel is None:
@@ -48,12 +48,6 @@ def scan(x: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -
         else:
             y = kernel(x_, delta, a, b.unsqueeze(2), c.unsqueeze(2), chunk_size=256, D=d)
     return y.to(x.dtype)
-
-
-def _without_autocast(device_type: str) -> AbstractContextManager:
-    if torch.amp.is_autocast_available(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()  # a device without values, say, on which operations are only counted
 
 
 @functools.cache

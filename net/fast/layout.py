@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
+from net.devices import without_autocast
 from net.fast.gradients import refuse_second_derivatives
 
 
@@ -159,7 +160,7 @@ class Depthwise(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, padding: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.padding = padding
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             return F.conv2d(x, weight, padding=padding, groups=len(weight))
 
     @staticmethod
