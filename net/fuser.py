@@ -131,6 +131,7 @@ def to_unit(image: np.ndarray, role: str) -> Tensor:
     """
     if not isinstance(image, np.ndarray):
         raise ValueError(f"the {role} image is a {type(image).__name__}; expected a numpy array")
+    image = np.asarray(image)  # not a matrix, whose columns are matrices, nor masked
     if image.size == 0:
         raise ValueError(f"the {role} image has shape {image.shape}, without pixels; expected some")
     if image.ndim == 2:

@@ -7,6 +7,7 @@ published one. The first milestone of SwinFusion's step schedule, at 250,000 ite
 rate stays as it is. The method as the scripts know it stands at the end.
 """
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -65,14 +66,15 @@ def task_loss(fused: Tensor, vis: Tensor, ir: Tensor, *, task: Task = "ivf") -> 
     return {"total": sum(weights[name] * term for name, term in terms.items()), **terms}
 
 
+def batch_loss(fused: Tensor, batch: Batch, *, task: Task) -> Terms:
+    """`task_loss` of a batch."""
+    return task_loss(fused, batch.vis, batch.ir, task=task)
+
+
 def recipe(task: Task) -> Recipe:
     """The numbers of one task's training."""
-
-    def loss(fused: Tensor, batch: Batch) -> Terms:
-        return task_loss(fused, batch.vis, batch.ir, task=task)
-
     return Recipe(
-        phases=(Phase(loss),),
+        phases=(Phase(partial(batch_loss, task=task)),),
         iterations=ITERATIONS[task],
         batch_size=12,
         lr=2e-5,

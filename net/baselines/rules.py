@@ -59,7 +59,7 @@ class WaveletTransform(nn.Module):
 def each(vis: Tensor, ir: Tensor, fuse: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Tensor:
     """A rule on numpy images (H, W), applied to each pair of a batch; clamped to [0, 1]."""
     check_pair(vis, ir, minimum=1)
-    pairs = zip(vis[:, 0].float().cpu().numpy(), ir[:, 0].float().cpu().numpy(), strict=True)
+    pairs = zip(*(x[:, 0].detach().float().cpu().numpy() for x in (vis, ir)), strict=True)
     fused = torch.stack([torch.from_numpy(fuse(*pair)) for pair in pairs])[:, None]
     return fused.clamp(0, 1).to(vis)
 

@@ -87,6 +87,14 @@ def test_the_order_of_bytes_changes_nothing(dtype):
     assert torch.equal(to_unit(big, "visible"), to_unit(little, "visible"))
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+@pytest.mark.parametrize("kind", [np.matrix, np.ma.masked_equal], ids=["matrix", "masked"])
+def test_other_kinds_of_arrays_are_images_of_their_values(images, kind):
+    grey = images[1]
+    image = kind(grey) if kind is np.matrix else kind(grey, grey.max())
+    assert torch.equal(to_unit(image, "infrared"), to_unit(grey, "infrared"))
+
+
 def test_a_constant_pair_stays_constant(images):
     flat = np.full_like(images[1], 100)
     assert (net.Fuser(Average(), device="cpu")(flat, flat) == 100).all()
