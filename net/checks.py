@@ -17,12 +17,17 @@ def check_width(dim: int, heads: int = 1, **more: int) -> None:
     Raises:
         ValueError: says which, and what was expected.
     """
-    for name, value in {"dim": dim, "heads": heads, **more}.items():
-        if not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"{name} is {value!r}; expected a whole number from 1 up")
+    check_counts(dim=dim, heads=heads, **more)
     if dim % heads or dim % 2:
         of = f" that is a multiple of heads ({heads})" if heads > 1 else ""
         raise ValueError(f"dim is {dim}; expected an even number{of}")
+
+
+def check_counts(**numbers: int) -> None:
+    """Refuse numbers, by name, that are not whole ones from 1 up; ValueError says which."""
+    for name, value in numbers.items():
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name} is {value!r}; expected a whole number from 1 up")
 
 
 def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3, weight: Tensor | None = None) -> None:

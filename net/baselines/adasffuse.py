@@ -11,6 +11,7 @@ Input: luminance in [0, 1]. Output: any real number, not clipped.
 """
 
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from net.baselines.adasffuse_blocks import HEAD, LearnableDWT, LearnableIDWT, MixerStage
 from net.baselines.release import flatten, translate
-from net.checks import check_pair
+from net.checks import check_counts, check_pair
 from net.fast.layout import weight_of
 from net.files.states import bare_name
 
@@ -48,8 +49,13 @@ class AdaSFFuse(nn.Module):
 
     def __init__(self, *, dim: int = 64, dropout: float = 0.4, release_padding: bool = False) -> None:
         super().__init__()
-        if dim < 1 or dim % (HEAD // 2):
+        check_counts(dim=dim)
+        if dim % (HEAD // 2):
             raise ValueError(f"dim is {dim}; expected a multiple of {HEAD // 2}, half a head of the scan")
+        if not isinstance(dropout, Real) or not 0 <= dropout <= 1:
+            raise ValueError(f"dropout is {dropout!r}; expected a probability from 0 to 1")
+        # a weight file holds no numbers of numpy's
+        dim, dropout, release_padding = int(dim), float(dropout), bool(release_padding)
         self.options = {"dim": dim, "dropout": dropout, "release_padding": release_padding}
         self.release_padding = release_padding
         self.stem = nn.Sequential(nn.Conv2d(1, dim, 3, padding=1), nn.LeakyReLU(0.2))

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,6 +22,37 @@ def test_the_smallest_size_fuses_and_a_built_network_is_known_by_its_method(name
     assert output.shape == (1, 1, side, side + 1) and output.min() >= 0 and output.max() <= 1
     assert method_of(model) is method and method.name == name
     assert any(True for _ in model.parameters()) == method.learns
+
+
+NUMPYS = {
+    "cmmdl": {"dim": np.uint8(64), "heads": np.int32(2), "depth": np.int8(1)},
+    "cmmdl-lite": {"dim": np.int64(8), "heads": np.uint8(2), "depth": np.int64(1), "detail": np.int64(4)},
+    "mlfuse": {"dim": np.int64(4)},
+    "sfdfuse": {"dim": np.int64(8), "heads": np.int64(2), "drop_path": np.float32(0.5)},
+    "adasffuse": {"dim": np.int64(32), "dropout": np.float64(0.5), "release_padding": np.bool_(True)},
+}
+
+
+@pytest.mark.parametrize("name", NUMPYS)
+def test_numpys_numbers_are_options_that_a_file_can_hold(name, tmp_path):
+    model = net.build(name, **NUMPYS[name])
+    assert {name for name, value in model.options.items() if type(value).__module__ != "builtins"} == set()
+    torch.save({"method": name, "options": model.options, "model": model.state_dict()}, tmp_path / "weights.pth")
+    assert net.load(tmp_path / "weights.pth").options == model.options == {**model.options, **NUMPYS[name]}
+
+
+@pytest.mark.parametrize("dim", [64.0, "64", None, 0, -32])
+@pytest.mark.parametrize("name", NUMPYS)
+def test_a_width_that_is_no_whole_number_from_1_up_is_refused(name, dim):
+    with pytest.raises(ValueError, match="dim is .*; expected a whole number from 1 up"):
+        net.build(name, dim=dim)
+
+
+@pytest.mark.parametrize("probability", [-0.1, 1.1, "0.5", None])
+def test_a_probability_that_is_none_is_refused(probability):
+    for name, option in (("adasffuse", "dropout"), ("sfdfuse", "drop_path")):
+        with pytest.raises(ValueError, match=f"{option} is .*; expected a probability"):
+            net.build(name, **{option: probability})
 
 
 def test_importing_the_networks_does_not_load_the_compiler():
