@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from net.baselines.dilated import DilatedDepthwiseConv
 from net.baselines.scan import scan
 from net.baselines.wavelet import haar_taps, wavelet_kernels
 from net.fourier import at_least_float32
@@ -31,7 +32,7 @@ class LearnableDWT(nn.Module):
         super().__init__()
         self.low_taps, self.high_taps = map(nn.Parameter, haar_taps())
         self.high_mix = nn.Conv2d(3 * dim, 3 * dim, 3, padding=1, groups=dim)
-        self.low_mix = nn.Conv2d(dim, dim, 3, padding=3, dilation=3, groups=dim)
+        self.low_mix = DilatedDepthwiseConv(dim, 3, dilation=3, bias=True)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         dim, height, width = x.shape[1:]

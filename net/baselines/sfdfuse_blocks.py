@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from net.baselines.dilated import DilatedDepthwiseConv
 from net.restormer import ChannelLayerNorm
 
 
@@ -15,10 +16,9 @@ def conv1x1(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 1, bias=False)
 
 
-def depthwise_conv(channels: int, kernel: int, dilation: int = 1) -> nn.Conv2d:
+def depthwise_conv(channels: int, kernel: int) -> nn.Conv2d:
     """Convolution of every channel by itself, size kept, without bias."""
-    padding = dilation * (kernel // 2)
-    return nn.Conv2d(channels, channels, kernel, padding=padding, dilation=dilation, groups=channels, bias=False)
+    return nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
@@ -85,7 +85,7 @@ class DualShuffleFeedForward(nn.Module):
         super().__init__()
         self.project_in = conv1x1(dim, 2 * hidden)
         self.dwconv5 = depthwise_conv(hidden // 4, 5)
-        self.dwconv3_dilated = depthwise_conv(hidden // 4, 3, dilation=2)
+        self.dwconv3_dilated = DilatedDepthwiseConv(hidden // 4, 3, dilation=2, bias=False)
         self.project_out = conv1x1(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
