@@ -117,7 +117,7 @@ def run(sets: Sequence[PairSet], contenders: Sequence[Contender], args: argparse
         result = run_set(
             pair_set, contenders, protocol=args.protocol, metrics=not args.no_metrics, home=args.out, read=read
         )
-        others = published(usual_name(pair_set, args.protocol), args.protocol) if args.published else []
+        others = published(usual_name(pair_set), args.protocol) if args.published else []
         rows = [*result.rows, *others]
         results[pair_set.name], pictures[pair_set.name] = rows, result.pictures
         refusals += len(result.refused)
@@ -172,7 +172,7 @@ def notes(pair_set: PairSet, args: argparse.Namespace) -> Iterator[str]:
     learnt = {name for name in args.method if net.METHODS[name].learns}
     if pair_set.task != "ivf" and learnt - weights_by_method(args.weights or [], args.method).keys():
         yield "the weights that ship were trained on infrared and visible pairs alone; --weights takes others"
-    if args.published and not args.no_metrics and not published(usual_name(pair_set, args.protocol), args.protocol):
+    if args.published and not args.no_metrics and not published(usual_name(pair_set), args.protocol):
         sets = ", ".join(known(args.protocol)) or "none"
         yield f"no published figures of a set of this name in protocol {args.protocol} (there are: {sets})"
 

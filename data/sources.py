@@ -169,8 +169,7 @@ def from_folders(
     hold_out: bool = True,
     progress: bool = True,
 ) -> CropSource:
-    """Crops of every pair below the given folders, with `classes` and `hold_out` of `data.crops.read_images`, which
-    see also for what it raises."""
+    """Crops of every pair below the given folders; `classes`, `hold_out` and errors are those of `read_images`."""
     roots = list(roots)
     train, held_out, refused, names = read_images(roots, classes=classes, hold_out=hold_out, progress=progress)
     name = ", ".join(map(str, roots))

@@ -1,6 +1,7 @@
 """Figures that others published, to stand beside ours in a table of the same set and convention."""
 
 import csv
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,10 +42,11 @@ def published(name: str, protocol: str) -> list[Published]:
     ]  # fmt: skip
 
 
-def usual_name(pair_set: PairSet, protocol: str) -> str:
-    """The name under which a set has published rows: its own or, as of MSRS/test, that of the folder above."""
-    above = pair_set.folder.resolve().parent.name if pair_set.folder else ""
-    return next((name for name in (pair_set.name, above) if published(name, protocol)), pair_set.name)
+def usual_name(pair_set: PairSet) -> str:
+    """The name under which a set may have published rows: its own or, of MSRS/test, that of the folder above."""
+    if pair_set.folder and pair_set.name == "test":
+        return Path(os.path.abspath(pair_set.folder)).parent.name  # noqa: PTH100 - of a link, not of where it leads
+    return pair_set.name
 
 
 def known(protocol: str) -> list[str]:

@@ -46,6 +46,11 @@ def test_the_test_script_prints_them_when_asked(tmp_path, capsys):
     arguments[1] = str(tmp_path / "MSRS" / "test")
     assert CMMDL_test.main([*arguments, "--published", "--out", str(tmp_path / "out")]) == 0
     assert "CDDFuse, published (361)" in capsys.readouterr().out
+    (tmp_path / "MSRS" / "test").rename(tmp_path / "MSRS" / "train")
+    other = ["--data", str(tmp_path / "MSRS" / "train"), *arguments[2:]]
+    assert CMMDL_test.main([*other, "--published", "--out", str(tmp_path / "out")]) == 0
+    assert "published (361)" not in capsys.readouterr().out, "those figures are of the test images"
+    (tmp_path / "MSRS" / "train").rename(tmp_path / "MSRS" / "test")
     assert CMMDL_test.main([*arguments, "--published", "--protocol", "cmmdl", "--out", str(tmp_path / "out")]) == 0
     said = "no published figures of a set of this name in protocol cmmdl (there are: none)"
     assert said in capsys.readouterr().err
