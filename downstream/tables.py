@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,17 +92,21 @@ def text(results: Sequence[Result], columns: Sequence[str], title: str) -> str:
 
 def markdown(results: Sequence[Result], columns: Sequence[str], title: str) -> str:
     """All columns, the highest figure of each bold."""
-    rows = ([label(result.method), *(bold(cell(result, column), "**{}**", is_best(result, results, column))
-                                     for column in columns)] for result in results)  # fmt: skip
-    return "\n".join([f"{title}.", "", *markdown_table(columns, rows), ""])
+    return "\n".join([f"{title}.", "", *markdown_table(columns, cells(results, columns, "**{}**")), ""])
 
 
 def latex(results: Sequence[Result], columns: Sequence[str], title: str) -> str:
     """The printed columns as a `tabular`."""
-    rows = ([label(result.method), *(bold(cell(result, column).replace("±", r"$\pm$"), r"\textbf{{{}}}",
-                                          is_best(result, results, column)) for column in columns)]
-            for result in results)  # fmt: skip
+    rows = cells(results, columns, r"\textbf{{{}}}")
+    rows = ([name, *(figure.replace("±", r"$\pm$") for figure in figures)] for name, *figures in rows)
     return "\n".join([f"% {title}; needs the package booktabs", *tabular("", columns, rows), ""])
+
+
+def cells(results: Sequence[Result], columns: Sequence[str], strong: str) -> Iterator[list[str]]:
+    """Each method's name, then its figures with their spread, the highest of each column set `strong`."""
+    for result in results:
+        figures = (bold(cell(result, column), strong, is_best(result, results, column)) for column in columns)
+        yield [label(result.method), *figures]
 
 
 def comma_separated(results: Sequence[Result], columns: Sequence[str]) -> str:
