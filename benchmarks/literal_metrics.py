@@ -12,36 +12,36 @@ SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 SOBEL_Y = np.array([[1, 2, 1], [0, 0, 0], [-1, -2, -1]])
 
 
-def entropy(image):
+def entropy(image: np.ndarray) -> float:
     probability = np.histogram(image, bins=256, range=(0, 256))[0] / image.size
     probability = probability[probability > 0]
     return -np.sum(probability * np.log2(probability))
 
 
-def spatial_frequency(image):
+def spatial_frequency(image: np.ndarray) -> float:
     rows = np.mean((image[:, 1:] - image[:, :-1]) ** 2)
     columns = np.mean((image[1:] - image[:-1]) ** 2)
     return np.sqrt(rows + columns)
 
 
-def average_gradient(image):
+def average_gradient(image: np.ndarray) -> float:
     gy, gx = np.gradient(image)
     return np.mean(np.sqrt((gx**2 + gy**2) / 2))
 
 
-def mutual_information(x, y):
+def mutual_information(x: np.ndarray, y: np.ndarray) -> float:
     joint = np.histogram2d(x.ravel(), y.ravel(), bins=256, range=((0, 256), (0, 256)))[0] / x.size
     independent = np.outer(joint.sum(axis=1), joint.sum(axis=0))
     seen = joint > 0
     return np.sum(joint[seen] * np.log(joint[seen] / independent[seen]))
 
 
-def correlation(x, y):
+def correlation(x: np.ndarray, y: np.ndarray) -> float:
     x, y = x - np.mean(x), y - np.mean(y)
     return np.sum(x * y) / np.sqrt(np.sum(x**2) * np.sum(y**2))
 
 
-def vifp(reference, distorted):
+def vifp(reference: np.ndarray, distorted: np.ndarray) -> float:
     eps, noise, numerator, denominator = 1e-10, 2.0, 0.0, 0.0
     for scale in range(1, 5):
         size = 2 ** (5 - scale) + 1
@@ -75,7 +75,7 @@ def vifp(reference, distorted):
     return numerator / denominator
 
 
-def strength_and_orientation(image):
+def strength_and_orientation(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     sx = convolve2d(image, SOBEL_X, mode="same")
     sy = convolve2d(image, SOBEL_Y, mode="same")
     orientation = np.full(image.shape, np.pi / 2)
@@ -83,7 +83,7 @@ def strength_and_orientation(image):
     return np.sqrt(sx**2 + sy**2), orientation
 
 
-def preserved_edges(g_s, a_s, g_f, a_f):
+def preserved_edges(g_s: np.ndarray, a_s: np.ndarray, g_f: np.ndarray, a_f: np.ndarray) -> np.ndarray:
     ratio = g_f.copy()
     ratio[g_s > g_f] = g_f[g_s > g_f] / g_s[g_s > g_f]
     ratio[g_s < g_f] = g_s[g_s < g_f] / g_f[g_s < g_f]
@@ -93,7 +93,7 @@ def preserved_edges(g_s, a_s, g_f, a_f):
     return q_g * q_a
 
 
-def qabf(fused, ir, vis):
+def qabf(fused: np.ndarray, ir: np.ndarray, vis: np.ndarray) -> float:
     g_f, a_f = strength_and_orientation(fused)
     g_ir, a_ir = strength_and_orientation(ir)
     g_vis, a_vis = strength_and_orientation(vis)
@@ -101,7 +101,7 @@ def qabf(fused, ir, vis):
     return np.sum(kept) / np.sum(g_ir + g_vis)
 
 
-def ssim(x, y, data_range):
+def ssim(x: np.ndarray, y: np.ndarray, data_range: float) -> float:
     window = np.full((7, 7), 1 / 49)
     mean_x, mean_y = convolve2d(x, window, mode="valid"), convolve2d(y, window, mode="valid")
     var_x = 49 / 48 * (convolve2d(x * x, window, mode="valid") - mean_x * mean_x)
@@ -113,7 +113,7 @@ def ssim(x, y, data_range):
     return np.mean(luminance * structure)
 
 
-def evaluate(fused, ir, vis, protocol="cmmdl"):
+def evaluate(fused: np.ndarray, ir: np.ndarray, vis: np.ndarray, protocol: str = "cmmdl") -> dict[str, float]:
     """The twelve metrics of one fused image, uint8 (H, W) each, as a dict in the order of `utils.metrics.METRICS`."""
     f, a, b = (image.astype(np.float64) for image in (fused, ir, vis))
     data_range = f.max() - f.min() if protocol == "cmmdl" else 2.0

@@ -19,14 +19,14 @@ from utils.options import positive, whole
 TOLERANCE = 1e-6
 
 
-def texture(rng, height, width):
+def texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """uint8 (H, W): noise of three grain sizes, between black and white."""
     image = sum(cv2.GaussianBlur(rng.standard_normal((height, width)), (0, 0), s) * s for s in (1, 4, 16))
     return np.uint8(255 * (image - image.min()) / np.ptp(image))
 
 
 @command
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     side = whole(metrics.MIN_SIDE)
     parser.add_argument("--height", type=side, default=576)

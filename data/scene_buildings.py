@@ -25,7 +25,7 @@ class _Wall:
         along: tuple[float, float],
         length: float,
         height: float,
-    ):
+    ) -> None:
         self.canvas, self.rng = canvas, rng
         self.corner, self.along, self.length, self.height = corner, along, length, height
         outline = self.place(rectangle(0, length, 0, height))

@@ -53,7 +53,7 @@ class Canvas:
         aside: float = 0.0,
         sun: tuple[float, float] | None = None,
         moon: float = 0.01,
-    ):
+    ) -> None:
         self.height, self.width = height * OVERSAMPLING, width * OVERSAMPLING
         self.focal = FOCAL * float(np.sqrt(self.height * self.width))
         self.centre, self.horizon = centre * self.width, horizon * self.height

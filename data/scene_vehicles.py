@@ -74,7 +74,7 @@ BODIES = {
 class _Frame:
     """Places a body's own coordinates (across, along, up) in the world."""
 
-    def __init__(self, body: Body, x: float, z: float, yaw: float):
+    def __init__(self, body: Body, x: float, z: float, yaw: float) -> None:
         self.body, self.x, self.z, self.cos, self.sin = body, x, z, math.cos(yaw), math.sin(yaw)
         self.half_length = body.outline[-1][0] / 2
         self.peak = max(y for _, y in body.outline)

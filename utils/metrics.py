@@ -6,7 +6,9 @@ one size (H, W); the metrics by themselves take them as `Image`. Every value is 
 formula is undefined stands in its docstring.
 """
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,13 +58,13 @@ class Sources:
 class _kept:
     """`functools.cached_property` without its lock, which before Python 3.12 made images wait for each other."""
 
-    def __init__(self, compute):
+    def __init__(self, compute: Callable[["Image"], Any]) -> None:
         self.compute, self.__doc__ = compute, compute.__doc__
 
-    def __set_name__(self, owner, name):
+    def __set_name__(self, _: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, image, owner=None):
+    def __get__(self, image: "Image | None", _: type | None = None) -> Any:
         if image is None:
             return self
         value = image.__dict__[self.name] = self.compute(image)
@@ -82,17 +84,17 @@ class Image:
         self.values = levels.astype(np.float64)
 
     @_kept
-    def histogram(self):
+    def histogram(self) -> np.ndarray:
         """How many pixels have each of the 256 levels."""
         return np.bincount(self.levels.ravel(), minlength=256)
 
     @_kept
-    def centred(self):
+    def centred(self) -> np.ndarray:
         """The values less their mean, one after the other."""
         return _centred(self.values)
 
     @_kept
-    def edges(self):
+    def edges(self) -> tuple[np.ndarray, np.ndarray]:
         """Sobel strength and orientation, (H, W) each, zeros beyond the border, for Qabf; pi/2 where Sx = 0."""
         # Against OpenCV's correlation, true convolution with the two kernels turns the sign of Sx, not that of Sy.
         sx = cv2.Sobel(self.values, -1, 1, 0, scale=-1, borderType=cv2.BORDER_CONSTANT)
@@ -101,7 +103,7 @@ class Image:
         return cv2.magnitude(sx, sy), np.arctan(slope, out=slope)
 
     @_kept
-    def scales(self):
+    def scales(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """The image, its local mean and its local variance (0 if below 1e-10) at VIF's four scales."""
         image, scales = self.values, []
         for size in VIF_SIZES:
@@ -115,18 +117,18 @@ class Image:
         return scales
 
 
-def en(f):
+def en(f: Image) -> float:
     """Entropy of F's 256-bin histogram, bits, 0 (constant image) to 8. Roberts et al., J. Appl. Remote Sens. 2008."""
     count = f.histogram[f.histogram > 0]
     return np.sum(count * np.log2(f.levels.size / count)) / f.levels.size
 
 
-def sd(f):
+def sd(f: Image) -> float:
     """Standard deviation of F, grey levels, 0 (constant image) to 127.5. Rao, Meas. Sci. Technol. 1997."""
     return f.values.std()
 
 
-def sf(f):
+def sf(f: Image) -> float:
     """Spatial frequency: sqrt(mean of squared horizontal differences + mean of squared vertical differences) of F.
 
     Grey levels, 0 (constant image) to 361. Eskicioglu and Fisher, IEEE Trans. Commun. 1995.
@@ -134,7 +136,7 @@ def sf(f):
     return np.sqrt(np.mean(np.diff(f.values, axis=1) ** 2) + np.mean(np.diff(f.values, axis=0) ** 2))
 
 
-def ag(f):
+def ag(f: Image) -> float:
     """Average gradient: mean of sqrt((Gx^2 + Gy^2) / 2), central differences inside F, one-sided at its border.
 
     Grey levels per pixel, 0 (constant image) to 255. Cui et al., Opt. Commun. 2015.
@@ -143,7 +145,7 @@ def ag(f):
     return np.mean(cv2.magnitude(gx, gy)) / np.sqrt(2)
 
 
-def mi(f, a, b):
+def mi(f: Image, a: Image, b: Image) -> float:
     """MI(F, A) + MI(F, B) over the joint histogram of exact grey levels, natural logarithm.
 
     Nats, 0 (F or both sources constant, or independent) to 2 ln 256. Qu et al., Electron. Lett. 2002.
@@ -151,7 +153,7 @@ def mi(f, a, b):
     return _mutual_information(f, a) + _mutual_information(f, b)
 
 
-def scd(f, a, b):
+def scd(f: Image, a: Image, b: Image) -> float:
     """Sum of the correlations of differences: corr(A, F - B) + corr(B, F - A), -2 to 2.
 
     A correlation with a constant is 0, as where F = A or F = B. Aslantas and Bendes, AEU 2015.
@@ -160,17 +162,17 @@ def scd(f, a, b):
             + _correlation(b.centred, _centred(f.values - a.values)))
 
 
-def cc(f, a, b):
+def cc(f: Image, a: Image, b: Image) -> float:
     """Mean correlation (corr(A, F) + corr(B, F)) / 2, -1 to 1; a correlation with a constant image is 0."""
     return (_correlation(a.centred, f.centred) + _correlation(b.centred, f.centred)) / 2
 
 
-def mse(f, a, b):
+def mse(f: Image, a: Image, b: Image) -> float:
     """Mean of the mean squared errors against A and B, squared grey levels, 0 (F = A = B) to 255^2."""
     return (np.mean((a.values - f.values) ** 2) + np.mean((b.values - f.values) ** 2)) / 2
 
 
-def psnr(f, a, b):
+def psnr(f: Image, a: Image, b: Image) -> float:
     """10 log10(max(F)^2 / MSE), decibels, with the MSE above.
 
     A perfect or a black F stays finite: the MSE counts as at least 1 / (2 H W), the least that unequal 8-bit images
@@ -179,7 +181,7 @@ def psnr(f, a, b):
     return 10 * np.log10(max(f.values.max(), 1) ** 2 / max(mse(f, a, b), 0.5 / f.values.size))
 
 
-def ssim(f, a, b, data_range):
+def ssim(f: Image, a: Image, b: Image, data_range: float) -> float:
     """SSIM(F, A) + SSIM(F, B), uniform 7x7 window, sample covariance, mean over the whole windows, -2 to 2.
 
     Equals scikit-image's `structural_similarity` at its defaults, from the windows' sums, which are exact integers. A
@@ -189,7 +191,7 @@ def ssim(f, a, b, data_range):
     return _ssim(f.values, a.values, data_range) + _ssim(f.values, b.values, data_range)
 
 
-def vif(f, a, b):
+def vif(f: Image, a: Image, b: Image) -> float:
     """Pixel-domain visual information fidelity VIFP(A, F) + VIFP(B, F), about 0 to 2 and above if F gains contrast.
 
     Four scales with Gaussian windows of 17, 9, 5, 3 pixels, sigma = size / 5, noise variance 2. A constant source
@@ -199,7 +201,7 @@ def vif(f, a, b):
     return _vifp(a, f) + _vifp(b, f)
 
 
-def qabf(f, a, b):
+def qabf(f: Image, a: Image, b: Image) -> float:
     """Edges of A and B that F keeps, weighted by their Sobel strength, 0 to 0.975; 0 if both sources are black.
 
     As released: where the strengths of source and F are equal, the strength itself stands for their ratio, and the
@@ -228,33 +230,33 @@ def grey(image: np.ndarray) -> np.ndarray:
     return np.rint(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)).astype(np.uint8)
 
 
-def _mutual_information(x, y):
+def _mutual_information(x: Image, y: Image) -> float:
     joint = np.bincount((x.levels.astype(np.uint16) * 256 + y.levels).ravel(), minlength=256 * 256)
     seen = np.flatnonzero(joint > 0)  # most pairs of levels never occur
     joint, independent = joint[seen], x.histogram[seen // 256] * y.histogram[seen % 256]
     return np.sum(joint * np.log(x.levels.size * joint / independent)) / x.levels.size
 
 
-def _centred(values):
+def _centred(values: np.ndarray) -> np.ndarray:
     return (values - values.mean()).ravel()
 
 
-def _correlation(x, y):
+def _correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Of two vectors whose means are 0."""
     scale = np.sqrt(_dot(x, x) * _dot(y, y))
     return _dot(x, y) / scale if scale > 0 else 0.0
 
 
-def _dot(x, y):
+def _dot(x: np.ndarray, y: np.ndarray) -> float:
     return np.einsum("i,i", x, y)  # in one thread, and without a product in memory
 
 
-def _ssim(x, y, data_range):
+def _ssim(x: np.ndarray, y: np.ndarray, data_range: float) -> float:
     if data_range == 0:
         return float(np.array_equal(x, y))
     c1, c2 = (0.01 * data_range) ** 2 * 49**2, (0.03 * data_range) ** 2 * 49 * 48  # for sums in place of means
 
-    def similarity(x, y):
+    def similarity(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         sum_x, sum_y = _window_sum(x), _window_sum(y)
         product, squares = sum_x * sum_y, sum_x**2 + sum_y**2
         covariance = 49 * _window_sum(x * y) - product
@@ -264,11 +266,11 @@ def _ssim(x, y, data_range):
     return _sum_over(similarity, x, y, overlap=6) / ((x.shape[0] - 6) * (x.shape[1] - 6))
 
 
-def _window_sum(values):
+def _window_sum(values: np.ndarray) -> np.ndarray:
     return cv2.boxFilter(values, -1, (7, 7), normalize=False)[3:-3, 3:-3]
 
 
-def _vifp(reference, distorted):
+def _vifp(reference: Image, distorted: Image) -> float:
     if np.ptp(reference.values) == 0:
         return 1.0
     kept = total = 0.0
@@ -278,31 +280,35 @@ def _vifp(reference, distorted):
     return kept / total
 
 
-def _information(var_r):
+def _information(var_r: np.ndarray) -> np.ndarray:
     return np.log10(1 + var_r / VIF_NOISE)
 
 
-def _kept_information(mean_rd, mean_r, var_r, mean_d, var_d):
+def _kept_information(
+    mean_rd: np.ndarray, mean_r: np.ndarray, var_r: np.ndarray, mean_d: np.ndarray, var_d: np.ndarray
+) -> np.ndarray:
     """Equals VIFP's usual text to 1e-10: its masks act where var_r, var_d or the gain is 0, and so is the value."""
     covariance = mean_rd - mean_r * mean_d
     gain = np.maximum(covariance, 0) / (var_r + VIF_EPS)
     return np.log10(1 + gain**2 * var_r / (var_d - gain * covariance + VIF_NOISE))
 
 
-def _gaussian(values, size):
+def _gaussian(values: np.ndarray, size: int) -> np.ndarray:
     """'valid' filter with a Gaussian window of `size` x `size` pixels, sigma = size / 5: (h-size+1, w-size+1)."""
     half, window = size // 2, _window(size)
     return cv2.sepFilter2D(values, -1, window, window)[half:-half, half:-half]
 
 
 @cache
-def _window(size):
+def _window(size: int) -> np.ndarray:
     half = size // 2
     window = np.exp(-(np.arange(-half, half + 1) ** 2) / (2 * (size / 5) ** 2))
     return window / window.sum()
 
 
-def kept_edges(g_source, angle_source, g_fused, angle_fused):
+def kept_edges(
+    g_source: np.ndarray, angle_source: np.ndarray, g_fused: np.ndarray, angle_fused: np.ndarray
+) -> np.ndarray:
     """What F keeps of a source's edges at each pixel, 0 to 0.975 times their Sobel strength, from `Image.edges`."""
     low, high = np.minimum(g_source, g_fused), np.maximum(g_source, g_fused)
     ratio = np.divide(low, high, out=low.copy(), where=low != high)
@@ -312,22 +318,22 @@ def kept_edges(g_source, angle_source, g_fused, angle_fused):
     return q_strength * q_angle * g_source
 
 
-def _sum_over(function, *arrays, overlap=0):
+def _sum_over(function: Callable[..., np.ndarray], *arrays: np.ndarray, overlap: int = 0) -> float:
     """Sum of function(*arrays) in bands of rows, whose temporaries stay in cache; windows `overlap` + 1 rows high."""
     rows = max(BAND_PIXELS // arrays[0].shape[1], 16)
     starts = range(0, len(arrays[0]) - overlap, rows)
     return sum(np.sum(function(*(array[i:i + rows + overlap] for array in arrays))) for i in starts)
 
 
-def _check_sizes(image, other):
+def _check_sizes(image: Image, other: Image) -> None:
     if image.levels.shape != other.levels.shape:
         raise ValueError(f"{image.name} {_size(image.levels)}, {other.name} {_size(other.levels)} (width x height); "
                          "they must have one size")
 
 
-def _size(array):
+def _size(array: np.ndarray) -> str:
     return f"{array.shape[1]}x{array.shape[0]}"
 
 
-def _describe(found):
+def _describe(found: object) -> str:
     return f"{found.dtype} array {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
