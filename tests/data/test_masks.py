@@ -6,9 +6,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from cut_sets import cut, save_pair
 
 from data.patchfile import PatchDataset
+from tests.data.cut_sets import cut, save_pair
 from tests.pictures import save
 
 

@@ -10,12 +10,12 @@ import cv2
 import h5py
 import numpy as np
 import pytest
-from cut_sets import cut, noise, save_pair
 
 from data import patches
 from data.luminance import luminance
 from data.patches import main
 from data.patchfile import PatchDataset
+from tests.data.cut_sets import cut, noise, save_pair
 from tests.pictures import save
 
 SHARED = Path(os.environ.get("CMMDL_SHARED", Path(__file__).resolve().parents[3] / "shared"))

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from weight_files import filled
 
 import net
+from tests.weight_files import filled
 
 NUMBERS = {  # four pixels, mean and standard deviation
     "cmmdl": ({"dim": 8, "heads": 2, "depth": 1}, [0.3510613, 0.4286818, 0.4441509, 0.5978139, 0.4666386, 0.0853227]),

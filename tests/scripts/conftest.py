@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from trainings import BEST, SMALL, write_patches
 
 import CMMDL_train as script
+from tests.scripts.trainings import BEST, SMALL, write_patches
 
 
 @pytest.fixture(scope="session")

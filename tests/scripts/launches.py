@@ -9,9 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from trainings import SMALL, checkpoint
-
 import CMMDL_train as script
+from tests.scripts.trainings import SMALL, checkpoint
 
 ONE_NODE = ("--standalone", "--nproc_per_node", "2")
 SECONDS = 900  # the longest that anything here may take; on an idle machine it takes some five

@@ -10,10 +10,10 @@ import cv2
 import h5py
 import numpy as np
 import torch
-from trainings import write_patches
 
 import net
 from data.scenes import render
+from tests.scripts.trainings import write_patches
 
 FORMATS = ("png", "jpg", "bmp", "tif", "webp")
 FLIPS = {"png": 60, "jpg": 3, "bmp": 0, "tif": 4, "webp": 12}  # a byte that is not a pixel's, or has a checksum

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from pictures import save
 
 import CMMDL_app
 import net
 from data.images import read_image
 from data.scenes import render
+from tests.pictures import save
 from utils.metrics import METRICS, evaluate, grey
 
 ROOT = Path(CMMDL_app.__file__).parent

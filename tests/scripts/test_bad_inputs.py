@@ -5,14 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import material
 import pytest
 import torch
-from trainings import disk_of
 
 import CMMDL_test
 import CMMDL_train
 from data import patches
+from tests.scripts import material
+from tests.scripts.trainings import disk_of
 
 ROOT = Path(__file__).resolve().parents[2]
 NINES = "9" * 5000

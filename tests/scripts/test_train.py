@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from trainings import SMALL, assert_one_sentence, assert_same_training, checkpoint
 
 import CMMDL_train as script
 import net
@@ -17,6 +16,7 @@ from data.files import sha256
 from net.training.cmmdl_training import BEST, PAPER
 from net.training.lite_training import DISTILLED
 from tests.pictures import picture, save
+from tests.scripts.trainings import SMALL, assert_one_sentence, assert_same_training, checkpoint
 from utils import training_inputs
 from utils.distributed import World
 

@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 import pytest
-from launches import Launch, finish
-from trainings import assert_same_training, checkpoint
 
 from tests.kills import freeze_amid_writing
+from tests.scripts.launches import Launch, finish
+from tests.scripts.trainings import assert_same_training, checkpoint
 
 SEED, ROUNDS = 0, 7
 RECIPE = ("--recipe", "best", "--epochs", "4")  # 108 steps

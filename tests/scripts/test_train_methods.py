@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from trainings import assert_one_sentence, assert_same_training, at_step, checkpoint, send, write_patches
 
 import CMMDL_train as script
 import net
 import net.baselines
 from net import methods
 from net.method import Method
+from tests.scripts.trainings import assert_one_sentence, assert_same_training, at_step, checkpoint, send, write_patches
 from utils.board import Board
 
 WIDTHS = {"cmmdl": 16, "cmmdl-lite": 8, "mlfuse": 4, "sfdfuse": 16, "adasffuse": 32}

@@ -11,13 +11,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from launches import ONE_NODE, Launch, finish
-from trainings import SMALL, assert_one_sentence, assert_same_training, checkpoint, write_patches
 
 import CMMDL_train as script
 from net.training.cmmdl_losses import stretched_maximum, structure_loss
 from net.training.cmmdl_training import BEST as BEST_RECIPE
 from net.training.recipe import batch_norms
+from tests.scripts.launches import ONE_NODE, Launch, finish
+from tests.scripts.trainings import SMALL, assert_one_sentence, assert_same_training, checkpoint, write_patches
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in Linux's /proc"),

@@ -8,13 +8,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from trainings import SMALL, assert_one_sentence, checkpoint, write_patches
 
 import CMMDL_train as script
 import net
 from data.patchfile import PatchDataset
 from net.training.cmmdl_training import PAPER
 from net.training.objective import Phase
+from tests.scripts.trainings import SMALL, assert_one_sentence, checkpoint, write_patches
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_spares_the_checkpoint_and_keeps_the_batch(

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from trainings import (
+
+import CMMDL_train as script
+from tests.scripts.trainings import (
     BEST,
     SMALL,
     assert_equal,
@@ -23,8 +25,6 @@ from trainings import (
     disk_of,
     send,
 )
-
-import CMMDL_train as script
 from utils.board import Board
 from utils.checkpoints import Training
 

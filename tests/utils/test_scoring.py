@@ -6,11 +6,11 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 import torch
-from pictures import save
 
 import net
 from data.pairs import find_sets
 from data.scenes import render
+from tests.pictures import save
 from utils import scoring
 from utils.contenders import Network
 from utils.scoring import run_set

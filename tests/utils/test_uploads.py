@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 import pytest
-from pictures import save
 
 import net
 from data.images import ImageError, read_image
+from tests.pictures import save
 from utils import uploads
 from utils.contenders import Network
 from utils.metrics import evaluate, grey

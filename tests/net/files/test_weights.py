@@ -6,10 +6,10 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from weight_files import as_released, filled
 
 import net
 from net.baselines.sfdfuse import RELEASE_NAMES, SFDFuse
+from tests.weight_files import as_released, filled
 
 
 @pytest.fixture
