@@ -35,14 +35,14 @@ from data.interrupt import SIGNALS, end_at_once
 from data.pairs import PairSet
 from data.streams import steady_streams
 from utils import report, tables
-from utils.contenders import Contender, Folder, Network, given, place, reference_rules
+from utils.contenders import Contender, Folder, Network, given_folders, place, reference_rules
 from utils.failures import INTERRUPTED, limits_in_plain_words, sentence
 from utils.fusing_options import parse, weights_by_method
 from utils.inputs import Reader
 from utils.journal import Journal
 from utils.memory import keep_freed_memory
 from utils.options import UsageError
-from utils.published import known, published, usual_name
+from utils.published import published, published_sets, usual_name
 from utils.scoring import Result, run_set
 from utils.sets import describe, open_sets
 from utils.shipped import digest_of_network, open_model
@@ -173,7 +173,7 @@ def notes(pair_set: PairSet, args: argparse.Namespace) -> Iterator[str]:
     if pair_set.task != "ivf" and learnt - weights_by_method(args.weights or [], args.method).keys():
         yield "the weights that ship were trained on infrared and visible pairs alone; --weights takes others"
     if args.published and not args.no_metrics and not published(usual_name(pair_set), args.protocol):
-        sets = ", ".join(known(args.protocol)) or "none"
+        sets = ", ".join(published_sets(args.protocol)) or "none"
         yield f"no published figures of a set of this name in protocol {args.protocol} (there are: {sets})"
 
 
@@ -210,7 +210,7 @@ def open_contenders(args: argparse.Namespace, single: bool) -> list[Contender]:
     for name, fuser in open_fusers(args).items():
         folder = args.out / name if args.fused or len(args.method) > 1 else args.out
         contenders.append(Network(name, fuser, args.protocol, folder))
-    contenders += given(args.fused, [*contenders, *rules], single)
+    contenders += given_folders(args.fused, [*contenders, *rules], single)
     return contenders + rules
 
 

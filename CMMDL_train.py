@@ -113,8 +113,8 @@ def train(args: argparse.Namespace, world: World) -> bool:
     processes = world.size
     if checkpoint:
         processes, recipe = resume(args, source, in_steps, steps, training, checkpoint)
-    weights = {"init": args.init, "teacher": recipe.teacher and (args.teacher or shipped(recipe.teacher))}
-    folder = runs.enter(args, checkpoint, world, data=lambda: provenance.digests(source, **weights))
+    weight_files = {"init": args.init, "teacher": recipe.teacher and (args.teacher or shipped(recipe.teacher))}
+    folder = runs.enter(args, checkpoint, world, data=lambda: provenance.digests(source, **weight_files))
     announce(args, folder, source, recipe, world)
     if checkpoint:
         runs.go_on(checkpoint, folder, training)

@@ -167,8 +167,8 @@ def work(args: argparse.Namespace) -> int:
     generator = torch.Generator().manual_seed(1)
     pair = [torch.rand(args.batch, 1, args.height, args.width, generator=generator).to(device) for _ in range(2)]
     precision = {"literal": "fp32", "ours": args.precision}
-    work = step if args.train else infer
-    run = {side: partial(work, model, pair, precision[side]) for side, model in models.items()}
+    one_pass = step if args.train else infer
+    run = {side: partial(one_pass, model, pair, precision[side]) for side, model in models.items()}
     if args.compile or args.compile_literal or device.type == "cuda":
         for side in run:
             timed(run[side], device)  # compiling, and choosing kernels, is not timed

@@ -141,7 +141,7 @@ def _carry_out(args: argparse.Namespace) -> int:
     try:
         how = {"size": args.size, "dtype": args.dtype, "attributes": attributes}
         with StopRequest() as stop, PatchWriter(args.out, **how) as writer:  # amid HDF5's work it could be any error
-            _cut(writer, found, args, tally, stop)
+            _write_patches(writer, found, args, tally, stop)
     except PatchFileError as error:
         print(f"error: {error} ({_summary(tally)})", file=sys.stderr)
         return 1
@@ -161,7 +161,7 @@ def _short_turns() -> Iterator[None]:
         sys.setswitchinterval(usual)
 
 
-def _cut(
+def _write_patches(
     writer: PatchWriter,
     sets: list[tuple[PairSet, Masks]],
     args: argparse.Namespace,

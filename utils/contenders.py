@@ -71,7 +71,7 @@ class Network:
 class Folder:
     """Images that some other program fused: `<root>/<SET>/<stem>.*`, or `<root>/<stem>.*` for a single set.
 
-    With several sets the latter would give each of them the same images. Of 16 bits, 65535 is white.
+    With several sets the latter would give each of them the same images. In images of 16 bits, 65535 is white.
     """
 
     name: str
@@ -151,7 +151,7 @@ def same_place(one: Path, other: Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def given(values: Iterable[str], beside: Sequence[Contender], single: bool) -> list[Folder]:
+def given_folders(values: Iterable[str], beside: Sequence[Contender], single: bool) -> list[Folder]:
     """The folders of `--fused`, `DIR` or `DIR=NAME` each, as methods.
 
     Without NAME one has the folder's name, with " (given)" after it where a method in `beside` or a source is called

@@ -15,7 +15,7 @@ from data.streams import steady_streams
 from utils.distributed import meeting_point
 
 USAGE, INTERRUPTED = 2, 130  # exit status of what cannot be used, and of Ctrl-C
-SHORT = (  # how torch (on Linux, Windows, a GPU), what it calls, and OpenCV say that there is too little memory
+NO_MEMORY = (  # how torch (on Linux, Windows, a GPU), what it calls, and OpenCV say that there is too little memory
     "can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "ALLOC_FAILED", "Insufficient memory",
 )  # fmt: skip
 Arguments = ParamSpec("Arguments")
@@ -85,7 +85,7 @@ def in_plain_words() -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError, cv2.error) as error:
         if lacks_memory(error):
-            raise OutOfMemory(too_large(error)) from error
+            raise OutOfMemory(out_of_memory_in_training(error)) from error
         if of_compiler(error):
             raise CannotCompile(without_compiler(error)) from error
         if isinstance(error, dist.DistError) or "gloo" in str(error):
@@ -131,7 +131,7 @@ def lacks_memory(error: Exception) -> bool:
     """
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, (RuntimeError, cv2.error)) and any(words in str(error) for words in SHORT)
+    return isinstance(error, (RuntimeError, cv2.error)) and any(words in str(error) for words in NO_MEMORY)
 
 
 def of_compiler(error: Exception) -> bool:
@@ -158,7 +158,7 @@ def sentence(error: Exception) -> str:
     return str(error)
 
 
-def too_large(error: Exception) -> str:
+def out_of_memory_in_training(error: Exception) -> str:
     """What to do about a lack of memory in training."""
     found = str(error).partition("\n")[0]  # nothing where Python itself had too little
     return f"out of memory{f' ({found})' if found else ''}; try a smaller --batch-size, --size or --dim"

@@ -54,7 +54,7 @@ class Journal:
         if instead_of_file(pair.vis) or instead_of_file(pair.ir):  # a pipe would never end
             return
         with suppress(OSError):  # which whoever reads it tells
-            self._sources[pair_set.name, pair.name] = sources(pair_set, pair)
+            self._sources[pair_set.name, pair.name] = digest_of_sources(pair_set, pair)
 
     def find(self, method: str, pair_set: PairSet, pair: Pair, file: Path) -> np.ndarray | None:
         """The fused image of a pair if it is done: there as it was written, from the same sources."""
@@ -119,6 +119,6 @@ def without_cut_line(lines: list[str]) -> list[str]:
     return lines[:-1] if lines and not lines[-1].endswith("]") else lines
 
 
-def sources(pair_set: PairSet, pair: Pair) -> str:
+def digest_of_sources(pair_set: PairSet, pair: Pair) -> str:
     """A digest of what a pair is fused from."""
     return hashlib.sha256(f"{pair_set.task} {sha256(pair.vis)} {sha256(pair.ir)}".encode()).hexdigest()

@@ -49,7 +49,7 @@ def usual_name(pair_set: PairSet) -> str:
     return pair_set.name
 
 
-def known(protocol: str) -> list[str]:
+def published_sets(protocol: str) -> list[str]:
     """The names of the sets that have published rows in a convention."""
     return list(dict.fromkeys(line["set"] for line in _lines(protocol)))
 

@@ -127,9 +127,9 @@ def enter(
 
 
 def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[str, Any]) -> Path:
-    known = checkpoint is not None and (checkpoint.parent / ARGUMENTS).exists()
-    known = known and not (checkpoint.parent / FINISHED).exists()
-    folder = checkpoint.parent if known else new(args.out, args.method)
+    home = checkpoint and checkpoint.parent
+    goes_on = home is not None and (home / ARGUMENTS).exists() and not (home / FINISHED).exists()
+    folder = home if goes_on else new(args.out, args.method)
     # a message may name a file whose name is not UTF-8
     file = logging.FileHandler(folder / "log.txt", encoding="utf-8", errors="backslashreplace")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
@@ -138,8 +138,8 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[st
     begun = data_begun_with(folder) or data
     if begun != data:
         log.warning("the data have changed since this began: the weights will be others than without an interruption")
-    if args.resume != "auto" or not known:
-        if known and (other := other_arguments(folder, plain(args))):
+    if args.resume != "auto" or not goes_on:
+        if goes_on and (other := other_arguments(folder, plain(args))):
             log.warning("%s", other)
         provenance.describe(folder / ARGUMENTS, plain(args), world, begun)
     distributed.remember(str(folder))

@@ -31,8 +31,8 @@ def write_safetensors(path: str | Path, model: nn.Module) -> None:
     model = unwrapped(model)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     options, method = getattr(model, "options", None), method_of(model)
-    known = {"method": method.name, "options": json.dumps(options)} if options and method else None
-    Path(path).write_bytes(save(tensors, metadata=known))  # its own `save_file` hides what the disk says
+    metadata = {"method": method.name, "options": json.dumps(options)} if options and method else None
+    Path(path).write_bytes(save(tensors, metadata=metadata))  # its own `save_file` hides what the disk says
 
 
 def read_safetensors(path: str | Path) -> dict[str, Any]:
@@ -48,12 +48,12 @@ def read_safetensors(path: str | Path) -> dict[str, Any]:
     try:
         with safe_open(str(path), framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            known = file.metadata() or {}
+            metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"not a readable safetensors file ({error})") from None
-    if "method" not in known:
+    if "method" not in metadata:
         return tensors
     try:
-        return {"method": known["method"], "options": json.loads(known.get("options", "{}")), "model": tensors}
+        return {"method": metadata["method"], "options": json.loads(metadata.get("options", "{}")), "model": tensors}
     except json.JSONDecodeError:
-        raise ValueError(f"its metadata has options {known['options']!r}; expected JSON") from None
+        raise ValueError(f"its metadata has options {metadata['options']!r}; expected JSON") from None
