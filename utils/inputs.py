@@ -46,13 +46,13 @@ class Reader:
             return ImageError(f"{error} (--max-pixels N takes larger ones)")
         except ImageError as error:
             return error
+        resized = ""
         try:
             check_sizes(pair, vis, ir)
         except ImageError as error:
             if not self.resize_ir:
                 return ImageError(f"{error} (--resize ir brings {pair.words[1]} to the size of {pair.words[0]})")
-        resized = "" if vis.shape[:2] == ir.shape[:2] else f"{size_of(ir)} to {size_of(vis)}"
-        if resized:
+            resized = f"{size_of(ir)} to {size_of(vis)}"
             ir = resize(ir, vis.shape[:2])
         shift = misalignment(*(grey(eight_bit(image, "")) for image in (vis, ir))) if self.check else None
         return Inputs(vis, ir, resized, shift)
