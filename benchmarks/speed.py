@@ -196,10 +196,11 @@ def timed(run: Callable[[], Tensor], device: torch.device) -> tuple[Tensor, floa
     return output, seconds, torch.cuda.max_memory_allocated() / 2**20 if on_gpu else peak_memory()
 
 
-def floor(gflop: float, threads: int, side: int = 2048) -> float:
+def floor(gflop: float, threads: int) -> float:
     """Seconds that so many GFLOP would take at the rate of a product of large matrices on these threads, as torch
     multiplies them or as oneDNN does in a 1x1 convolution, whichever is faster here."""
     torch.set_num_threads(threads)
+    side = 2048
     a = torch.rand(side, side)
     image, kernel = a.view(1, side, 1, side).permute(0, 3, 1, 2), a[:, :, None, None]
     medians = []

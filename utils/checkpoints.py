@@ -68,12 +68,11 @@ class Training:
         if self.average:
             self.average.update(self.model, self.steps)
 
-    def end_epoch(self) -> dict[str, float]:
-        """Count the epoch; its line of the history, with the mean of each loss term, which the history has now."""
+    def end_epoch(self) -> None:
+        """Count the epoch, and give it a line in the history, with the mean of each loss term."""
         means = {name: total / self.step for name, total in self.sums.items()}
         self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
         self.history.append({"epoch": self.epoch, "steps": self.steps, "lr": self.lr[0], **means})
-        return self.history[-1]
 
     def save(self, path: Path) -> None:
         """Write a checkpoint in the main process; every process has to call this.

@@ -12,6 +12,7 @@ from torch import Tensor
 NESTED_UNDER = ("average", "model", "state_dict", "net", "network", "params", "weights")  # in this order
 NESTING = 4  # levels of containers around the tensors at most; a damaged file may contain itself
 MAX_OPTION = 1024  # channels, heads or blocks that a file may ask for
+NAMED = 8  # tensors that a message names
 OPTION = (str, int, float, type(None))  # what an option may be, or a list of them
 
 
@@ -105,7 +106,7 @@ def missing_named(network: str) -> Iterator[None]:
         raise ValueError(f"these are not {network}'s weights; missing: {missing.args[0]}") from None
 
 
-def listed(keys: Iterable[str], most: int = 8) -> str:
-    """Names one after the other, each on one line; of more than `most`, how many more there are."""
+def listed(keys: Iterable[str]) -> str:
+    """Names one after the other, each on one line; of more than `NAMED`, how many more there are."""
     keys = [" ".join(key.split()) for key in keys]
-    return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")
+    return ", ".join(keys[:NAMED]) + (f" and {len(keys) - NAMED} more" if len(keys) > NAMED else "")
