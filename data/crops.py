@@ -138,10 +138,9 @@ def read_images(
         hold_out: keep some images from training; False trains on all.
 
     Returns:
-        training images, held-out images (every tenth, chosen by the pair's name: its path in its folder without
-        extension, so that a scene stored at two sizes in two sets falls on one side if it has one path in both), the
-        refusals, and the names of the training images, `<set>/<name>`. An image is a triple (vis, ir, mask) of uint8
-        (H, W).
+        training images, held-out images, refusals, and the names of the training images, `<set>/<name>`. An image is a
+        triple (vis, ir, mask) of uint8 (H, W). About every tenth is held out, chosen by the pair's name, its path in
+        its folder without extension: a scene that two sets have under one name falls on the same side in both.
 
     Raises:
         PairError: a root is no folder of pairs, its labels lie in a folder that cannot be read, or not one pair could

@@ -69,7 +69,8 @@ def in_layout(x: Tensor, dtype: torch.dtype, channels_last: bool) -> Tensor:
 # The compiler has no code for complex numbers. It takes these two as they are, and sees real tensors only.
 @torch.library.custom_op("cmmdl::circular_with_spectra", mutates_args=())
 def circular_with_spectra(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`irfft2(rfft2(a) * rfft2(b))` of `for_fft`, and both spectra as real numbers, (B, C, H, W // 2 + 1, 2)."""
+    """`irfft2(rfft2(a) * rfft2(b))` of tensors as `for_fft` gives them, and both spectra as real numbers, (B, C, H,
+    W // 2 + 1, 2)."""
     a_, b_ = torch.fft.rfft2(a), torch.fft.rfft2(b)
     result = irfft2(a_ * b_, a.shape[-2:])
     return result.contiguous(), torch.view_as_real(a_).contiguous(), torch.view_as_real(b_).contiguous()
@@ -84,7 +85,7 @@ def _(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001 - 
 
 @torch.library.custom_op("cmmdl::correlated", mutates_args=())
 def correlated(gradient: Tensor, a_: Tensor, b_: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradients of `circular_with_spectra` for a and for b, from that of its first result and its spectra."""
+    """The gradients of `circular_with_spectra` for a and b, from its two spectra and the gradient of its result."""
     gradient_, a_, b_ = torch.fft.rfft2(gradient), torch.view_as_complex(a_), torch.view_as_complex(b_)
     grad_a, grad_b = (irfft2(gradient_ * other.conj(), gradient.shape[-2:]).contiguous() for other in (b_, a_))
     return grad_a, grad_b
@@ -106,10 +107,14 @@ def convolve_in_place(a: Tensor, b: Tensor) -> None:
 
 
 def fix_branch_cut(spectrum: Tensor, size: tuple[int, int]) -> None:
-    """Changes signs of round-off, in place, so that the angles of `rfft2(x)` with (H, W) = `size` are one everywhere.
+    """Changes, in place, signs that are round-off, so that the angles of `rfft2(x)` are the same everywhere.
 
     At the bins that are real for every real image (DC, and Nyquist where the size is even) only round-off decides
-    whether a negative value has the angle +pi or -pi, so libraries and devices differ there. Then it is always +pi.
+    whether a negative value has the angle +pi or -pi, so libraries and devices differ there. Here it is always +pi.
+
+    Args:
+        spectrum: `rfft2(x)`, (..., H, W // 2 + 1).
+        size: (H, W) of x.
     """
     imaginary = torch.view_as_real(spectrum)[..., 1]
     for row, column in real_bins(size):

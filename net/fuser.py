@@ -82,7 +82,7 @@ class Fuser:
     def luminance(self, vis: Tensor, ir: Tensor) -> Tensor:
         """What the network gives for two images as `to_unit` gives them, (1, 1, H, W) on the CPU.
 
-        Luminance in [0, 1] or, by a network of another range, what its method's `output` makes luminance of.
+        It is luminance in [0, 1], or of another range that the method's `output` brings to [0, 1].
 
         Raises:
             ValueError: unequal sizes, or a network that gives NaN.

@@ -92,5 +92,6 @@ def direction(phase: Tensor) -> Tensor:
 
 
 def conjugate_pairs(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
-    """The columns of `rfft2` that stand for two of the spectrum: all but the first and, of an even width, the last."""
+    """The columns of `rfft2` that stand for two of the whole spectrum: all but the first and, of an even width, the
+    last."""
     return spectrum[..., 1 : (size[1] + 1) // 2]

@@ -16,8 +16,8 @@ from utils.tables import PRINTED, Row, cell, is_best, label, named
 
 TEMPLATE = Path(__file__).with_name("report.html")
 THUMBNAIL = 360  # pixels wide at most
-TALLEST = 8000
-QUALITY = 85
+TALLEST = 8000  # pixels high at most; a JPEG can have 65535
+QUALITY = 85  # of a JPEG, of 100
 WORST = 5  # images that are shown above all others
 WORST_BY = ("VIF", "Qabf", "SSIM")
 
@@ -37,8 +37,8 @@ class Pictures:
 
 
 def thumbnail(image: np.ndarray) -> str:
-    """A JPEG data URL of a uint8 image, (H, W) or (H, W, 3) RGB, reduced to `THUMBNAIL` pixels in width and, as JPEGs
-    may have no more, some thousands in height."""
+    """A JPEG data URL of a uint8 image, (H, W) or (H, W, 3) RGB, reduced to at most `THUMBNAIL` pixels in width and
+    `TALLEST` in height."""
     height, width = image.shape[:2]
     scale = min(1, THUMBNAIL / width, TALLEST / height)
     if scale < 1:

@@ -28,8 +28,8 @@ def in_bands(block: nn.Module, x: Tensor) -> bool:
 
     Elsewhere the whole-tensor form runs: training differentiates it, GPUs prefer it, compilers and exporters want one
     graph without loops, and forward hooks within the block wait for its layers; dispatch modes, such as counters of
-    operations, see this thread's work only. It also calls layers that took the place of others, where the form by
-    bands has those of the block's construction written out.
+    operations, see this thread's work only. Layers that took the place of others since the block was built need it
+    too: the form by bands has the original ones written out.
 
     Args:
         block: has what `kinds_of` gave at its construction as `kinds`.
@@ -49,7 +49,7 @@ def kinds_of(block: nn.Module) -> list[tuple[Any, ...]]:
 
 
 def kind(layer: nn.Module) -> tuple[Any, ...]:
-    """The class, and whether there is a bias, as without one BatchNorm has no weight either, and running statistics."""
+    """The class, and whether there are a bias (a BatchNorm without one has no weight either) and running statistics."""
     return type(layer), layer._parameters.get("bias") is None, layer._buffers.get("running_mean") is None
 
 
