@@ -50,12 +50,12 @@ def render(seed: int, height: int = 240, width: int = 320, kind: str | None = No
     size. kind: one of KINDS; None takes them in turn, by seed. ValueError for anything else.
     """
     if seed < 0:
-        raise ValueError(f"seed {seed}: must be 0 or more")
+        raise ValueError(f"seed {seed}; expected 0 or more")
     if not (SMALLEST <= height <= LARGEST and SMALLEST <= width <= LARGEST):
-        raise ValueError(f"{width}x{height}: width and height must be {SMALLEST} to {LARGEST}")
+        raise ValueError(f"{width}x{height}; expected {SMALLEST} to {LARGEST} pixels a side")
     kind = KINDS[seed % len(KINDS)] if kind is None else kind
     if kind not in KINDS:
-        raise ValueError(f"unknown kind {kind!r}; known: {', '.join(KINDS)}")
+        raise ValueError(f"unknown kind {kind!r}; expected one of {', '.join(KINDS)}")
     place, sense = (np.random.default_rng([seed, KINDS.index(kind), stage]) for stage in range(2))
     view = {"horizon": place.uniform(0.36, 0.46), "eye": place.uniform(1.6, 2.2)}
     if not kind.startswith("field"):
