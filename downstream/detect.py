@@ -2,7 +2,7 @@
 
     python -m downstream.detect --data MSRS_320 --fused result/cmmdl=CMMDL --fused result/mlfuse=MLFuse
 
-The protocol is that of `downstream.segment`. Boxes of people, bicycles and cars lie in `boxes/<stem>.txt` beside the
+Cross-validated as `downstream.segment` is. Boxes of people, bicycles and cars lie in `boxes/<stem>.txt` beside the
 sources, or in `--boxes DIR`. AP and AP50 are COCO's (downstream/precision.py), in percent, each the mean over the
 trainings; what follows ± is their standard deviation over folds and seeds. `against maximum` is the AP50 less that of
 the maximum in the same fold by the same seed.
@@ -23,7 +23,7 @@ from downstream.boxes import KINDS, open_boxes
 from downstream.detector import BUDGET, MODELS, build, check_size, predict, train
 from downstream.material import CASES, TIMES, add_inputs, open_contenders, open_material, time_of
 from downstream.precision import average_precision
-from downstream.runs import Run, add_protocol, cross_validate, kept_in, open_store, protocol
+from downstream.runs import Run, add_cross_validation, conditions, cross_validate, kept_in, open_store
 from downstream.training import Budget, add_budget
 from net.devices import pick_device
 from utils.failures import command
@@ -62,7 +62,7 @@ def judge(args: argparse.Namespace) -> None:
     for contender, _, runs in cross_validate(material, contenders, objects, args, store, budget.steps, trained):
         results.append(tables.Result(contender.name, averaged(runs), runs, contender.is_reference))
     tables.compare(results, "AP50")
-    title = f"Average precision in percent ± deviation over {protocol(args, material.shape)}"
+    title = f"Average precision in percent ± deviation over {conditions(args, material.shape)}"
     tables.write(args.out, "detect", results, COLUMNS, title, printed=PRINTED)
     tqdm.write(f"tables: {args.out / 'detect.md'}", file=sys.stderr)
 
@@ -86,7 +86,7 @@ def averaged(runs: dict[Run, tables.Figures]) -> tables.Figures:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m downstream.detect", description="Fused images for a detector")
     add_inputs(parser, Path("result/detect"), truth="boxes")
-    add_protocol(parser)
+    add_cross_validation(parser)
     add_budget(parser, MODELS, BUDGET)
     return parser.parse_args(argv)
 

@@ -77,7 +77,7 @@ def cross_validate(
 
     Args:
         truth: what the judge learns, for the digest of its images.
-        args: the options of `add_protocol`.
+        args: the options of `add_cross_validation`.
         steps: optimiser steps of a training on so many images, for the progress bar.
         judge: (pictures, images to train on, images to test on, seed, tick) to what is kept, as JSON holds it.
 
@@ -121,7 +121,7 @@ def kept_in(folder: Path) -> Iterator[None]:
         raise KeyboardInterrupt(f"the same command goes on from {folder}") from None
 
 
-def add_protocol(parser: argparse.ArgumentParser) -> None:
+def add_cross_validation(parser: argparse.ArgumentParser) -> None:
     """The options of a cross-validation."""
     add = parser.add_argument
     add("--folds", type=whole(2, 100), default=3, metavar="K", help="parts of whole scenes (%(default)s)")
@@ -129,7 +129,7 @@ def add_protocol(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help="auto, cpu or cuda (auto)")
 
 
-def protocol(args: argparse.Namespace, shape: tuple[int, int]) -> str:
-    """What was done, for a title: folds, seeds, the size of images (H, W), and epochs."""
+def conditions(args: argparse.Namespace, shape: tuple[int, int]) -> str:
+    """What a title says of a run: folds, seeds, the size of images (H, W), and epochs."""
     seeds = "one seed" if args.seeds == 1 else f"{args.seeds} seeds"
     return f"{args.folds} folds, {seeds}; {shape[1]}x{shape[0]}, {args.epochs} epochs"

@@ -28,7 +28,7 @@ from downstream import tables
 from downstream.contrast import columns as contrast_columns
 from downstream.contrast import contrasts
 from downstream.material import CASES, add_inputs, open_contenders, open_labels, open_material, time_of
-from downstream.runs import Run, add_protocol, cross_validate, kept_in, open_store, protocol
+from downstream.runs import Run, add_cross_validation, conditions, cross_validate, kept_in, open_store
 from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
 from downstream.training import Budget, add_budget
 from net.devices import pick_device
@@ -74,7 +74,7 @@ def judge(args: argparse.Namespace) -> None:
         runs = {run: figures(outcome) for run, outcome in outcomes.items()}
         results.append(tables.Result(contender.name, values, runs, contender.is_reference))
     tables.compare(results, "mIoU")
-    title = f"IoU in percent ± deviation over {protocol(args, material.shape)}"
+    title = f"IoU in percent ± deviation over {conditions(args, material.shape)}"
     extra = contrast_columns(material.stems) if args.contrast else ()
     tables.write(args.out, "segment", results, COLUMNS, title, printed=PRINTED, extra=extra)
     tqdm.write(f"tables: {args.out / 'segment.md'}", file=sys.stderr)
@@ -130,7 +130,7 @@ def pooled(outcomes: Mapping[Run, Mapping[str, list]]) -> tables.Figures:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m downstream.segment", description="Fused images for a segmenter")
     add_inputs(parser, Path("result/segment"))
-    add_protocol(parser)
+    add_cross_validation(parser)
     add_budget(parser, MODELS, BUDGET)
     parser.add_argument("--contrast", action="store_true", help="in the csv also what downstream.contrast measures")
     return parser.parse_args(argv)
