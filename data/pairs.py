@@ -126,6 +126,11 @@ def check_sizes(pair: Pair, vis: np.ndarray, ir: np.ndarray) -> None:
         raise ImageError(f"{pair.vis.name}: {sizes}; a pair must have one size")
 
 
+def size_of(image: np.ndarray) -> str:
+    """The size of an image (H, W, ...) as messages give it: width x height."""
+    return f"{image.shape[1]}x{image.shape[0]}"
+
+
 def _find_sets(root: Path) -> list[PairSet]:
     match, problem = _match(root)
     if match:
@@ -139,11 +144,6 @@ def _find_sets(root: Path) -> list[PairSet]:
     if sets and not problem:
         problem = str(sets[0].refused[0])
     raise PairError(f"{root}: {problem or f'no pair folder; expected sub-folders {ACCEPTED}'}")
-
-
-def size_of(image: np.ndarray) -> str:
-    """The size of an image (H, W, ...) as messages give it: width x height."""
-    return f"{image.shape[1]}x{image.shape[0]}"
 
 
 def _sub_folders(folder: Path) -> list[Path]:
