@@ -153,33 +153,21 @@ def restored(
     """r of one modality in planes (C, H, W), from its spectrum (C, H, W // 2 + 1), whose memory they take, and the
     fused phase."""
     fused, planes = empty(own, *own.shape), planes_within(own, size)
-    put_both(fused, own, fused_phase, mix_amplitude, mix_phase, bands)
 
-    def invert(channel: int) -> None:
-        parts = (irfft2(one[channel], size).abs_() for one in (fused, own))
-        torch.add(*parts, out=planes[channel])
-
-    in_parallel(invert, range(len(own)))
-    return planes
-
-
-def put_both(
-    fused: Tensor,
-    own: Tensor,
-    fused_phase: Tensor,
-    mix_amplitude: nn.Sequential,
-    mix_phase: nn.Sequential,
-    bands: list[slice],
-) -> None:
-    """Writes the two spectra that are inverted, with the fused phase and, in the place of the spectrum, its own."""
-
-    def work(rows: slice) -> None:
+    def put_both(rows: slice) -> None:
+        """Writes the two spectra that are inverted, with the fused phase and, in the place of `own`, its own."""
         own_amplitude, own_phase = amplitude_and_phase(own[:, rows])
         amplitude = mix_bins(mix_amplitude, own_amplitude.flatten(1))  # (C, P)
         put_polar(fused[:, rows], amplitude, fused_phase[:, rows].flatten(1))
         put_polar(own[:, rows], amplitude, mix_bins(mix_phase, own_phase.flatten(1)))
 
-    in_parallel(work, bands)
+    def invert(channel: int) -> None:
+        parts = (irfft2(one[channel], size).abs_() for one in (fused, own))
+        torch.add(*parts, out=planes[channel])
+
+    in_parallel(put_both, bands)
+    in_parallel(invert, range(len(own)))
+    return planes
 
 
 def put_polar(out: Tensor, amplitude: Tensor, phase: Tensor) -> None:
