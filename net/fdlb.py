@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from net.fast.bands import convolve, from_planes, in_bands, kinds_of, row_bands, to_planes
+from net.fast.bands import from_planes, in_bands, kinds_of, put_convolved, put_planes, row_bands
 from net.fast.layout import for_dense, image, pixels, pointwise
 from net.fast.parallel import in_parallel
 from net.fast.products import projected
@@ -92,7 +92,7 @@ class FDLB(nn.Module):
         def out(own: Tensor, mix_amplitude: nn.Sequential, mix_phase: nn.Sequential, post: nn.Conv2d) -> Tensor:
             planes = restored(own, fused_phase, mix_amplitude, mix_phase, bands, size)
             result = empty(vis, *size, len(planes))
-            convolve(post, lambda rows: from_planes(planes[:, rows]), result)
+            put_convolved(post, lambda rows: from_planes(planes[:, rows]), result)
             return image(result)
 
         out_vis = out(spectra.pop(0), self.amp_vis, self.pha_vis, self.post_vis)
@@ -118,7 +118,7 @@ def spectrum(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     planes = planes_within(transformed, size)
 
     def project(rows: slice) -> None:
-        to_planes(projected(points[rows], weight, bias), planes[:, rows])
+        put_planes(projected(points[rows], weight, bias), planes[:, rows])
 
     def transform(channel: int) -> None:
         transformed[channel] = rfft2(planes[channel])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from net.devices import without_autocast
-from net.fast.bands import expand_and_filter, from_planes, row_bands, to_planes
+from net.fast.bands import expand_and_filter, from_planes, put_planes, row_bands
 from net.fast.layout import depthwise, mix_channels, pointwise, weight_of
 from net.fast.parallel import in_parallel, shares
 from net.fast.products import put_added
@@ -103,7 +103,7 @@ class SFCA(nn.Module):
                 squares += qk.square().sum((0, 1))
                 v[rows] = of_v
                 if self.frequency:
-                    to_planes(*of_u, u[:, rows])
+                    put_planes(*of_u, u[:, rows])
             return products, squares
 
         products, squares = map(sum, zip(*in_parallel(work, shares(len(x))), strict=True))
@@ -119,7 +119,7 @@ class SFCA(nn.Module):
             widths = [self.dim] * 2
             bands = expand_and_filter(lambda rows: v[rows], kv, kernel, x.shape[:2], part, widths=widths)
             for rows, (of_k, of_v) in bands:
-                to_planes(of_k, k_f[:, rows])
+                put_planes(of_k, k_f[:, rows])
                 v_f[rows] = of_v
                 band = x[rows]
                 put_added(band, v[rows], mix, band)

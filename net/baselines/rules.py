@@ -43,7 +43,7 @@ class LaplacianPyramid(nn.Module):
     """
 
     def forward(self, vis: Tensor, ir: Tensor) -> Tensor:
-        return each(vis, ir, laplacian)
+        return pair_by_pair(vis, ir, laplacian)
 
 
 class WaveletTransform(nn.Module):
@@ -53,10 +53,10 @@ class WaveletTransform(nn.Module):
     """
 
     def forward(self, vis: Tensor, ir: Tensor) -> Tensor:
-        return each(vis, ir, wavelet)
+        return pair_by_pair(vis, ir, wavelet)
 
 
-def each(vis: Tensor, ir: Tensor, fuse: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Tensor:
+def pair_by_pair(vis: Tensor, ir: Tensor, fuse: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Tensor:
     """A rule on numpy images (H, W), applied to each pair of a batch; clamped to [0, 1]."""
     check_pair(vis, ir, minimum=1)
     pairs = zip(*(x[:, 0].detach().float().cpu().numpy() for x in (vis, ir)), strict=True)

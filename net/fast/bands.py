@@ -70,7 +70,7 @@ def one_by_one(function: Callable[..., Tensor], *batches: Tensor) -> Tensor:
     return torch.cat([function(*images) for images in zip(*(batch.split(1) for batch in batches), strict=True)])
 
 
-def convolve(convolution: nn.Conv2d, source: Callable[[slice], Tensor], out: Tensor) -> None:
+def put_convolved(convolution: nn.Conv2d, source: Callable[[slice], Tensor], out: Tensor) -> None:
     """A dense 3x3 convolution of one image, with zeros around it, by bands, into `out`, (H, W, K).
 
     Args:
@@ -94,7 +94,7 @@ def convolved(convolution: nn.Conv2d, x: Tensor) -> Tensor:
 
     def of_one(x: Tensor) -> Tensor:
         out = empty(x, *x.shape[2:], len(convolution.weight))
-        convolve(convolution, lambda rows: pixels(x)[rows], out)
+        put_convolved(convolution, lambda rows: pixels(x)[rows], out)
         return image(out)
 
     return one_by_one(of_one, x)
@@ -174,11 +174,11 @@ def expand_and_filter(
         done = rows.stop
 
 
-def to_planes(x: Tensor, planes: Tensor) -> None:
+def put_planes(x: Tensor, planes: Tensor) -> None:
     """Writes (n, W, C) into (C, n, W), by way of rows (n, C, W): a direct copy takes longer."""
     planes.copy_(transposed(x).transpose(0, 1))
 
 
 def from_planes(planes: Tensor) -> Tensor:
-    """(C, n, W) -> (n, W, C) with channels side by side; copies as `to_planes` does."""
+    """(C, n, W) -> (n, W, C) with channels side by side; copies as `put_planes` does."""
     return transposed(planes.transpose(0, 1))

@@ -13,7 +13,7 @@ import net.fast.parallel
 import net.fast.products
 import net.sfca
 from benchmarks.literal import LiteralCMMDL
-from net.fast.bands import expand_and_filter, from_planes, in_bands, row_bands, to_planes
+from net.fast.bands import expand_and_filter, from_planes, in_bands, put_planes, row_bands
 from net.fast.layout import image, pixels
 from net.fast.products import (
     by_onednn,
@@ -205,7 +205,7 @@ def test_a_filter_by_bands_of_a_part_of_an_image_is_that_part_of_the_filtered_im
 
 def test_planes_and_pixels_are_copies_of_each_other():
     x, planes = torch.randn(5, 7, 9)[:, :, 2:8], torch.empty(6, 8, 7)[:, 1:6]
-    to_planes(x, planes)
+    put_planes(x, planes)
     torch.testing.assert_close(planes, x.permute(2, 0, 1), rtol=0, atol=0)
     torch.testing.assert_close(from_planes(planes), x, rtol=0, atol=0)
 
