@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +31,27 @@ def release_file(shared: Path) -> Callable[[str], dict]:
 
 
 @pytest.fixture(scope="session")
-def relative_error() -> Callable[[Tensor, Tensor], float]:
-    """Largest deviation over the reference's largest value."""
-    return lambda found, reference: ((found - reference).abs().max() / reference.abs().max()).item()
+def outputs_of() -> Callable[[nn.Module, dict[str, str]], dict[str, Tensor]]:
+    """`outputs_of(model, {name: submodule})`: a dictionary that gets the latest outputs of submodules by name."""
+
+    def watch(model: nn.Module, paths: dict[str, str]) -> dict[str, Tensor]:
+        seen = {}
+        for name, path in paths.items():
+            model.get_submodule(path).register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+        return seen
+
+    return watch
+
+
+@pytest.fixture(scope="session")
+def assert_recorded() -> Callable[[dict[str, Tensor], dict[str, Tensor]], None]:
+    """`assert_recorded(seen, reference)`: what was seen of the pair of 64x64 is what the release recorded of it."""
+
+    def check(seen: dict[str, Tensor], reference: dict[str, Tensor]) -> None:
+        for name, found in seen.items():
+            expected = reference[f"mid64_{name}"]
+            assert found.shape == expected.shape, name
+            limit = 1e-2 if expected.dtype == torch.float16 else 1e-4
+            assert (found - expected.float()).abs().max() < limit * expected.float().abs().max(), name
+
+    return check

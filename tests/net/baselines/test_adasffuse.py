@@ -44,7 +44,7 @@ def test_release_padding_gives_the_pictures_of_the_releases_test_script(released
 
 
 @torch.no_grad()
-def test_intermediates_equal_the_release(released, vectors, relative_error):
+def test_intermediates_equal_the_release(released, vectors, outputs_of, assert_recorded):
     reference = vectors("adasffuse")
     paths = {
         "low_level_feature_extraction": "stem",
@@ -55,18 +55,12 @@ def test_intermediates_equal_the_release(released, vectors, relative_error):
         "conv_last2": "reconstruct.3",
         "conv_last3": "reconstruct.4",
     }
-    seen = {}
-    for name, path in paths.items():
-        released.get_submodule(path).register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+    seen = outputs_of(released, paths)
     released(reference["B_64"], reference["A_64"])  # the stem's last call is the recorded one, A's
     for name in ("HiFreqFusion", "LoFreqFusion"):
         seen[name] = seen[name].flatten(2).transpose(1, 2)  # (B, C, h, w) -> (B, h*w, C)
     seen["dwt.0"], seen["dwt.1"] = released.dwt(released.stem(reference["A_64"]))
-    for name, found in seen.items():
-        expected = reference[f"mid64_{name}"]
-        assert found.shape == expected.shape, name
-        limit = 1e-2 if expected.dtype == torch.float16 else 1e-4
-        assert relative_error(found, expected.float()) < limit, name
+    assert_recorded(seen, reference)
 
 
 @pytest.mark.parametrize("task", TASKS)

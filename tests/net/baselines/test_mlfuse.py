@@ -51,21 +51,15 @@ INTERMEDIATES = {
 
 
 @torch.no_grad()
-def test_intermediates_equal_the_release(released, vectors, relative_error):
+def test_intermediates_equal_the_release(released, vectors, outputs_of, assert_recorded):
     reference = vectors("mlfuse")
     vis, ir = reference["img1_64"], reference["img2_64"]
-    seen = {}
-    for name, path in INTERMEDIATES.items():
-        released.get_submodule(path).register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+    seen = outputs_of(released, INTERMEDIATES)
     released(vis, ir)
     t = released.saliency_stem(ir)
     seen["ssd_net.softmax_left"] = released.saliency_branch.pixel_weights(t)
     seen["ssd_net.softmax_right"] = released.saliency_branch.channel_weights(t)
-    for name, found in seen.items():
-        expected = reference[f"mid64_{name}"]
-        assert found.shape == expected.shape, name
-        limit = 1e-2 if expected.dtype == torch.float16 else 1e-4
-        assert relative_error(found, expected.float()) < limit, name
+    assert_recorded(seen, reference)
 
 
 def test_one_training_step_on_noise_has_the_losses_of_the_release(released, vectors):

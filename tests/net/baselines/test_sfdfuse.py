@@ -48,7 +48,7 @@ def test_output_equals_the_release(released, vectors, size):
 
 
 @torch.no_grad()
-def test_intermediates_equal_the_release(released, vectors, relative_error):
+def test_intermediates_equal_the_release(released, vectors, outputs_of, assert_recorded):
     reference = vectors("sfdfuse")
     paths = {
         "fused_base": "base_fusion",
@@ -57,18 +57,12 @@ def test_intermediates_equal_the_release(released, vectors, relative_error):
         "dec.fusion1.sa": "decoder.combine.spatial",
         "dec.output": "decoder.head",
     }
-    seen = {}
-    for name, path in paths.items():
-        released.get_submodule(path).register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+    seen = outputs_of(released, paths)
     outputs = released.forward_training(reference["vis_64"], reference["ir_64"])
     seen |= outputs.features._asdict()
     low, high = released.encoder.wavelet(released.encoder.embed(reference["vis_64"]))
     seen |= {"enc.FreFeature.0": low, "enc.FreFeature.1": high[:, :64]}
-    for name, found in seen.items():
-        expected = reference[f"mid64_{name}"]
-        assert found.shape == expected.shape, name
-        limit = 1e-2 if expected.dtype == torch.float16 else 1e-4
-        assert relative_error(found, expected.float()) < limit, name
+    assert_recorded(seen, reference)
 
 
 def _gradient_norm(part: nn.Module) -> float:
