@@ -108,7 +108,7 @@ def test_a_set_that_has_no_place_is_refused_and_the_next_one_done(folder, capsys
     assert (folder / "out" / "B" / "2.png").exists() and (folder / "out" / "index.html").exists()
 
 
-def test_scores_of_an_earlier_run_do_not_stay_beside_images_without(folder):
+def test_scores_of_an_earlier_run_do_not_stay_where_none_are_asked_for(folder):
     assert run("--data", "sets", "--out", "out") == 0
     assert (folder / "out" / "B" / "metrics.csv").exists()
     assert run("--data", "sets", "--out", "out", "--no-metrics") == 0
@@ -133,7 +133,7 @@ def test_pairs_too_small_to_be_scored_are_fused_and_told_once(folder, capsys):
     assert "\nsmall," not in (folder / "out" / "A" / "metrics.csv").read_text()
 
 
-def test_scores_of_an_earlier_run_do_not_stay_beside_images_that_have_none(folder):
+def test_scores_of_an_earlier_run_do_not_stay_where_images_are_too_small_for_any(folder):
     assert run("--data", "sets/A", "--out", "out") == 0 and (folder / "out" / "A" / "metrics.csv").exists()
     for path in (folder / "sets" / "A").rglob("*.png"):
         save(path, read_image(path)[:30, :30])  # smaller than VIF's scales
