@@ -139,11 +139,12 @@ def named_folder(value: str) -> tuple[Path, str]:
     Raises:
         UsageError: DIR is empty, which would be the current folder.
     """
-    path, sign, name = ("", "", value) if Path(value).is_dir() else value.rpartition("=")
-    if not (path if sign else value):
+    path, name = value, ""
+    if "=" in value and not Path(value).is_dir():
+        path, _, name = value.rpartition("=")
+    if not path:
         raise UsageError(f"--fused {value!r}: an empty name; expected DIR or DIR=NAME")
-    root = Path(path if sign else value)
-    return root, name if sign and name else Path(os.path.realpath(root)).name
+    return Path(path), name or Path(os.path.realpath(path)).name
 
 
 def same_place(one: Path, other: Path) -> bool:
