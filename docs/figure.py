@@ -19,7 +19,7 @@ from utils.shipped import open_model
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ("Road/lamps", "Field/moonlight", "Road/fumes")
-GAP = 6  # pixels
+WIDTH, GAP = 320, 6  # pixels, of each image and between two
 
 
 @command
@@ -39,9 +39,9 @@ def main() -> int:
 
 
 def beside(images: list[np.ndarray]) -> np.ndarray:
-    """Images of one height side by side with a gap, 320 pixels wide each."""
-    height = round(images[0].shape[0] * 320 / images[0].shape[1])
-    sized = [cv2.resize(image, (320, height), interpolation=cv2.INTER_AREA) for image in images]
+    """Images of one size side by side with a gap, `WIDTH` pixels wide each."""
+    height = round(images[0].shape[0] * WIDTH / images[0].shape[1])
+    sized = [cv2.resize(image, (WIDTH, height), interpolation=cv2.INTER_AREA) for image in images]
     return np.hstack([np.pad(image, ((0, 0), (0, GAP), (0, 0))) for image in sized])
 
 

@@ -118,7 +118,7 @@ def fuse_video(vis: Path, ir: Path, out: Path, fuser: Fuser, *, resize_ir: bool 
             write(fuse_frame(fuser, *frames, stretch))
             written += 1
             bar.update()
-        else:
+        else:  # both ended at once
             frames = (None, None)
         if not written:
             empty = " and ".join(str(s.path) for s, frame in zip(sources, frames, strict=True) if frame is None)
