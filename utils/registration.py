@@ -61,7 +61,7 @@ def orientation(image: np.ndarray) -> np.ndarray:
 def _judge(surface: np.ndarray, scale: float) -> Shift | None:
     """The shift at the highest peak, if it stands clear of every peak within the tolerance."""
     centre = [length // 2 for length in surface.shape]
-    reach = min(int(REACH * scale) + 1, *(middle - 1 for middle in centre))
+    reach = int(REACH * scale) + 1
     near = surface[tuple(slice(middle - reach, middle + reach + 1) for middle in centre)]
     down, right = np.mgrid[-reach : reach + 1, -reach : reach + 1] / scale
     lead = near.max() - near[np.hypot(down, right) <= TOLERANCE].max()
