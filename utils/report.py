@@ -40,7 +40,7 @@ def thumbnail(image: np.ndarray) -> str:
     """A JPEG data URL of a uint8 image, (H, W) or (H, W, 3) RGB, reduced to at most `THUMBNAIL` pixels in width and
     `TALLEST` in height."""
     height, width = image.shape[:2]
-    scale = min(1, THUMBNAIL / width, TALLEST / height)
+    scale = min(THUMBNAIL / width, TALLEST / height)
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -109,13 +109,12 @@ def tabular(corner: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) 
 
 
 def write_csv(path: Path, row: Row) -> None:
-    """One line for each image at full precision, and a last line `mean`."""
+    """One line for each image (there is one at least) at full precision, and a last line `mean`."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["image", *METRICS])
     for image, scores in [*row.images.items(), ("mean", row.mean())]:
-        if scores:
-            writer.writerow([image, *(repr(scores[name]) for name in METRICS)])
+        writer.writerow([image, *(repr(scores[name]) for name in METRICS)])
     write_text(path, text.getvalue())
 
 

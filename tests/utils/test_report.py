@@ -1,17 +1,22 @@
 """The html page: what stands on it, in which order, and that it works in a real browser."""
 
+import base64
 import re
 import shutil
 import subprocess
 
+import cv2
 import numpy as np
 import pytest
 
 from utils.metrics import METRICS
-from utils.report import Pictures, page
+from utils.report import THUMBNAIL, Pictures, page, thumbnail
 from utils.tables import Row
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+WORDS = {"title": "", "protocol": "", "command": ""}
 
 
 def scores(**given):
@@ -67,13 +72,35 @@ def test_the_best_mean_among_methods_is_bold_and_a_reference_is_not(made):
 
 
 def test_five_images_need_no_strip_and_no_scores_no_columns():
-    shown, words = {"S": {"1": pictures("visible", "infrared", "a")}}, {"title": "", "protocol": "", "command": ""}
-    few = page({"S": [Row("a", {"1": scores()})]}, shown, **words)
+    shown = {"S": {f"{i}": pictures("visible", "infrared", "a") for i in range(5)}}
+    few = page({"S": [Row("a", {name: scores() for name in shown["S"]})]}, shown, **WORDS)
     assert "Worst" not in few
     assert "<select>" not in few
-    none = page({"S": [Row("a")]}, shown, **words)
+    none = page({"S": [Row("a")]}, shown, **WORDS)
     assert ">VIF<" not in none
-    assert none.count("<figure") == 3
+    assert none.count("<figure") == 5 * 3
+
+
+def test_several_methods_have_their_names_and_scores_in_one_order_and_a_dash_where_there_is_none():
+    shown = {name: pictures("visible", "infrared", "cmmdl", "mlfuse") for name in ("1", "2", "3")}
+    rows = [Row("cmmdl", {name: scores(EN=2) for name in shown}), Row("mlfuse", {"1": scores(EN=3), "3": scores(EN=4)})]
+    made = page({"S": rows, "T": rows}, {"S": shown}, **WORDS)
+    assert '<a href="#s0">S</a><a href="#s1">T</a>' in made and "S (3 images)" in made and "T (0 images)" in made
+    assert "<option>CMMDL</option><option>MLFuse</option>" in made and "<th>MLFuse (2 of 3)</th>" in made
+    figures = re.findall(r'<td class="names">CMMDL<br>MLFuse</td><td>(.*?)</td>', made)
+    assert figures == ["2.000<br>3.000", "2.000<br>–", "2.000<br>4.000"]
+    heads = re.search(r'class="means"><thead><tr><th>mean</th>(.*?)</tr>', made).group(1)
+    assert re.findall("<th>(.*?)</th>", heads) == list(METRICS)
+    assert re.search("<th>CMMDL</th>(.*?)</tr>", made).group(1).count("<td") == len(METRICS)
+
+
+@pytest.mark.parametrize(("width", "shown"), [(40, 40), (2 * THUMBNAIL, THUMBNAIL)])
+def test_small_copies_keep_colours_and_are_never_larger(width, shown):
+    orange = np.full((width // 2, width, 3), (250, 120, 10), np.uint8)
+    encoded = base64.b64decode(thumbnail(orange).partition("base64,")[2])
+    copy = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert copy.shape == (shown // 2, shown, 3)
+    assert np.abs(copy.astype(int) - (250, 120, 10)).max() < 5
 
 
 def test_names_with_blanks_become_addresses(made):

@@ -52,6 +52,16 @@ def test_the_best_method_is_bold_and_a_reference_never_is():
     assert r"CMMDL & \textbf{2.00}" in tables.latex({"A": rows}, "cddfuse")
 
 
+def test_methods_with_the_same_printed_figure_are_both_bold():
+    table = tables.markdown({"A": [row("cmmdl", 1.001), row("mlfuse", 0.999), row("dwt", 0.9)]}, "cmmdl")
+    assert "| CMMDL | **1.00** " in table and "| MLFuse | **1.00** " in table and "| DWT | 0.90 " in table
+
+
+def test_tables_say_over_how_many_images_they_are():
+    sets = {"A": [row("cmmdl", 1.0, 2.0, 3.0), row("max", 1.0, 2.0, 3.0, reference=True)]}
+    assert "### A (3 images)" in tables.markdown(sets, "cmmdl") and r"A (3) & EN & SD" in tables.latex(sets, "cmmdl")
+
+
 def test_a_lone_method_is_not_bold():
     assert "**" not in tables.markdown({"A": [row("cmmdl", 1.0), row("max", 0.5, reference=True)]}, "cmmdl")
 
