@@ -77,7 +77,7 @@ def fuse(
     contenders = [Network(name, fuser, protocol, folder), *references]
     result = run_set(pair_set, contenders, protocol=protocol, metrics=True, home=folder, read=lambda _: inputs)
     files = list(folder.rglob("*.png"))
-    reasons = list(dict.fromkeys(refusal.reason for refusal in result.refused))
+    reasons = [refusal.reason for refusal in result.refused]
     if not files:
         raise ValueError("; ".join(reasons))
     file = files[0].rename(files[0].with_stem(f"{files[0].stem}_fused"))  # beside the visible one in a download folder

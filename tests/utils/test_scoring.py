@@ -11,7 +11,7 @@ import net
 from data.pairs import find_sets
 from data.scenes import render
 from tests.pictures import save
-from utils import scoring
+from utils import metrics, scoring
 from utils.contenders import Network
 from utils.scoring import run_set
 
@@ -87,6 +87,20 @@ def test_a_pair_that_memory_is_too_small_to_read_or_to_show_is_refused(monkeypat
     result = score()
     assert list(map(str, result.refused)) == ["2: out of memory"]
     assert list(result.pictures) == ["1", "3"]
+
+
+def test_a_pair_too_small_to_score_is_called_fused_if_a_method_fused_it(monkeypatch, score):
+    monkeypatch.setattr(metrics, "MIN_SIDE", 49)
+    assert [refusal.reason[:21] for refusal in score().refused] == ["fused, but not scored"] * 2
+    fail_at(monkeypatch, net.METHODS["average"].network, "forward", MemoryError(), lambda args: 48 in rows_of(args))
+    assert sum(refusal.reason.startswith("not scored") for refusal in score().refused) == 2
+
+
+def test_the_times_of_a_set_are_its_own(found, tmp_path):
+    average = Network("average", net.Fuser(net.build("average")), "cmmdl", tmp_path)
+    for _ in range(2):
+        result = run_set(found, [average], protocol="cmmdl", metrics=False, home=tmp_path)
+        assert len(result.seconds["average"]) == 3
 
 
 def test_a_mistake_of_the_program_is_no_refusal(monkeypatch, score):

@@ -29,16 +29,28 @@ def fuse(tmp_path, small):
     return run
 
 
+def figures(shown):
+    """The row of CMMDL in the table of scores."""
+    row = next(line for line in shown.scores.splitlines() if line.startswith("| CMMDL"))
+    return [cell.strip() for cell in row.split("|")[2:-1]]
+
+
 def test_the_fused_picture_and_its_scores_are_those_of_the_command_line(fuse, images, small):
     shown = fuse(*images)
     expected = net.Fuser(small)(*images)
     np.testing.assert_array_equal(shown.fused, expected)
     np.testing.assert_array_equal(read_image(shown.file), expected)
+    assert shown.file.name == "photo_fused.png"
     scores = evaluate(grey(expected), images[1], grey(images[0]))
-    row = next(line for line in shown.scores.splitlines() if line.startswith("| CMMDL"))
-    assert [cell.strip() for cell in row.split("|")[2:-1]] == [f"{score:.2f}" for score in scores.values()]
+    assert figures(shown) == [f"{score:.2f}" for score in scores.values()]
     assert "| average" in shown.scores
     assert "`cmmdl`" in shown.scores
+
+
+def test_the_protocol_decides_the_picture_and_its_scores(fuse, images):
+    shown = fuse(*images, protocol="cddfuse")
+    assert shown.fused.ndim == 2 and "`cddfuse`" in shown.scores
+    assert figures(shown) == [f"{s:.2f}" for s in evaluate(shown.fused, images[1], grey(images[0]), "cddfuse").values()]
 
 
 def test_the_difference_is_that_of_the_grey_levels(fuse, images):
@@ -79,7 +91,8 @@ def test_a_picture_too_small_to_score_is_fused_all_the_same(fuse, images):
     shown = fuse(vis[:20, :30], ir[:20, :30])
     assert shown.fused.shape == (20, 30, 3)
     assert shown.scores == ""
-    assert "41x41" in shown.remarks[-1]
+    (remark,) = shown.remarks
+    assert "41x41" in remark
 
 
 def test_a_picture_too_small_to_fuse_is_refused(fuse, images):
