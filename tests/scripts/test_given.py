@@ -2,6 +2,7 @@
 
 import csv
 import errno
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,12 +51,43 @@ def test_a_folder_called_as_a_rule_or_a_source_is_scored_beside_it(pairs, score,
         assert page.count(f"<figcaption>{caption}</figcaption>") == 2
 
 
-def test_extensions_count_in_any_case(pairs, score, tmp_path):
+@pytest.mark.parametrize("folder", ["mine", "mine/A"])
+def test_extensions_count_in_any_case(pairs, score, tmp_path, folder):
     for i, suffix in ((1, ".PNG"), (2, ".Jpg")):
-        save(tmp_path / "mine" / f"{i}{suffix.lower()}", read_image(pairs / "A" / "vi" / f"{i}.png"))
-        (tmp_path / "mine" / f"{i}{suffix.lower()}").rename(tmp_path / "mine" / f"{i}{suffix}")
+        save(tmp_path / folder / f"{i}{suffix.lower()}", read_image(pairs / "A" / "vi" / f"{i}.png"))
+        (tmp_path / folder / f"{i}{suffix.lower()}").rename(tmp_path / folder / f"{i}{suffix}")
     assert score(pairs / "A", tmp_path / "mine") == 0
     assert len(scores(tmp_path / "A" / "metrics.csv")) == 4
+
+
+def test_accents_count_in_either_form_of_unicode(pairs, score, tmp_path):
+    for kind in ("vi", "ir"):
+        (pairs / "B" / kind / "1.png").rename(pairs / "B" / kind / "caf\u00e9.png")
+    save(tmp_path / "mine" / "cafe\u0301.png", read_image(pairs / "B" / "vi" / "caf\u00e9.png"))
+    assert score(pairs / "B", tmp_path / "mine") == 0
+
+
+def test_images_as_large_as_their_pair_are_read(pairs, score, tmp_path, monkeypatch):
+    monkeypatch.setattr(utils.contenders, "MAX_PIXELS", 48 * 64 - 1)  # the pair itself may have more by --max-pixels
+    save(tmp_path / "mine" / "1.png", read_image(pairs / "B" / "vi" / "1.png"))
+    assert score(pairs / "B", tmp_path / "mine") == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "root", "name"),
+    [(".", ".", "mine"), ("../a=b", "../a=b", "a=b"), ("../a=b=c", "../a=b", "c"), ("../mine=", "../mine", "mine")],
+)
+def test_a_folder_has_the_name_that_is_given_or_its_own(tmp_path, monkeypatch, value, root, name):
+    for folder in ("mine", "a=b"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    assert utils.contenders.named_folder(value) == (Path(root), name)
+
+
+def test_levels_of_16_bits_are_rounded_and_alpha_is_left_out():
+    levels = np.array([[[0, 128, 129, 7], [65406, 65407, 65535, 7]]], np.uint16)
+    found = utils.contenders.as_written(Path("1.png"), levels)
+    assert found.dtype == np.uint8 and found.tolist() == [[[0, 0, 1], [254, 255, 255]]]
 
 
 def test_a_stem_names_one_image(pairs, score, tmp_path, capsys):
@@ -121,15 +153,18 @@ def test_a_folder_that_cannot_be_read_costs_no_other_its_row(pairs, tmp_path, ca
         (["--fused", "{0}/mine", "--fused", "{0}/b/mine"], "'mine' is empty or taken"),
         (["--fused", "{0}/mine=a/b"], "expected a name for each"),
         (["--fused", "{0}/out/max", "--method", "max"], "is where a method is going to write"),
+        (["--fused", "{0}/link", "--method", "max"], "is where a method is going to write"),
         (["--fused", "{0}/mine", "--no-metrics"], "goes without --no-metrics"),
         (["--published", "--no-metrics"], "--published stands beside scores, which --no-metrics leaves out"),
         (["--fused", "{0}/mine", "--continue"], "give a --method, or leave out --continue"),
         (["--fused", "{0}/mine", "--tile", "9", "--compile"], "give a --method, or leave out --compile and --tile"),
+        (["--fused", "{0}/mine", "--device", "cpu", "--precision", "bf16"], "or leave out --device and --precision"),
     ],
 )
 def test_folders_that_cannot_be_told_apart_or_scored_are_refused(pairs, tmp_path, capsys, options, sentence):
     for folder in ("mine", "b/mine", "out/max"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "link").symlink_to("out/max")
     options = [option.format(tmp_path) for option in options]
     try:
         status = CMMDL_test.main(["--data", str(pairs / "A"), "--out", str(tmp_path / "out"), *options])
