@@ -2,6 +2,8 @@
 
 import os
 import resource
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ import net
 import utils.video
 from data.scenes import render
 from net.baselines.rules import Average
+from net.color import rgb_to_ycbcr
 from utils.video import RunningRange
 
 
@@ -50,7 +53,11 @@ def films(tmp_path, scene):
             for name, image in (("vis", scene.vis), ("ir", scene.ir))]  # fmt: skip
 
 
-def test_two_videos_become_one_in_colour(films, tmp_path, capsys):
+def warmth(image):
+    return (image[..., 0].astype(int) - image[..., 2]).ravel()
+
+
+def test_two_videos_become_one_in_colour(films, tmp_path, scene, capsys):
     out = tmp_path / "deep" / "fused.mp4"
     assert run("--video", *films, "--out", out) == 0
     frames = play(out)
@@ -58,6 +65,7 @@ def test_two_videos_become_one_in_colour(films, tmp_path, capsys):
     assert frames[0].shape == (64, 96, 3)
     assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FPS) == 10
     assert np.ptp(frames[0].astype(int), axis=2).mean() > 5
+    assert np.corrcoef(warmth(frames[0]), warmth(scene.vis))[0, 1] > 0.5, "red is red"
     assert "fused.mp4: 12 frames, " in capsys.readouterr().err
 
 
@@ -88,6 +96,32 @@ def test_the_running_range_follows_slowly():
     for _ in range(60):
         settled = stretch(frame + 0.2)
     assert settled.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_frame_of_one_grey_is_black():
+    assert not RunningRange()(torch.full((1, 1, 4, 5), 0.3)).any()
+
+
+def test_a_stretch_leaves_the_colour(scene):
+    vis, ir = scene.vis // 4 + 60, scene.ir // 4 + 60  # of few levels, so that nothing is clipped but at the ends
+    fused = utils.video.fuse_frame(net.Fuser(net.build("average")), vis, ir, RunningRange())
+    planes = [rgb_to_ycbcr(torch.from_numpy(image / 255).permute(2, 0, 1)[None]) for image in (vis, fused)]
+    (_, *before), (luminance, *after) = planes
+    assert np.ptp(luminance.numpy()) > 0.8
+    assert all((one - other).abs().mean() < 0.01 for one, other in zip(before, after, strict=True))
+
+
+def test_headers_that_say_nothing_are_no_reason_to_warn():
+    vis, ir = (SimpleNamespace(path=Path(name), fps=fps, count=0) for name, fps in (("v.mp4", 25), ("i.mp4", 0)))
+    assert utils.video._other_rates(vis, ir) == ""
+    said = "i.mp4 has 7 frames, v.mp4 more; expected as many in both"
+    assert utils.video._ending((vis, ir), ("a frame", None), 7, 0) == said
+
+
+@pytest.mark.parametrize("name", ["fused.MP4", "fused.mov", "fused.m4v", "fused.AVI"])
+def test_every_extension_can_be_written_in_any_case(films, tmp_path, name):
+    assert run("--video", *films, "--out", tmp_path / name, "--limit", 2) == 0
+    assert len(play(tmp_path / name)) == 2
 
 
 def test_unequal_frame_counts_are_told_and_the_common_part_plays(films, tmp_path, scene, capsys):
@@ -260,6 +294,7 @@ def test_two_rates_are_told(films, tmp_path, scene, capsys):
     slow = film(tmp_path / "slow.mp4", [scene.ir] * 12, fps=4)
     assert run("--video", films[0], slow, "--out", tmp_path / "fused.mp4") == 0
     assert "warning: vis.mp4 has 10 frames a second, slow.mp4 4; frame n of one" in capsys.readouterr().err
+    assert cv2.VideoCapture(str(tmp_path / "fused.mp4")).get(cv2.CAP_PROP_FPS) == 10, "that of the visible one"
 
 
 def test_a_name_that_is_no_text_can_be_written_and_is_refused_when_read(films, tmp_path, capsys):
