@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import cv2
 import numpy as np
@@ -205,6 +206,53 @@ def test_small_freed_blocks_are_kept_before_the_page_is_served(monkeypatch):
     with pytest.raises(AttributeError):  # there is no page
         CMMDL_app.main([])
     assert order == [{}, "served"]
+
+
+def test_the_page_answers_this_computer_alone(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", MagicMock())
+    monkeypatch.setattr(CMMDL_app.os, "environ", {})
+    launched = CMMDL_app.serve(tmp_path, port=8123).launch.call_args.kwargs
+    assert (launched["server_name"], launched["server_port"], launched["share"]) == ("127.0.0.1", 8123, False)
+    assert os.environ == {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(tmp_path)}
+
+
+def test_a_port_that_is_taken_is_told(monkeypatch, capsys):
+    asked = []
+
+    def taken(_, port):
+        asked.append(port)
+        raise OSError(f"Cannot find empty port in range: {port}-{port}.")
+
+    monkeypatch.setattr(CMMDL_app, "serve", taken)
+    assert CMMDL_app.main(["--port", "8123"]) == 2 and asked == [8123]
+    assert capsys.readouterr().err == "error: port 8123 is taken\n"
+
+
+def test_a_pair_is_fused_by_the_weights_protocol_and_size_that_are_asked_for(files, tmp_path, small):
+    torch.save({"model": small.state_dict()}, tmp_path / "small.pth")
+    given, (vis, ir) = [*map(str, files)], map(read_image, files)
+    own = CMMDL_app.fuse_inputs(tmp_path, *given, "cmmdl", str(tmp_path / "small.pth"), "cmmdl", False)
+    np.testing.assert_array_equal(own.fused, net.Fuser(small)(vis, ir))
+    assert tmp_path in own.file.parents, "which is emptied at the end"
+    save(files[1], cv2.resize(ir, (32, 24)))
+    rule = CMMDL_app.fuse_inputs(tmp_path, *given, "average", None, "cddfuse", True)
+    assert rule.fused.ndim == 2 and "| average |" in rule.scores and "`cddfuse`" in rule.scores
+
+
+def test_what_the_page_cannot_fuse_is_told_without_the_folder_of_uploads(files, tmp_path, small):
+    torch.save({"model": small.state_dict()}, tmp_path / "small.pth")
+    given = [*map(str, files)]
+    refused = [
+        ([given[0], None, "cmmdl", None], "two pictures are needed"),
+        ([*given, "mlfuse", None], "no weights of MLFuse ship; drop a file of them"),
+        ([*given, "mlfuse", str(tmp_path / "small.pth")], "small.pth: weights of CMMDL; expected those of MLFuse"),
+    ]
+    for inputs, words in refused:
+        with pytest.raises(ValueError) as error:
+            CMMDL_app.fuse_inputs(tmp_path, *inputs, "cmmdl", False)
+        assert CMMDL_app.sentence(error.value, tmp_path).startswith(f"**Cannot be used**: {words}")
+    words = CMMDL_app.sentence(OSError(f"{tmp_path}/0a1b/photo.png: no image data\nmore"), tmp_path)
+    assert words == "**Cannot be used**: photo.png: no image data"
 
 
 def test_without_gradio_a_sentence_says_what_to_install(monkeypatch, capsys):
