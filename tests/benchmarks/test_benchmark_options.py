@@ -1,4 +1,4 @@
-"""What no benchmark measures: nothing, not even once."""
+"""What no benchmark measures: nothing, not even once, and metrics that are not the literal ones."""
 
 import sys
 
@@ -28,3 +28,18 @@ def test_an_option_that_makes_no_sense_is_refused(monkeypatch, capsys, module, o
     with pytest.raises(SystemExit) as stopped:
         module.main()
     assert stopped.value.code == 2 and words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("factor", "status"), [(1, 0), (1 + 1e-5, 1)])
+def test_metrics_that_differ_from_the_literal_ones_are_not_timed(monkeypatch, capsys, factor, status):
+    evaluate, times = metrics.literal_metrics.evaluate, {"literal": 3.0, "ours": 1.5, "known": 1.0}
+
+    def literal(*images):
+        found = evaluate(*images)
+        return found | {"VIF": factor * found["VIF"]}
+
+    monkeypatch.setattr(metrics.literal_metrics, "evaluate", literal)
+    monkeypatch.setattr(metrics, "in_turn", lambda *_: list(times.values()))
+    monkeypatch.setattr(sys, "argv", ["metrics", "--height", "41", "--width", "48"])
+    assert metrics.main() == status
+    assert ("ratio 2.0\n" in capsys.readouterr().out) == (status == 0)

@@ -46,6 +46,17 @@ def test_the_table_has_a_line_for_each_method_with_its_ratio_to_the_first(monkey
     assert second.split()[:3] == ["average", "0", "0.0"]
 
 
+def test_the_median_time_and_the_largest_memory_of_the_rounds_count_as_parts_of_the_first_method(monkeypatch, capsys):
+    rounds = {"max": iter([(2.0, 300.0), (4.0, 200.0), (9.0, 400.0)]), "average": iter([(1.0, 100.0)] * 3)}
+    monkeypatch.setattr(methods, "child", lambda _, name: next(rounds[name]))
+    options = ["--method", "max", "average", "--height", "16", "--width", "16", "--repeats", "3"]
+    monkeypatch.setattr(sys, "argv", ["methods", *options])
+    assert methods.main() == 0
+    first, second = (line.split()[3:] for line in capsys.readouterr().out.splitlines()[-2:])
+    assert first == ["4.00", "s", "1.000", "400", "MB", "1.000"]
+    assert second == ["1.00", "s", "0.250", "100", "MB", "0.250"]
+
+
 def test_the_time_is_that_of_one_image_of_a_batch(monkeypatch, capsys):
     options = ["--worker", "average", "--height", "9", "--width", "8", "--batch", "4"]
     monkeypatch.setattr(sys, "argv", ["methods", *options])

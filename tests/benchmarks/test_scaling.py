@@ -22,6 +22,19 @@ def test_a_step_is_measured_in_processes_that_average_their_gradients():
     assert cost["seconds"] > 0 and 100 < cost["peak"] < 8000
 
 
+def test_the_table_and_the_exponent_follow_from_times_and_pixels(monkeypatch, capsys, tmp_path):
+    cost = lambda _, size, batch, train: {"seconds": batch * (size / 64) ** 3, "peak": 100.0}  # noqa: ARG005, E731
+    monkeypatch.setattr(scaling, "measure", cost)
+    monkeypatch.setattr(scaling, "measure_ranks", lambda _, processes: {"seconds": 1.0 * processes, "peak": 100.0})
+    monkeypatch.setattr(sys, "argv", ["scaling", "--largest", "256", "--out", str(tmp_path / "a.png")])
+    assert scaling.main() == 0
+    printed = capsys.readouterr().out
+    rows = [line.split() for line in printed.splitlines()[2:5]]
+    assert rows == [["64", "1.000", "100", "1.00"], ["128", "8.000", "100", "2.00"], ["256", "64.000", "100", "4.00"]]
+    assert "time grows with the power 1.50 of the pixels from side 128 to side 256" in printed
+    assert (tmp_path / "a.png").stat().st_size
+
+
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [("--largest", "32", "from 64"), ("--repeats", "0", "from 1"), ("--threads", "-1", "from 1")],

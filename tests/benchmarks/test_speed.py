@@ -25,17 +25,23 @@ def test_times_and_peaks_of_both_sides_and_how_far_they_are_apart(monkeypatch, c
     assert float(re.search("largest difference ([0-9.e-]+)", output)[1]) < 1e-5
 
 
-@pytest.mark.parametrize(("options", "apart", "status"), [([], 1e-5, 0), ([], 1e-3, 1), (["--train"], 1e-3, 0)])
+@pytest.mark.parametrize(
+    ("options", "apart", "status"),
+    [([], 1e-5, 0), ([], 1e-3, 1), (["--train"], 1e-3, 0), (["--train"], 0.1, 1),
+     (["--train", "--precision", "bf16"], 0.1, 0)],
+)  # fmt: skip
 def test_sides_that_compute_other_things_are_found(options, apart, status, monkeypatch, capsys):
     def child(args, sides, tuned, repeats, folder):  # noqa: ARG001 - the form of the original
         for side in sides:
             torch.save(torch.full((1, 1, 4, 4), 1.0 + apart * (side == "ours")), f"{folder}/{side}.pt")
-        return {"times": dict.fromkeys(sides, [1.0]), "peaks": dict.fromkeys(sides, 100.0)}
+        one = {"literal": 3.0, "ours": 2.0}
+        return {"times": {side: [one[side]] for side in sides}, "peaks": {side: 100 * one[side] for side in sides}}
 
     monkeypatch.setattr(speed, "child", child)
     monkeypatch.setattr(speed, "floor", lambda *_: 1.0)
     assert run(monkeypatch, "--allocator", "tuned", "--height", "16", "--width", "16", *options) == status
-    assert f"{apart:.1e}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"{apart:.1e}" in printed and "time ratio 1.50\nmemory ratio 1.50\n" in printed
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
