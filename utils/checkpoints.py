@@ -154,7 +154,7 @@ class Training:
     def _rescale(self, before: int, now: int) -> None:
         """Count the steps of this epoch as if each had had `now` patches, where it had `before`."""
         done, self.step = self.step, self.step * before // now
-        self.sums = {name: total * self.step / done for name, total in self.sums.items()}
+        self.sums = {name: total * self.step / done for name, total in self.sums.items()} if self.step else {}
 
 
 def check_counts(state: dict[str, Any]) -> None:

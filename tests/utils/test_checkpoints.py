@@ -130,6 +130,18 @@ def test_another_batch_size_goes_on_after_as_many_patches(tmp_path):
     assert (again.step, again.batch) == (0, 2)
 
 
+def test_less_than_a_step_of_the_new_size_is_done_again(tmp_path):
+    training = begin()
+    training.count_in(2)
+    step(training)
+    training.save(tmp_path / "last.pth")
+    again = begin()
+    again.restore(tmp_path / "last.pth")
+    for _ in range(2):  # to see whether it fits, and to train
+        again.count_in(4)
+        assert (again.step, again.steps) == (0, 1)
+
+
 def test_a_network_of_other_options_is_refused(tmp_path):
     training = begin()
     step(training)
