@@ -6,6 +6,7 @@ import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -130,8 +131,7 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[st
     home = checkpoint and checkpoint.parent
     goes_on = home is not None and (home / ARGUMENTS).exists() and not (home / FINISHED).exists()
     folder = home if goes_on else new(args.out, args.method)
-    # a message may name a file whose name is not UTF-8
-    file = logging.FileHandler(folder / "log.txt", encoding="utf-8", errors="backslashreplace")
+    file = LogFile(folder / "log.txt")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     lock(file.stream, folder)
     log.addHandler(file)
@@ -208,6 +208,22 @@ class StandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if not getattr(record, "silent", False):
             tqdm.write(record.getMessage(), file=sys.stderr)
+
+
+class LogFile(logging.FileHandler):
+    """Appends messages to a file, in UTF-8 also those that name a file whose name is not. What cannot be written, as
+    on a full disk, is dropped: it is on standard error, and no reason to end the work."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with suppress(OSError):  # of what was not written before
+            super().close()
 
 
 def open_log() -> None:

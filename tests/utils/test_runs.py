@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.scripts.trainings import disk_of
 from utils import runs
 from utils.distributed import World
 from utils.training_options import parse
@@ -205,6 +206,14 @@ def test_a_name_that_is_not_utf_8_is_logged_with_its_bytes_escaped(args, capsys,
     runs.close_log()
     assert "Logging error" not in capsys.readouterr().err
     assert (folder / "log.txt").read_text(encoding="utf-8").endswith("refused: night\\udcff.png\n")
+
+
+def test_a_log_that_has_no_room_ends_nothing(args, capsys):
+    runs.enter(args, None, ALONE)
+    with disk_of(0):
+        runs.log.error("no room for this")
+        runs.close_log()
+    assert capsys.readouterr().err == ""
 
 
 def test_a_folder_in_use_is_refused_until_its_training_ends(args):
