@@ -2,8 +2,10 @@
 
 import csv
 import io
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,54 @@ EVERY = 10  # steps between points of a curve
 CHECKED = 12  # held-out images scored after an epoch
 CHECK_SIZE = 128  # pixels, the centre of each
 SCORES = ("VIF", "Qabf")
+
+
+class Curves:
+    """TensorBoard's curves and pictures in a folder. They end with a warning where they cannot be written, as on a full
+    disk: what is trained counts more.
+
+    Args:
+        folder: where they go.
+        purge: what an interrupted run drew from this step on is not shown.
+    """
+
+    def __init__(self, folder: Path, purge: int | None) -> None:
+        self.folder, self.writer = folder, None
+        self._hook, threading.excepthook = threading.excepthook, self._of_thread
+        with self._or_end():
+            self.writer = SummaryWriter(str(folder), purge_step=purge)
+
+    def scalar(self, name: str, value: float, step: int) -> None:
+        """Add a point to the curve of this name."""
+        with self._or_end():
+            if self.writer:
+                self.writer.add_scalar(name, value, step)
+
+    def image(self, name: str, image: Tensor, step: int) -> None:
+        """Show an image (C, H, W) in [0, 1]."""
+        with self._or_end():
+            if self.writer:
+                self.writer.add_image(name, image, step)
+
+    def close(self) -> None:
+        """Write what is left."""
+        with self._or_end():
+            if self.writer:
+                self.writer.close()
+        threading.excepthook = self._hook
+
+    @contextmanager
+    def _or_end(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.writer = None
+            log.warning("%s: its curves for TensorBoard end here (%s)", self.folder, error.strerror or error)
+
+    def _of_thread(self, args: threading.ExceptHookArgs) -> None:
+        """Print nothing of what ends the thread in which TensorBoard writes: the next point that is added raises it."""
+        if not (isinstance(args.exc_value, OSError) and type(args.thread).__module__.startswith("tensorboard.")):
+            self._hook(args)
 
 
 class Board:
@@ -53,10 +103,10 @@ class Board:
     ) -> None:
         self.folder, self.training, self.epochs, self.probe = folder, training, epochs, probe
         self.held_out = [image for image in held_out if min(image[0].shape) >= MIN_SIDE]
-        self.writer = None
+        self.curves = None
         if training.world.is_main:
             purge = training.steps + 1 if training.steps else None  # what an interrupted run drew beyond its checkpoint
-            self.writer = SummaryWriter(str(folder), purge_step=purge)
+            self.curves = Curves(folder, purge)
             self.write_history()
         self.restart()
 
@@ -64,8 +114,8 @@ class Board:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.writer:
-            self.writer.close()
+        if self.curves:
+            self.curves.close()
 
     def restart(self) -> None:
         """Start to measure anew: the time, patches and steps of an epoch."""
@@ -76,25 +126,25 @@ class Board:
         """Show one step: loss terms averaged over the processes, and how many patches all of them took."""
         now, steps = time.monotonic(), self.training.steps
         self.patches, self.steps = self.patches + patches, self.steps + 1
-        if self.writer and steps % EVERY == 0:
+        if self.curves and steps % EVERY == 0:
             for name, value in terms.items():
-                self.writer.add_scalar(f"loss/{name}", value, steps)
-            self.writer.add_scalar("learning rate", self.training.lr[0], steps)
-            self.writer.add_scalar("patches per second", patches / (now - self.before), steps)
+                self.curves.scalar(f"loss/{name}", value, steps)
+            self.curves.scalar("learning rate", self.training.lr[0], steps)
+            self.curves.scalar("patches per second", patches / (now - self.before), steps)
         self.before = now
 
     def after_epoch(self) -> None:
         """Show the probe batch, score held-out images and add that to the epoch's line of the history."""
-        if not self.writer:
+        if not self.curves:
             return
         line, steps, model = self.training.history[-1], self.training.steps, self.training.result
         was_training = model.training
         model.eval()
         vis, ir = self.probe[:2]
         rows = torch.cat([vis, ir, self.fuse(vis, ir)], dim=3)  # (N, 1, S, 3S)
-        self.writer.add_image("visible, infrared, fused", rows.flatten(0, 2)[None], steps)  # (1, N S, 3S)
+        self.curves.image("visible, infrared, fused", rows.flatten(0, 2)[None], steps)  # (1, N S, 3S)
         for name, value in self.score().items():
-            self.writer.add_scalar(f"held out/{name}", value, steps)
+            self.curves.scalar(f"held out/{name}", value, steps)
             line[name] = value
         model.train(was_training)
         log.info("epoch %d/%d: %s", line["epoch"], self.epochs, self.sentence(line))
@@ -132,7 +182,7 @@ class Board:
     def write_history(self) -> None:
         """Write what is known of each epoch to `history.csv`, in the main process."""
         lines = self.training.history
-        if not self.writer or not lines:
+        if not self.curves or not lines:
             return
         text = io.StringIO()
         writer = csv.DictWriter(text, dict.fromkeys(name for line in lines for name in line), lineterminator="\n")

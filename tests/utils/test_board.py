@@ -1,6 +1,7 @@
 """What one watches while training is right, and never gets in the way of it."""
 
 import csv
+import threading
 import time
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.scripts.trainings import disk_of
 from utils.board import Board
 from utils.checkpoints import Training
 from utils.distributed import World
@@ -78,6 +80,15 @@ def test_curves_go_on_from_the_checkpoint_and_drop_what_an_interrupted_run_drew_
                 board.after_step({"total": float(start)}, patches=4)
     points = EventAccumulator(str(tmp_path)).Reload().Scalars("loss/total")
     assert [(point.step, point.value) for point in points] == [(10, 0), (20, 0), (30, 20), (40, 20)]
+
+
+def test_curves_end_with_one_warning_on_a_full_disk_and_the_training_goes_on(tmp_path, training, probe, caplog, capfd):
+    before = threading.excepthook
+    with Board(tmp_path, training, 1, probe) as board, disk_of(0):
+        for training.steps in range(1, 400):
+            board.after_step({"total": 1.0}, patches=4)
+    assert caplog.messages == [f"{tmp_path}: its curves for TensorBoard end here (File too large)"]
+    assert capfd.readouterr().err == "" and threading.excepthook is before
 
 
 def test_processes_but_the_main_one_write_nothing(tmp_path, training, probe):
