@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 # OpenCV's log goes on with lines that begin with > and an empty one. All of it may be in the same line as another
 # thread's progress bar
@@ -45,6 +46,14 @@ def _hold_stderr() -> bool:
     return sys.__stderr__ is not None or sys.stderr.fileno() == 2
 
 
+def _scratch_file() -> BinaryIO:
+    """A file without a name: in memory, where a full disk swallows nothing that is said, or where there is no such
+    thing, as elsewhere than on Linux, on disk. Raises OSError where no folder may be written to."""
+    with suppress(AttributeError, OSError):
+        return os.fdopen(os.memfd_create("decoder messages"), "w+b")
+    return tempfile.TemporaryFile()
+
+
 class _Catcher:
     """File descriptor 2, which is a file while anyone is inside."""
 
@@ -63,7 +72,7 @@ class _Catcher:
             except OSError:  # closed meanwhile
                 return False
             try:
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115, the last who leaves closes it
+                self._file = _scratch_file()  # the last who leaves closes it
             except OSError:  # no folder may be written to
                 os.close(self._saved)
                 return False

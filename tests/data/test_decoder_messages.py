@@ -4,6 +4,7 @@ import errno
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -82,6 +83,16 @@ def test_threads_refuse_the_damaged_files_and_no_others(tmp_path, capfdbinary, t
     assert capfdbinary.readouterr().err == b""
 
 
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="files in memory are Linux's")
+def test_a_full_disk_swallows_nothing_that_is_said(monkeypatch, capfdbinary):
+    full = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115, who leaves closes it
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: full)
+    with caught_messages() as messages:
+        os.write(2, b"Corrupt JPEG data: one\na bar")
+    assert messages == ["Corrupt JPEG data: one\n"]
+    assert capfdbinary.readouterr().err == b"a bar"
+
+
 def test_images_are_read_where_nothing_may_be_written(tmp_path, monkeypatch):
     def refuse():
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
@@ -89,6 +100,7 @@ def test_images_are_read_where_nothing_may_be_written(tmp_path, monkeypatch):
     image = picture()
     save(tmp_path / "image.png", image)
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    monkeypatch.delattr(os, "memfd_create", raising=False)
     np.testing.assert_array_equal(read_image(tmp_path / "image.png"), image)
     with caught_messages() as messages:
         pass
