@@ -129,7 +129,7 @@ def build(home: Path) -> Any:
             except (ValueError, OSError, MemoryError, RuntimeError) as error:  # the last is what torch says of memory
                 return [sentence(error, home), None, None, None, None, "", gr.DownloadButton(interactive=False)]
             return [
-                "  \n".join(["Fused.", *shown.remarks]),
+                "  \n".join(["Fused.", *map(as_markdown, shown.remarks)]),
                 *((source, shown.fused) for source in (shown.vis, shown.ir)),
                 *(shown.difference(source) for source in (shown.vis, shown.ir)),
                 shown.scores,
@@ -169,7 +169,12 @@ def fuse_inputs(
 def sentence(error: Exception, home: Path) -> str:
     """An error as the page shows it: its first line, with uploaded files by their names alone."""
     words = str(error).partition("\n")[0] or type(error).__name__
-    return "**Cannot be used**: " + re.sub(rf"{re.escape(str(home))}/(\S*/)?", "", words)
+    return "**Cannot be used**: " + as_markdown(re.sub(rf"{re.escape(str(home))}/(\S*/)?", "", words))
+
+
+def as_markdown(words: str) -> str:
+    """Words that Markdown shows as they are: a message may quote a file, which must not bring pictures of its own."""
+    return re.sub(r"([\\`*_\[\]<>&!#|~$])", r"\\\1", words)
 
 
 if __name__ == "__main__":

@@ -199,6 +199,12 @@ def test_nothing_is_asked_of_the_network(page, files, monkeypatch):
     assert {where[0] for where in contacted if isinstance(where, tuple)} <= {"127.0.0.1", "localhost"}
 
 
+def test_what_a_message_quotes_of_a_file_is_words_on_the_page_and_no_picture():
+    error = ValueError("its keys are ![x](http://a/b.png), <img src=http://a/b.png>, a_b")
+    said = CMMDL_app.sentence(error, Path("/home"))
+    assert said == r"**Cannot be used**: its keys are \!\[x\](http://a/b.png), \<img src=http://a/b.png\>, a\_b"
+
+
 def test_small_freed_blocks_are_kept_before_the_page_is_served(monkeypatch):
     order = []
     monkeypatch.setattr(CMMDL_app, "keep_freed_memory", lambda **options: order.append(options))
