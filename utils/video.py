@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.files import instead_of_file
+from data.interrupt import StopRequest
 from data.progress import progress_bar
 from net.fuser import PERCENTILES, Fuser, to_uint8, to_unit
 from utils.failures import by_tiles, limits_in_plain_words
@@ -61,8 +63,8 @@ class VideoFile:
     """The frames of one video file as RGB."""
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise VideoError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected a video")
+        if problem := instead_of_file(path):
+            raise VideoError(f"{path}: {problem}; expected a video")
         self.path, self.capture = path, cv2.VideoCapture(for_opencv(path))
         self.size = tuple(int(self.capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         if not self.capture.isOpened() or 0 in self.size:
@@ -171,15 +173,17 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
     try:
         yield write
     finally:
-        video.release()
-        try:
-            held = int(cv2.VideoCapture(for_opencv(part)).get(cv2.CAP_PROP_FRAME_COUNT)) if count else 0
-            if held < count:
-                raise VideoError(f"{path}: holds {max(held, 0)} of {count} frames; expected room on the disk for all")
-            if count:
-                part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with StopRequest():  # one more Ctrl-C waits until the frames have their name
+            video.release()
+            try:
+                held = int(cv2.VideoCapture(for_opencv(part)).get(cv2.CAP_PROP_FRAME_COUNT)) if count else 0
+                if held < count:
+                    found = f"holds {max(held, 0)} of {count} frames"
+                    raise VideoError(f"{path}: {found}; expected room on the disk for all")
+                if count:
+                    part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
 
 
 def _other_rates(vis: VideoFile, ir: VideoFile) -> str:

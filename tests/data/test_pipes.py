@@ -8,11 +8,13 @@ from data.images import ImageError, read_image
 from data.pairlist import read_pairs
 from data.pairs import PairError
 from data.patchfile import PatchDataset, PatchFileError
+from utils.video import VideoError, VideoFile
 
 READERS = [
     (read_image, ImageError, "expected an image"),
     (read_pairs, PairError, "expected a csv file of pairs"),
     (PatchDataset, PatchFileError, r"expected a patch file \(h5\)"),
+    (VideoFile, VideoError, "expected a video"),
 ]
 
 

@@ -2,6 +2,8 @@
 
 import os
 import resource
+import signal
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -232,6 +234,27 @@ def test_what_ends_before_the_first_frame_leaves_an_earlier_video(films, earlier
     monkeypatch.setattr(utils.video, "fuse_frame", interrupt)
     assert run("--video", *films, "--out", earlier / "fused.mp4") == 130
     assert [path.read_bytes() for path in earlier.iterdir()] == [b"earlier"]
+
+
+def test_a_second_ctrl_c_spares_the_frames_that_are_done(films, tmp_path, monkeypatch):
+    frame, frames, capture = utils.video.fuse_frame, count(), cv2.VideoCapture
+
+    def again(name):
+        os.kill(os.getpid(), signal.SIGINT)
+        return capture(name)
+
+    with monkeypatch.context() as patch:
+
+        def interrupted(*given):
+            if next(frames) == 4:
+                patch.setattr(cv2, "VideoCapture", again)  # which looks if all frames are there, before the file's name
+                raise KeyboardInterrupt
+            return frame(*given)
+
+        patch.setattr(utils.video, "fuse_frame", interrupted)
+        assert run("--video", *films, "--out", tmp_path / "out" / "fused.mp4") == 130
+    assert len(play(tmp_path / "out" / "fused.mp4")) == 4
+    assert len(list((tmp_path / "out").iterdir())) == 1
 
 
 def test_a_video_without_a_frame_is_refused_and_leaves_an_earlier_video(films, earlier, scene, capsys):
