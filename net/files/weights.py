@@ -121,6 +121,8 @@ def read(path: str | Path) -> Any:
         ) from error
     except WeightsError:
         raise
+    except PermissionError as error:  # which says nothing of what the file holds
+        raise WeightsError(f"{path}: not readable ({error.strerror}); expected a weights file") from None
     except Exception as error:  # damaged bytes make torch and pickle raise almost anything
         raise WeightsError(f"{path}: not a readable torch file, perhaps cut short ({type(error).__name__})") from error
 

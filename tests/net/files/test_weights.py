@@ -1,5 +1,6 @@
 """Loading weights in whatever wrapping they come, and refusing everything else."""
 
+import errno
 import os
 import zipfile
 
@@ -297,6 +298,16 @@ def test_what_is_no_regular_file_is_refused_rather_than_waited_for(tmp_path, nam
     os.mkfifo(tmp_path / name)
     with pytest.raises(net.WeightsError, match=f"{name}: is not a regular file; expected a weights file"):
         net.load(tmp_path / name)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(*_, **__):  # as the system does, but for root
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (tmp_path / "a.pth").touch()
+    monkeypatch.setattr(torch, "load", refuse)
+    with pytest.raises(net.WeightsError, match=r"a.pth: not readable \(Permission denied\); expected a weights file"):
+        net.load(tmp_path / "a.pth")
 
 
 def test_an_unknown_method_is_refused_with_the_known_ones():
