@@ -17,7 +17,7 @@ from net.ablation import PARTS, Merge, Unchanged
 from net.checks import check_pair, check_width
 from net.devices import without_autocast
 from net.fast.bands import convolved, in_bands, kinds_of
-from net.fast.layout import channels_last, for_dense, weight_of
+from net.fast.layout import channels_last, for_dense
 from net.fast.reuse import reused_memory
 from net.fdlb import FDLB
 from net.fourier import at_least_float32
@@ -124,7 +124,7 @@ class CMMDL(nn.Module):
         Raises:
             ValueError: for other shapes, unequal sizes, another dtype than the weights', NaN (`net.checks.check_pair`).
         """
-        check_pair(vis, ir, weight=weight_of(self.encoder.embed))
+        check_pair(vis, ir, weight=next(self.parameters(), None))
         with reused_memory() if in_bands(self, vis) else nullcontext():
             return self.decoder(self.aggregated(vis, ir))  # (B, 1, H, W)
 

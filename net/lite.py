@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from net.checks import check_pair, check_width
 from net.cmmdl import transformer
 from net.devices import without_autocast
-from net.fast.layout import channels_last, weight_of
+from net.fast.layout import channels_last
 from net.fdlb import FDLB
 from net.fourier import at_least_float32
 from net.hdfab import HDFAB
@@ -82,7 +82,7 @@ class CMMDLLite(nn.Module):
         Raises:
             ValueError: for other shapes, unequal sizes, another dtype than the weights', NaN (`net.checks.check_pair`).
         """
-        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=weight_of(self.embed))
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=next(self.parameters(), None))
         vis, ir = at_least_float32(vis), at_least_float32(ir)  # under autocast they may be halves
         height, width = vis.shape[-2:]
         pair = F.pad(torch.cat([vis, ir]), (0, -width % SCALE, 0, -height % SCALE), mode="replicate")

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from net.devices import without_autocast
 from net.fast.bands import expand_and_filter, from_planes, put_planes, row_bands
-from net.fast.layout import depthwise, mix_channels, pointwise, weight_of
+from net.fast.layout import depthwise, is_plain, mix_channels, pointwise
 from net.fast.parallel import in_parallel, shares
 from net.fast.products import put_added
 from net.fast.recompute import recomputed_on_cpu
@@ -53,17 +53,27 @@ class SFCA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         streams = recomputed_on_cpu(lambda x: depthwise(self.qkvu_dw, pointwise(self.qkvu, x)), x, of=self)
         q, k, v, *u = streams.split(self.dim, dim=1)
-        # `W_s (A v)` is one matrix product: the small matrix `W_s A` replaces a pass over the image.
-        mix = weight_of(self.project_s).flatten(1) @ self._channel_attention(q, k)  # (B, C, C)
-        s = mix_channels(mix, v)
+        attention, folds = self._channel_attention(q, k), self._folds()  # (B, C, C)
+        if folds:  # `W_s (A v)` is one matrix product: the small matrix `W_s A` replaces a pass over the image
+            mix = self.project_s.weight.flatten(1) @ attention  # (B, C, C)
+            s = mix_channels(mix, v)
+        else:
+            s = self.project_s(mix_channels(attention, v))
         if not self.frequency:
             return s
-        # Likewise `W_kv s = (W_kv W_s A) v`.
-        expand = weight_of(self.kv_f).flatten(1) @ mix  # (B, 2C, C)
-        streams = recomputed_on_cpu(lambda v, e: depthwise(self.kv_f_dw, mix_channels(e, v)), v, expand, of=self)
+        if folds:  # likewise `W_kv s = (W_kv W_s A) v`
+            expand = self.kv_f.weight.flatten(1) @ mix  # (B, 2C, C)
+            streams = recomputed_on_cpu(lambda v, e: depthwise(self.kv_f_dw, mix_channels(e, v)), v, expand, of=self)
+        else:
+            streams = recomputed_on_cpu(lambda s: depthwise(self.kv_f_dw, self.kv_f(s)), s, of=self)
         k_f, v_f = streams.split(self.dim, dim=1)
         c = circular_convolution(*u, k_f).to(x.dtype)
         return pointwise(self.project_f, self.norm_f(c) * v_f) + s
+
+    def _folds(self) -> bool:
+        """Whether `W_s` and `W_kv` may be joined with the attention's matrix: their weights tell what they compute."""
+        layers = [self.project_s, self.kv_f] if self.frequency else [self.project_s]
+        return all(is_plain(layer, kernel=1) and layer.bias is None for layer in layers)
 
     def by_bands(self, x: Tensor, norm: ChannelLayerNorm, scratch: list[Tensor]) -> None:
         """`x += self(norm(x))` of one image (H, W, C), by bands; `scratch` is four tensors of its size."""

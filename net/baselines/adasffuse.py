@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from net.baselines.adasffuse_blocks import HEAD, LearnableDWT, LearnableIDWT, MixerStage
 from net.baselines.release import flatten, translate
 from net.checks import check_counts, check_pair
-from net.fast.layout import weight_of
 from net.files.states import bare_name
 
 MINIMUM_SIZE = 1  # pixels
@@ -80,7 +79,7 @@ class AdaSFFuse(nn.Module):
         Raises:
             ValueError: an input that `check_pair` refuses.
         """
-        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=weight_of(self.stem[0]))
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=next(self.parameters(), None))
         height, width = vis.shape[-2:]
         if self.release_padding:
             vis, ir = pad_like_release(vis), pad_like_release(ir)

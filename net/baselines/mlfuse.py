@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from net.baselines.release import flatten, translate
 from net.checks import check_pair, check_width
-from net.fast.layout import weight_of
 from net.files.states import bare_name
 
 MINIMUM_SIZE = 15  # pixels: a stride-2 convolution without padding, then a 7x7 pooling window
@@ -160,7 +159,7 @@ class MLFuse(nn.Module):
 
     def features(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The three branches' outputs E, K and S, each (B, dim, H, W)."""
-        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=weight_of(self.project))
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=next(self.parameters(), None))
         edge = self.edge_branch(self.edge_stem(vis))
         saliency = self.saliency_branch(self.saliency_stem(ir))
         cross = self.cross_branch(self.cross_stem_vis(vis), self.cross_stem_ir(ir))

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from net.baselines.release import flatten, translate
 from net.baselines.sfdfuse_coder import Decoder, Encoder, FeedForward, base_fusion_block, detail_fusion_block
 from net.checks import check_pair, check_width
-from net.fast.layout import weight_of
 from net.files.states import bare_name
 
 MINIMUM_SIZE = 4  # pixels: the decoder mirrors three pixels at each border
@@ -93,7 +92,7 @@ class SFDFuse(nn.Module):
         Raises:
             ValueError: an input that `check_pair` refuses.
         """
-        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=weight_of(self.encoder.embed))
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=next(self.parameters(), None))
         return SFDFuseFeatures(*self.encoder(crop_to_even(vis)), *self.encoder(crop_to_even(ir)))
 
     def reconstruct(self, vis: Tensor, ir: Tensor, *, vis_detail_for_ir: bool = False) -> SFDFuseReconstruction:

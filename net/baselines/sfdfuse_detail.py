@@ -8,9 +8,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.baselines.sfdfuse_blocks import conv1x1
-from net.fast.layout import weight_of
 
 CLOCKWISE = (3, 0, 1, 6, 4, 2, 7, 8, 5)  # tap k of a 3x3 kernel takes its ring neighbour; taps count row by row
+
+
+def weight_of(convolution: nn.Module) -> Tensor:
+    """The weight with which a call of the convolution would compute now.
+
+    Pruning and the old weight normalisation of `torch.nn.utils` make weights and biases anew from other tensors in
+    forward pre-hooks; these run here, so that the bias too is what it is now.
+
+    Raises:
+        TypeError: another layer, such as an adapter, took a convolution's place, whose weight does not tell all.
+    """
+    if type(convolution).forward not in (nn.Conv1d.forward, nn.Conv2d.forward) or "forward" in vars(convolution):
+        raise TypeError(f"{type(convolution).__name__} in a DifferenceConv, which never calls it; expected nn.Conv2d")
+    hooks = convolution._forward_pre_hooks
+    if hooks and not {"weight", "bias"} <= convolution._parameters.keys():
+        for hook in list(hooks.values()):
+            hook(convolution, ())
+    return convolution.weight
 
 
 class DifferenceConv(nn.Module):

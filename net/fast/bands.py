@@ -20,6 +20,7 @@ from net.fast.parallel import evenly, in_parallel
 from net.fast.products import put_projected
 from net.fast.reuse import empty
 
+FORM = "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode"  # of a convolution
 BAND_BYTES = 2 * 2**20  # of one band of a block's widest tensor; a core's share of the cache holds it
 
 
@@ -49,8 +50,11 @@ def kinds_of(block: nn.Module) -> list[tuple[Any, ...]]:
 
 
 def kind(layer: nn.Module) -> tuple[Any, ...]:
-    """The class, and whether there are a bias (a BatchNorm without one has no weight either) and running statistics."""
-    return type(layer), layer._parameters.get("bias") is None, layer._buffers.get("running_mean") is None
+    """The class, whether `forward` is replaced, whether there are a bias (a BatchNorm without one has no weight either)
+    and running statistics, and the form of a convolution."""
+    own = vars(layer)
+    missing = layer._parameters.get("bias") is None, layer._buffers.get("running_mean") is None
+    return type(layer), "forward" in own, *missing, *map(own.get, FORM)
 
 
 def watched_everywhere() -> bool:
