@@ -14,7 +14,8 @@ from net.fast.layout import eager_on_cpu
 def recomputed(function: Callable[..., Any], *inputs: Tensor, of: nn.Module, when: bool = True) -> Any:
     """`function(*inputs)`; only its inputs are kept for the backward pass, which calls it a second time.
 
-    The function must give the same result twice and leave nothing behind: no dropout, no BatchNorm.
+    The function must give the same result twice, but for what it draws at random, which is drawn again, and leave
+    nothing behind: no BatchNorm.
 
     Args:
         of: the module whose weights the function reads. Autograd keeps them beside the inputs: the second call has the
@@ -35,7 +36,7 @@ def recomputed(function: Callable[..., Any], *inputs: Tensor, of: nn.Module, whe
         # Where the function is the module itself, tied names would leave the exchanged weights in it.
         return functional_call(Bound(of, function), exchanged, given, tie_weights=False)
 
-    return checkpoint(with_weights, *inputs, *weights.values(), use_reentrant=False, preserve_rng_state=False)
+    return checkpoint(with_weights, *inputs, *weights.values(), use_reentrant=False)
 
 
 def recomputed_on_cpu(function: Callable[..., Any], *inputs: Tensor, of: nn.Module) -> Any:

@@ -4,10 +4,13 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 import net
+import net.fast.recompute
 from benchmarks.literal import LiteralCMMDL
 from net.fast.recompute import recomputed
+from net.restormer import GDFN
 
 
 def gradients(model, pair):
@@ -109,3 +112,17 @@ def test_nothing_is_computed_twice_without_gradients():
     assert len(calls) == 1
     recomputed(function, torch.ones(1, requires_grad=True), of=torch.nn.Identity()).square().backward()
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_what_a_layer_drops_at_random_is_dropped_in_the_backward_pass_too(model, doubles, monkeypatch, checkpointed):
+    for block in [block for block in model.modules() if isinstance(block, GDFN)]:
+        block.project_in = nn.Sequential(nn.Dropout(0.5), block.project_in)
+    kept = copy.deepcopy(model)
+    if checkpointed:
+        model.checkpoint_activations()
+    torch.manual_seed(1)
+    found = gradients(model, doubles)
+    monkeypatch.setattr(net.fast.recompute, "checkpoint", lambda function, *inputs, **_: function(*inputs))
+    torch.manual_seed(1)
+    torch.testing.assert_close(found, gradients(kept, doubles))
