@@ -26,6 +26,8 @@ def cmmdl_lite(pretrained: bool = True, **options):
 def _opened(name: str, pretrained: bool, options: dict):
     import net
 
+    if not Path(net.__file__ or "").resolve().is_relative_to(Path(__file__).resolve().parent / "net"):
+        raise ImportError(f"another net, of {net.__file__}, is imported already; expected this repository's")
     if not pretrained:
         return net.build(name, **options).eval()
     if options:

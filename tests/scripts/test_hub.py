@@ -3,6 +3,7 @@
 import ast
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -28,6 +29,14 @@ def test_the_hub_gives_fresh_networks_of_any_width():
 def test_options_do_not_go_with_the_shipped_weights():
     with pytest.raises(ValueError, match="dim"):
         torch.hub.load(str(ROOT), "cmmdl", source="local", dim=16)
+
+
+def test_a_program_with_a_net_of_its_own_is_told_so(monkeypatch):
+    own = ModuleType("net")
+    own.__file__ = "/home/me/net.py"
+    monkeypatch.setitem(sys.modules, "net", own)
+    with pytest.raises(ImportError, match="another net, of /home/me/net.py, is imported already"):
+        torch.hub.load(str(ROOT), "cmmdl_lite", source="local")
 
 
 def test_the_hub_is_told_every_package_that_importing_net_needs():
