@@ -8,6 +8,7 @@ from torch import nn
 
 import net
 from data.files import check_digest
+from net.methods import method_of
 from utils.options import UsageError
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -35,7 +36,9 @@ def open_model(name: str, file: Path | None = None, option: str = "--weights PAT
         raise UsageError(f"no weights of {name} ship with this repository; give {option}")
     model = load_checked(file)
     if not isinstance(model, method.network):
-        raise UsageError(f"{file}: weights of {type(model).__name__}; expected those of {method.label}")
+        found = method_of(model)
+        other = f", or method {found.name}" if option.startswith("--weights") else ""  # a teacher's is not to choose
+        raise UsageError(f"{file}: weights of {found.label}; expected those of {method.label}{other}")
     return model
 
 

@@ -10,6 +10,7 @@ from data.crops import TARGETS
 from net.fast.layout import lay_out
 from net.files.states import check_options
 from net.method import Method
+from net.methods import method_of
 from net.training.recipe import Recipe, batch_norms
 from utils.distributed import World
 from utils.runs import log
@@ -27,7 +28,7 @@ def open_network(args: argparse.Namespace, method: Method) -> nn.Module:
     options = {name: value for name in ("dim", "without") if (value := getattr(args, name))}
     network = load_checked(args.init).train() if args.init else net.build(method.name, **options)
     if not isinstance(network, method.network):
-        raise net.WeightsError(f"{args.init}: weights of {type(network).__name__}; expected those of {method.label}")
+        raise net.WeightsError(f"{args.init}: weights of {method_of(network).label}; expected those of {method.label}")
     check_options(getattr(network, "options", None), network.state_dict())  # or its weights could not be read again
     if args.init and args.dim and args.dim != network.options.get("dim", args.dim):
         found = f"{args.init} has {network.options['dim']} channels"
