@@ -16,12 +16,20 @@ from utils.options import not_negative, positive, positive_number, whole
 DEFAULT_H5 = Path("data/MSRS_train_imgsize_128_stride_200.h5")
 
 
+class WithDefaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows each default that is a value; None and False are told in words, or by what the option is."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        told = action.default is None or action.default is False
+        return action.help if told else super()._get_help_string(action)
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options of a training, all checked that can be checked without reading data; a wrong one ends the program."""
     methods = {name: method for name, method in net.METHODS.items() if method.learns}
     recipes = "; ".join(f"{name}: {', '.join(method.recipes)}" for name, method in methods.items())
     about = "Train CMMDL or one of its siblings"
-    parser = failures.Parser(description=about, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = failures.Parser(description=about, formatter_class=WithDefaults)
     parser.add_argument("--method", choices=methods, default="cmmdl", help="what to train")
     parser.add_argument("--recipe", "--task", help=f"one of the method's, by default its first ({recipes})")
     where = parser.add_mutually_exclusive_group()
@@ -53,10 +61,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--save-seconds", type=not_negative, default=300, help="between checkpoints within an epoch")
     parser.add_argument("--checkpoint-activations", action="store_true", help="less memory, more time")
     parser.add_argument("--compile", action="store_true", help="torch.compile, for GPUs: slow to start, then faster")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the forward pass")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if there is one")
     parser.add_argument("--workers", type=whole(0, 256), default=0, help="loader processes; a GPU wants some 8")
-    parser.add_argument("--seed", type=not_negative, default=42)
+    parser.add_argument("--seed", type=not_negative, default=42, help="of weights, crops and their order")
     args = parser.parse_args(argv)
     known = methods[args.method].recipes
     args.recipe = args.recipe or next(iter(known))

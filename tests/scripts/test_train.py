@@ -146,6 +146,15 @@ def test_the_defaults_are_the_releases(h5):
     assert script.parse([]).h5 == Path("data/MSRS_train_imgsize_128_stride_200.h5")
 
 
+def test_the_help_gives_each_default_that_is_a_value_and_no_other(capsys):
+    with pytest.raises(SystemExit):
+        script.parse(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for default in ("fp32", "auto", "42", "0", "300", "runs", "cmmdl"):
+        assert f"(default: {default})" in text
+    assert "None" not in text and "False" not in text
+
+
 def test_demo_trains_on_crops_of_rendered_scenes_and_scores_held_out_ones(tmp_path, shallow):  # noqa: ARG001
     assert script.main(["--demo", "--size", "32", "--epochs", "1", "--out", str(tmp_path), *SMALL]) == 0
     (line,) = csv.DictReader((tmp_path / "000-cmmdl" / "history.csv").open())
