@@ -67,7 +67,7 @@ VARIANTS = [*RECIPES, *(f"without-{part}" for part in PARTS)]
 
 @command
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.choices", description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR", help="pair folder")
     parser.add_argument("--variant", action="append", choices=VARIANTS, help="repeatable; default: all")
     parser.add_argument("--out", type=named_path, default=Path("result/choices"))

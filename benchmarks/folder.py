@@ -44,7 +44,7 @@ BATCH, PATCH = 4, 64
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.folder", description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=whole(BATCH), default=60)
     parser.add_argument("--height", type=whole(PATCH), default=128)
     parser.add_argument("--width", type=whole(PATCH), default=160)

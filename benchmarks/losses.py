@@ -76,7 +76,7 @@ LOSSES: dict[str, Loss] = {
 
 @command
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.losses", description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR", help="pair folder")
     parser.add_argument("--limit", type=positive, default=4, help="images of each folder")
     parser.add_argument("--size", type=whole(MIN_SIDE), default=192, help="side of their centres, pixels")

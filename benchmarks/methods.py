@@ -72,7 +72,7 @@ def measure(args: argparse.Namespace) -> dict[str, Cost]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__.split("\n")[0])
     add_settings(parser)
     parser.add_argument("--batch", type=positive, default=1, help="images in a pass")
     parser.add_argument("--method", nargs="+", choices=net.METHODS, default=list(net.METHODS), help="the first is 1")

@@ -27,7 +27,7 @@ def texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 @command
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__.split("\n")[0])
     side = whole(metrics.MIN_SIDE)
     parser.add_argument("--height", type=side, default=576)
     parser.add_argument("--width", type=side, default=768)

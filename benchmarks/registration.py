@@ -28,7 +28,7 @@ TIMES = 2  # that each pair is moved
 
 @command
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.registration", description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR", help="repeatable")
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="only every Nth pair")
     args = parser.parse_args()

@@ -29,7 +29,7 @@ TOLERANCE = 1e-3
 
 @command
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.runtimes", description=__doc__.split("\n")[0])
     add_settings(parser)
     parser.set_defaults(repeats=9)
     learnt = [name for name, method in net.METHODS.items() if method.learns]

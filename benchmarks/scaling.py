@@ -38,7 +38,7 @@ PATCH = 64
 
 @command
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.split("\n")[0])
     parser.add_argument("--largest", type=whole(SMALLEST), default=1024, help="side of the largest image, pixels")
     parser.add_argument("--repeats", type=positive, default=1, help="rounds of two passes; the median counts")
     parser.add_argument("--threads", type=positive, default=torch.get_num_threads())

@@ -102,7 +102,7 @@ def main() -> int:
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__.split("\n")[0])
     parser.add_argument("--train", action="store_true", help="a training step instead of inference")
     parser.add_argument("--checkpoint-activations", action="store_true", help="in our training step")
     parser.add_argument("--height", type=positive, help="default: 480, in training 128")

@@ -26,7 +26,7 @@ SCORES = ("VIF", "Qabf")
 
 @command
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tradeoff", description=__doc__.split("\n")[0])
     parser.add_argument("--results", type=named_path, required=True, metavar="DIR", help="output of CMMDL_test.py")
     parser.add_argument("--set", help="which of its sets (the only one)")
     parser.add_argument("--out", type=named_path, help="the picture (tradeoff.png in DIR)")

@@ -27,7 +27,7 @@ COUNTS = ("epoch", "steps")
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Draw how a training went")
+    parser = argparse.ArgumentParser(prog="python -m docs.curves", description="Draw how a training went")
     parser.add_argument("history", type=named_path, nargs="?", help="a run folder's history.csv")
     parser.add_argument("--out", type=named_path, help="the picture (beside the history)")
     args = parser.parse_args(argv)

@@ -24,7 +24,7 @@ WIDTH, GAP = 320, 6  # pixels, of each image and between two
 
 @command
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Make the README's picture")
+    parser = argparse.ArgumentParser(prog="python -m docs.figure", description="Make the README's picture")
     parser.add_argument("--out", type=named_path, default=ROOT / "docs" / "fused.png")
     args = parser.parse_args()
     keep_freed_memory()

@@ -108,7 +108,7 @@ def read(path: str | Path) -> Any:
     if not path.is_file():  # reading a FIFO or a device may never end
         raise WeightsError(f"{path}: is not a regular file; expected a weights file")
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             return read_safetensors(path)
     except ValueError as error:
         raise WeightsError(f"{path}: {error}") from None

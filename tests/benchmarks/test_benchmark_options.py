@@ -27,7 +27,8 @@ def test_an_option_that_makes_no_sense_is_refused(monkeypatch, capsys, module, o
     monkeypatch.setattr(sys, "argv", [module.__name__, *options])
     with pytest.raises(SystemExit) as stopped:
         module.main()
-    assert stopped.value.code == 2 and words in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and words in said and said.startswith(f"usage: python -m {module.__name__} ")
 
 
 @pytest.mark.parametrize(("factor", "status"), [(1, 0), (1 + 1e-5, 1)])
