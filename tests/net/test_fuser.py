@@ -241,8 +241,9 @@ def test_colour_conversion_goes_back_and_forth():
 
 
 def test_blended_chroma_is_the_mean_weighted_by_the_distance_from_neutral():
-    first, second = torch.tensor([0.5, 0.7, 0.5, 0.3, 0.6, 0.9]), torch.tensor([0.5, 0.5, 0.2, 0.7, 0.8, 0.9])
-    expected = [0.5, 0.7, 0.2, 0.5, (0.6 * 0.1 + 0.8 * 0.3) / 0.4, 0.9]
+    first = torch.tensor([0.5, 0.7, 0.5, 0.3, 0.6, 0.9, 0.504])
+    second = torch.tensor([0.5, 0.5, 0.2, 0.7, 0.8, 0.9, 0.5])
+    expected = [0.5, 0.7, 0.2, 0.5, (0.6 * 0.1 + 0.8 * 0.3) / 0.4, 0.9, 0.504]
     torch.testing.assert_close(blend_chroma(first, second), torch.tensor(expected), atol=1e-4, rtol=0)
     torch.testing.assert_close(blend_chroma(second, first), blend_chroma(first, second))
 

@@ -180,6 +180,13 @@ def test_limit_takes_the_first_pairs_and_no_metrics_only_fuses(pairs, weights, t
     assert "The test result" not in capsys.readouterr().out
 
 
+def test_a_folder_that_is_not_there_is_refused_and_the_other_one_fused(pairs, weights, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run("--data", pairs / "B", tmp_path / "nothing", "--weights", weights, "--out", out) == 1
+    assert (out / "B" / "x.png").exists()
+    assert f"refused: {tmp_path / 'nothing'}: no such folder" in capsys.readouterr().err
+
+
 def test_sets_of_one_name_from_two_places_are_kept_apart(pairs, weights, tmp_path):
     out = tmp_path / "out"
     assert run("--data", pairs / "B", pairs / "B", "--weights", weights, "--out", out) == 0
