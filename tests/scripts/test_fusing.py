@@ -1,6 +1,7 @@
 """CMMDL_test.py as a user calls it: what it writes, prints and refuses."""
 
 import csv
+import shutil
 
 import cv2
 import numpy as np
@@ -178,6 +179,13 @@ def test_limit_takes_the_first_pairs_and_no_metrics_only_fuses(pairs, weights, t
     assert sorted(p.name for p in out.rglob("*.png")) == ["1.png", "x.png"]
     assert not list(out.rglob("metrics.csv"))
     assert "The test result" not in capsys.readouterr().out
+
+
+def test_an_equals_sign_in_the_path_of_weights_names_no_method(pairs, weights, tmp_path):
+    path, out = tmp_path / "rate=0.1.pth", tmp_path / "out"
+    shutil.copy(weights, path)
+    assert run("--data", pairs / "B", "--weights", path, "--no-metrics", "--out", out) == 0
+    assert (out / "B" / "x.png").exists()
 
 
 def test_a_folder_that_is_not_there_is_refused_and_the_other_one_fused(pairs, weights, tmp_path, capsys):

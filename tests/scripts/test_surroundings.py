@@ -76,12 +76,14 @@ def test_closed_streams_do_not_end_the_run(folder):
     [
         ["--pair", "out/pair/a.png", "sets/A/ir/1.png", "--out", "out"],
         ["--pairs", "sets/A/vi.csv", "--out", "sets/A"],
+        ["--pairs", "sets/A/ir.csv", "--out", "sets/A"],
     ],
 )
 def test_a_fused_image_never_takes_the_place_of_one_that_is_fused(folder, capsys, arguments):
     (folder / "out" / "pair").mkdir(parents=True)
     shutil.copy(folder / "sets" / "A" / "vi" / "1.png", folder / "out" / "pair" / "a.png")
-    (folder / "sets" / "A" / "vi.csv").write_text("vi/1.png,ir/1.png\nvi/2.png,ir/2.png\n")
+    for name in ("vi.csv", "ir.csv"):
+        (folder / "sets" / "A" / name).write_text("vi/1.png,ir/1.png\nvi/2.png,ir/2.png\n")
     before = {path: path.read_bytes() for path in folder.rglob("*.png")}
     assert run(*arguments) == 2
     assert "is one of the images to fuse or to score; expected another" in capsys.readouterr().err
