@@ -42,6 +42,12 @@ def shell(command):
     return done.returncode
 
 
+def test_the_sample_pairs_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("--limit", "1", "--no-metrics", "--out", "out") == 0
+    assert len(list((tmp_path / "out").glob("*/*.png"))) == 2
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 @pytest.mark.parametrize("command", ["set -o pipefail; {script} | head -1", "{script} > /dev/full 2> /dev/full"])
 def test_a_stream_that_nobody_reads_or_that_is_full_does_not_end_the_run(folder, command):
