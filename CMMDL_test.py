@@ -172,7 +172,7 @@ def notes(pair_set: PairSet, args: argparse.Namespace) -> Iterator[str]:
     learnt = {name for name in args.method if net.METHODS[name].learns}
     if pair_set.task != "ivf" and learnt - weights_by_method(args.weights or [], args.method).keys():
         yield "the weights that ship were trained on infrared and visible pairs alone; --weights takes others"
-    if args.published and not args.no_metrics and not published(usual_name(pair_set), args.protocol):
+    if args.published and not published(usual_name(pair_set), args.protocol):
         sets = ", ".join(published_sets(args.protocol)) or "none"
         yield f"no published figures of a set of this name in protocol {args.protocol} (there are: {sets})"
 

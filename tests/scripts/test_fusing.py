@@ -115,6 +115,7 @@ def test_several_methods_share_one_table_and_page(pairs, weights, tmp_path, caps
     assert r"\textbf" in (out / "table.tex").read_text()
     page = (out / "index.html").read_text()
     assert page.count("<figcaption>CMMDL<") == page.count("<figcaption>maximum<") == 2
+    assert "Fused by CMMDL, maximum<" in page  # and not by the rules beside them
 
 
 def test_the_page_stands_alone_but_for_links_to_full_size_images(pairs, weights, tmp_path):
@@ -230,7 +231,8 @@ def test_what_cannot_be_done_is_a_usage_error_in_one_sentence(pairs, weights, tm
 @pytest.mark.parametrize(
     "arguments",
     [["--limit", "0"], ["--limit", "-1"], ["--tile", "x"], ["--protocol", "other"], ["--method", "other"],
-     ["--precision", "fp8"], ["--fused", ".", "--weights", "w"], ["--out", __file__], ["--out", "fused.png"]],
+     ["--precision", "fp8"], ["--fused", ".", "--weights", "w"], ["--out", __file__], ["--out", "fused.png"],
+     ["--out", "fused.PNG"]],
 )  # fmt: skip
 def test_nonsense_options_are_refused_by_the_parser(arguments):
     with pytest.raises(SystemExit) as error:
