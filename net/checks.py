@@ -3,7 +3,7 @@
 from numbers import Integral
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def check_width(dim: int, heads: int = 1, **more: int) -> None:
@@ -30,14 +30,14 @@ def check_counts(**numbers: int) -> None:
             raise ValueError(f"{name} is {value!r}; expected a whole number from 1 up")
 
 
-def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3, weight: Tensor | None = None) -> None:
+def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3, network: nn.Module | None = None) -> None:
     """Refuse anything but two finite float luminance batches of one shape.
 
     Args:
         vis, ir: expected as (B, 1, H, W), floating point, finite, on one device; luminance in [0, 1].
         minimum: smallest height and width that the network can take, in pixels.
-        weight: one of the network's weights. Inputs must be on its device and of its dtype, float32 or float64; under
-            autocast, which leaves float64 alone, they may be of half precision beside float32.
+        network: inputs must be on its weights' device and of their dtype, float32 or float64; under autocast, which
+            leaves float64 alone, they may be of half precision beside float32.
 
     Raises:
         ValueError: says what was found and what was expected.
@@ -55,6 +55,7 @@ def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3, weight: Tensor | None 
         raise ValueError(
             f"vis is {vis.dtype} on {vis.device}, ir {ir.dtype} on {ir.device}; expected one dtype and one device"
         )
+    weight = None if network is None else next(network.parameters(), None)
     if weight is not None and weight.device != vis.device:
         where = f"vis and ir are on {vis.device}, the network's weights on {weight.device}"
         raise ValueError(f"{where}; expected one device")

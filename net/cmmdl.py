@@ -124,7 +124,7 @@ class CMMDL(nn.Module):
         Raises:
             ValueError: for other shapes, unequal sizes, another dtype than the weights', NaN (`net.checks.check_pair`).
         """
-        check_pair(vis, ir, weight=next(self.parameters(), None))
+        check_pair(vis, ir, network=self)
         with reused_memory() if in_bands(self, vis) else nullcontext():
             return self.decoder(self.aggregated(vis, ir))  # (B, 1, H, W)
 

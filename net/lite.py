@@ -82,7 +82,7 @@ class CMMDLLite(nn.Module):
         Raises:
             ValueError: for other shapes, unequal sizes, another dtype than the weights', NaN (`net.checks.check_pair`).
         """
-        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=next(self.parameters(), None))
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, network=self)
         vis, ir = at_least_float32(vis), at_least_float32(ir)  # under autocast they may be halves
         height, width = vis.shape[-2:]
         pair = F.pad(torch.cat([vis, ir]), (0, -width % SCALE, 0, -height % SCALE), mode="replicate")

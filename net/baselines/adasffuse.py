@@ -79,7 +79,7 @@ class AdaSFFuse(nn.Module):
         Raises:
             ValueError: an input that `check_pair` refuses.
         """
-        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=next(self.parameters(), None))
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, network=self)
         height, width = vis.shape[-2:]
         if self.release_padding:
             vis, ir = pad_like_release(vis), pad_like_release(ir)

@@ -159,7 +159,7 @@ class MLFuse(nn.Module):
 
     def features(self, vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The three branches' outputs E, K and S, each (B, dim, H, W)."""
-        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=next(self.parameters(), None))
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, network=self)
         edge = self.edge_branch(self.edge_stem(vis))
         saliency = self.saliency_branch(self.saliency_stem(ir))
         cross = self.cross_branch(self.cross_stem_vis(vis), self.cross_stem_ir(ir))

@@ -92,7 +92,7 @@ class SFDFuse(nn.Module):
         Raises:
             ValueError: an input that `check_pair` refuses.
         """
-        check_pair(vis, ir, minimum=MINIMUM_SIZE, weight=next(self.parameters(), None))
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, network=self)
         return SFDFuseFeatures(*self.encoder(crop_to_even(vis)), *self.encoder(crop_to_even(ir)))
 
     def reconstruct(self, vis: Tensor, ir: Tensor, *, vis_detail_for_ir: bool = False) -> SFDFuseReconstruction:
