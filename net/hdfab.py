@@ -13,7 +13,7 @@ from net.fast.parallel import in_parallel, shares
 from net.fast.products import projected
 from net.fast.reuse import empty
 
-DENSE_BYTES = 4 * BAND_BYTES  # of a band's features in the dense stages, which wait for arithmetic, not for memory
+DENSE_BYTES = 2 * BAND_BYTES  # of a band's features in the dense stages, which wait for arithmetic, not for memory
 
 
 class CBR(nn.Sequential):

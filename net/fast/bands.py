@@ -21,7 +21,7 @@ from net.fast.products import put_projected
 from net.fast.reuse import empty
 
 FORM = "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode"  # of a convolution
-BAND_BYTES = 2 * 2**20  # of one band of a block's widest tensor; a core's share of the cache holds it
+BAND_BYTES = 4 * 2**20  # of one band of a block's widest tensor: with less, the calls themselves take longer
 
 
 def in_bands(block: nn.Module, x: Tensor) -> bool:
