@@ -39,7 +39,7 @@ class Bottleneck(nn.Module):
 
 
 class Coupling(nn.Module):
-    """Splits the channels into halves z1, z2 and lets each change the other; (B, C, H, W) in and out.
+    """Splits the channels into halves z1, z2; y1 then scales and shifts z2. (B, C, H, W) in and out.
 
         y1 = z1 + phi(z1)                                    released
         y1 = z1 + phi(z2)                                    affine, which can be inverted
