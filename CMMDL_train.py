@@ -94,9 +94,9 @@ def train(args: argparse.Namespace, world: World) -> bool:
         norms_until=0.0 if args.keep_norms else None,
     )
     args.epochs, args.batch_size, args.lr = recipe.epochs, recipe.batch_size, recipe.lr  # as the run folder has them
-    check_patches(args, method, recipe, source, world)
-    in_steps, steps = recipe, steps_per_epoch(args, recipe, recipe.stages[-1], source, world)
-    recipe = in_steps.in_epochs(steps)
+    check_patches(method, recipe, source, world)
+    steps = steps_per_epoch(recipe, recipe.stages[-1], source, world)
+    in_steps, recipe = recipe, recipe.in_epochs(steps)
 
     seed_everything(args.seed)
     network = open_network(args, method).to(world.device)
@@ -249,9 +249,7 @@ def train_one_epoch(
     return True
 
 
-def check_patches(
-    args: argparse.Namespace, method: Method, recipe: Recipe, source: sources.Source, world: World
-) -> None:
+def check_patches(method: Method, recipe: Recipe, source: sources.Source, world: World) -> None:
     """Refuse what cannot be trained on now rather than hours later.
 
     Raises:
@@ -262,15 +260,12 @@ def check_patches(
         if stage.size < smallest:
             expected = f"expected at least {smallest}x{smallest} for {method.label}"
             raise ValueError(f"patches of {stage.size}x{stage.size} pixels; {expected}")
-        steps_per_epoch(args, recipe, stage, source, world)
+        steps_per_epoch(recipe, stage, source, world)
 
 
-def steps_per_epoch(
-    args: argparse.Namespace, recipe: Recipe, stage: Stage, source: sources.Source, world: World
-) -> int:
+def steps_per_epoch(recipe: Recipe, stage: Stage, source: sources.Source, world: World) -> int:
     """Optimiser steps in an epoch of a stage. Raises ValueError where its patches are too few for one."""
-    count, batch = len(source.epoch(0, stage.size)), recipe.batch_of(stage)
-    return len(sources.shuffled_batches(count, batch, world.rank, world.size, args.seed, epoch=0))
+    return sources.full_batches(len(source.epoch(0, stage.size)), recipe.batch_of(stage), world.size)
 
 
 def open_loader(args: argparse.Namespace, source: sources.Source, recipe: Recipe, training: Training) -> DataLoader:

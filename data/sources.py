@@ -142,20 +142,27 @@ def probe(dataset: Dataset) -> list[Tensor]:
     return [torch.stack(parts) for parts in zip(*(dataset[int(i)] for i in chosen), strict=True)]
 
 
-def shuffled_batches(length: int, batch_size: int, rank: int, ranks: int, seed: int, epoch: int) -> list[list[int]]:
-    """A process's share of an epoch: batches of indices in an order that seed and epoch decide.
+def full_batches(length: int, batch_size: int, ranks: int) -> int:
+    """How many batches each of the `ranks` processes has in an epoch of so many patches.
 
-    Every index goes to one of the `ranks` processes at most; what does not fill a batch in every one is left out, so
-    that no normalisation ever sees a batch of one.
+    What does not fill a batch in every one is left out, so that no normalisation ever sees a batch of one.
 
     Raises:
         ValueError: there are fewer patches than one batch for each process takes.
     """
-    order = torch.randperm(length, generator=torch.Generator().manual_seed(seed * 100_003 + epoch)).tolist()
-    stride = batch_size * ranks
-    if length < stride:
+    if length < batch_size * ranks:
         raise ValueError(f"{length} patches; expected at least one batch of {batch_size} for {ranks} process(es)")
-    firsts = range(rank * batch_size, length // stride * stride, stride)
+    return length // (batch_size * ranks)
+
+
+def shuffled_batches(length: int, batch_size: int, rank: int, ranks: int, seed: int, epoch: int) -> list[list[int]]:
+    """A process's share of an epoch: its `full_batches` of indices, in an order that seed and epoch decide.
+
+    Every index goes to one of the processes at most. Raises ValueError as `full_batches` does.
+    """
+    count, stride = full_batches(length, batch_size, ranks), batch_size * ranks
+    order = torch.randperm(length, generator=torch.Generator().manual_seed(seed * 100_003 + epoch)).tolist()
+    firsts = range(rank * batch_size, count * stride, stride)
     return [order[first : first + batch_size] for first in firsts]
 
 
