@@ -205,8 +205,8 @@ def train_one_epoch(
     recipe: Recipe,
     board: Board,
     stop: StopRequest,
-    precision: str = "fp32",
-    save_seconds: float = 300,
+    precision: str,
+    save_seconds: float,
 ) -> bool:
     """The steps of one epoch that `loader` still has. False if it was asked to stop after one of them.
 
