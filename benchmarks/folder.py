@@ -78,8 +78,10 @@ def fusing(pair_set: PairSet, home: Path, repeats: int) -> None:
         for vis, ir in images:
             fuser.luminance(vis, ir)
 
+    def whole() -> None:
+        run_set(pair_set, [contender], protocol="cmmdl", metrics=True, home=home / "result")
+
     alone()
-    whole = lambda: run_set(pair_set, [contender], protocol="cmmdl", metrics=True, home=home / "result")  # noqa: E731
     network, folder = in_turn(repeats, alone, whole)
     print(f"fusing: network alone {network:.2f} s, whole folder {folder:.2f} s, ratio {folder / network:.2f}")
 
@@ -114,7 +116,9 @@ def cutting(sets: Sequence[PairSet], file: Path, options: Sequence[str], repeats
         for pair in pairs:
             read_pair(pair)
 
-    cut = lambda: patches.main([*roots, f"--out={file}", *options])  # noqa: E731
+    def cut() -> None:
+        patches.main([*roots, f"--out={file}", *options])
+
     plain, whole = in_turn(repeats, decode, cut, before=lambda: file.unlink(missing_ok=True))
     rates = f"decoded {len(pairs) / plain:.0f} pairs/s, cut {len(pairs) / whole:.0f} pairs/s"
     print(f"patches: {', '.join(pair_set.name for pair_set in sets)}: {rates}, ratio {whole / plain:.2f}")

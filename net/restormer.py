@@ -55,8 +55,10 @@ class GDFN(nn.Module):
     def by_bands(self, x: Tensor, norm: ChannelLayerNorm, out: Tensor) -> None:
         """`out = x + self(norm(x))` of one image (H, W, C), by bands."""
         expand, kernel, project = self.project_in.weight.flatten(1), self.dwconv.weight, self.project_out.weight
-        source = lambda rows: norm.last(x[rows])  # noqa: E731
         halves = [project.shape[1]] * 2
+
+        def source(rows: slice) -> Tensor:
+            return norm.last(x[rows])
 
         def work(part: slice) -> None:
             for rows, (a, b) in expand_and_filter(source, expand, kernel, x.shape[:2], part, widths=halves):

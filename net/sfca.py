@@ -100,7 +100,9 @@ class SFCA(nn.Module):
         """
         dim = self.dim
         groups = math.gcd(self.heads, max(1, dim // MIN_WIDTH))  # of heads that have a product together
-        source = lambda rows: norm.last(x[rows])  # noqa: E731
+
+        def source(rows: slice) -> Tensor:
+            return norm.last(x[rows])
 
         def work(part: slice) -> tuple[Tensor, Tensor]:
             products, squares = x.new_zeros(groups, dim // groups, dim // groups), x.new_zeros(2 * dim)
