@@ -40,7 +40,7 @@ class Steady:
 
 def nowhere() -> TextIO:
     """A stream that takes any text, also names that are none; for the rest of the run."""
-    return open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115, PTH123
+    return open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")  # noqa: PTH123
 
 
 @contextmanager

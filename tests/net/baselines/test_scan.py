@@ -100,7 +100,7 @@ class _Written(TorchDispatchMode):
         super().__init__()
         self.total = self.largest = 0
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: ARG002 (torch calls it with all four)
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # torch calls it with all four
         out = func(*args, **(kwargs or {}))
         if isinstance(out, Tensor):
             self.total += out.numel()
