@@ -121,7 +121,7 @@ class HDFAB(nn.Module):
         y = empty(m1, height, width, dim)
 
         def first(rows: slice) -> Tensor:
-            return cbr(m1[rows], m2[rows], *cbr_3, gain=weight[rows])
+            return folded_cbr(m1[rows], m2[rows], *cbr_3, gain=weight[rows])
 
         def work(part: slice) -> None:
             for rows, features in dense_stages(first, stages, y, part):
@@ -183,18 +183,19 @@ def cbr_by_bands(block: CBR, first: Tensor, second: Tensor) -> Tensor:
     out = empty(first, *first.shape)
 
     def work(rows: slice) -> None:
-        out[rows] = cbr(first[rows], second[rows], *weights)
+        out[rows] = folded_cbr(first[rows], second[rows], *weights)
 
     in_parallel(work, row_bands(slice(0, len(out)), out[0].numel(), out.element_size()))
     return image(out)
 
 
-def cbr(
+def folded_cbr(
     first: Tensor, second: Tensor, of_first: Tensor, of_second: Tensor, bias: Tensor, *, gain: Tensor | None = None
 ) -> Tensor:
     """A CBR of two inputs' channels together, (n, W, C) each; a product with each half replaces the concatenation.
 
     Args:
+        of_first, of_second, bias: the block's `halves`.
         gain: what the inputs are multiplied by first, (n, W, 1).
     """
     if gain is None:
