@@ -4,7 +4,8 @@
          ├─ one encoder ───┤                                   ├─ HDFAB ─ decoder ─ fused
     ir  ─┘                 └─ SDLB of vis, SDLB of ir ─────────┘
 
-The same network written down literally, without `net.fast`, is `benchmarks/literal.py`; tests hold the two equal.
+The same network written down literally, without `net.fast`, is `benchmarks/literal.py`; tests hold the two equal. What
+stands under `in_bands` here and in the blocks, and their `kinds`, serve inference on a CPU alone: see `net.fast.bands`.
 """
 
 from collections.abc import Collection

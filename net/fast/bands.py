@@ -45,7 +45,7 @@ def in_bands(block: nn.Module, x: Tensor) -> bool:
 
 
 def kinds_of(block: nn.Module) -> list[tuple[Any, ...]]:
-    """The kinds of all layers of a block."""
+    """The kinds of all layers of a block, by which `in_bands` sees that one was replaced since."""
     return list(map(kind, block.modules()))
 
 
