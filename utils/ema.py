@@ -1,4 +1,4 @@
-"""A moving average of a model's weights."""
+"""An exponential moving average (EMA) of a model's weights."""
 
 from copy import deepcopy
 

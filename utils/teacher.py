@@ -1,4 +1,4 @@
-"""What a trained network makes of training images, computed once and kept on disk: the teacher of a smaller network."""
+"""The teacher of a distillation: what a trained network makes of training images, computed once and kept on disk."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Inference band by band: a few rows of the image pass through several layers while they are in the processor's cache.
+"""Inference band by band: a few rows of the image pass through several layers while they are in the processor's cache
+(cache blocking, with the layers fused).
 
 On a CPU most layers wait for memory, not for arithmetic. A block whose `in_bands` is true therefore does not run layer
 after layer over the whole image, but takes one band of rows through all its layers and writes only the result: what its

@@ -1,4 +1,4 @@
-"""Training with less memory: what a backward pass needs is computed anew instead of kept."""
+"""Activation checkpointing: what a backward pass needs is computed anew instead of kept, for less memory or time."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Large tensors of inference, in memory that serves again and again.
+"""Large tensors of inference, in memory that serves again and again: a caching allocator for the CPU.
 
 The C library has a block of many megabytes mapped anew each time, and the system hands it out page by page, cleared,
 which is a tenth of the time that an image takes. Within `reused_memory()` a tensor of `empty` takes the memory of an

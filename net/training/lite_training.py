@@ -1,4 +1,4 @@
-"""How CMMDL-lite is trained, also after CMMDL's results, and the method as the scripts know it."""
+"""How CMMDL-lite is trained, alone or at first by distillation from CMMDL, and the method as the scripts know it."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -26,7 +26,7 @@ def with_larger_shares(fused: Tensor, batch: Batch) -> Terms:
 
 
 def with_teacher(fused: Tensor, batch: Batch) -> Terms:
-    """`with_larger_shares` and fifteen times the distance to the teacher.
+    """`with_larger_shares` and `TEACHER_WEIGHT` times the distance to the teacher.
 
     That term, `teacher`, is the mean of |fused - teacher's| over the pixels that the teacher saw, those above 0 of its
     image.

@@ -51,9 +51,9 @@ class Recipe:
         weight_decay: L2 penalty that Adam adds to the gradients.
         clip_norm: largest L2 norm of the gradients.
         by_part: learning rate and clipping are for each child of the network by itself, not for all parameters.
-        norms_until: the share of the training, 0 to 1, after which BatchNorm uses the statistics that it has, as when
-            fusing, instead of each batch's.
-        ema_decay: of the moving average of the weights, which is then what is kept; None keeps the weights.
+        norms_until: the share of the training, 0 to 1, after which BatchNorm is frozen: it uses the running statistics
+            that it has, as when fusing, instead of each batch's.
+        ema_decay: of the exponential moving average of the weights, which is then what is kept; None keeps the weights.
         stages: sizes of random crops over the training, where patches do not come ready from a file.
         crops: how these are drawn.
         image_map: a map that the loss needs of every whole pair: luminance (1, 1, H, W) in [0, 1], twice, to the same.
