@@ -19,7 +19,7 @@ from net.fourier import at_least_float32
 from net.hdfab import HDFAB
 from net.sdlb import SDLB
 
-SCALE = 4  # pixels of the image on a side of one of the grid
+SCALE = 4  # side of a cell of the grid, in pixels of the image
 GUIDES = 4  # channels in which the grid tells every pixel of the image what it has seen
 MINIMUM_SIZE = 5  # pixels: two of the grid, whose border SDLB mirrors
 

@@ -82,7 +82,8 @@ class TransformerBlock(nn.Module):
         return x + recomputed_on_cpu(lambda x: self.gdfn(self.norm2(x)), x, of=self)
 
     def by_bands(self, x: Tensor, scratch: list[Tensor]) -> Tensor:
-        """`forward(x)` of one image (H, W, C), by bands; it takes the first of four scratch tensors, x its place."""
+        """`forward(x)` of one image (H, W, C), by bands, in the first of the four scratch tensors; x, overwritten too,
+        takes its place among them."""
         self.sfca.by_bands(x, self.norm1, scratch)
         out, scratch[0] = scratch[0], x
         self.gdfn.by_bands(x, self.norm2, out)

@@ -33,7 +33,7 @@ class Journal:
         go_on: take over the images of an earlier run; False begins anew.
 
     Raises:
-        UsageError: the earlier run had other settings, its journal cannot be read, or it is not over.
+        UsageError: the earlier run had other settings, its journal cannot be read, or another run writes there.
         OSError: the folder cannot be written.
     """
 

@@ -66,7 +66,8 @@ def planes(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def copied(x: Tensor, dtype: torch.dtype | None, layout: torch.memory_format) -> Tensor:
-    """x in this type and layout, by one copy of torch's; `to` leaves a part of a wider tensor as it is."""
+    """x in this type and layout, by one copy of torch's at most; `to` alone would leave a view of a wider tensor
+    uncopied."""
     return x.to(dtype or x.dtype, memory_format=layout).contiguous(memory_format=layout)
 
 

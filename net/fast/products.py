@@ -1,4 +1,4 @@
-"""Products and convolutions of a band, which one thread computes alone: with oneDNN or MKL, which is faster there."""
+"""Products and convolutions of a band, which one thread computes alone: by oneDNN or MKL, whichever is faster here."""
 
 import functools
 
