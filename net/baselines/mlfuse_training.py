@@ -80,7 +80,7 @@ def views(network: MLFuse, batch: Batch) -> MLFuseTraining:
     return network.forward_training(batch.vis, batch.ir)
 
 
-def loss(outputs: MLFuseTraining, batch: Batch) -> Terms:
+def batch_loss(outputs: MLFuseTraining, batch: Batch) -> Terms:
     """`mlfuse_loss` of a batch, whose map is the saliency."""
     return mlfuse_loss(outputs, batch.vis, batch.ir, batch.image_map)
 
@@ -91,7 +91,7 @@ def cosine(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # 
 
 
 RECIPE = Recipe(
-    phases=(Phase(loss, views),),
+    phases=(Phase(batch_loss, views),),
     epochs=501,
     batch_size=16,
     lr=1e-4,

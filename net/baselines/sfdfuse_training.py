@@ -105,7 +105,7 @@ def rebuilt_with_slip(network: SFDFuse, batch: Batch) -> SFDFuseReconstruction:
     return network.reconstruct(*even_pair(batch), vis_detail_for_ir=True)
 
 
-def reconstruction(outputs: SFDFuseReconstruction, batch: Batch) -> Terms:
+def batch_reconstruction_loss(outputs: SFDFuseReconstruction, batch: Batch) -> Terms:
     """`reconstruction_loss` of a batch."""
     return reconstruction_loss(outputs, *even_pair(batch))
 
@@ -115,7 +115,7 @@ def with_maps(network: SFDFuse, batch: Batch) -> SFDFuseTraining:
     return network.forward_training(*even_pair(batch))
 
 
-def fusion(outputs: SFDFuseTraining, batch: Batch) -> Terms:
+def batch_fusion_loss(outputs: SFDFuseTraining, batch: Batch) -> Terms:
     """`fusion_loss` of a batch."""
     return fusion_loss(outputs, *even_pair(batch))
 
@@ -125,8 +125,8 @@ def even_pair(batch: Batch) -> tuple[Tensor, Tensor]:
     return crop_to_even(batch.vis), crop_to_even(batch.ir)
 
 
-PHASE_1 = Phase(reconstruction, rebuilt, parts=("encoder", "decoder"), until=30 / 90)
-PHASE_2 = Phase(fusion, with_maps)
+PHASE_1 = Phase(batch_reconstruction_loss, rebuilt, parts=("encoder", "decoder"), until=30 / 90)
+PHASE_2 = Phase(batch_fusion_loss, with_maps)
 RECIPE = Recipe(
     phases=(PHASE_1, PHASE_2),
     epochs=90,

@@ -31,18 +31,18 @@ def share_of_peak(done: float) -> float:
     return MIN_SHARE + (1 - MIN_SHARE) * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
 
 
-def of_release(fused: Tensor, batch: Batch) -> Terms:
+def batch_fusion_loss(fused: Tensor, batch: Batch) -> Terms:
     """`fusion_loss` of a batch."""
     return fusion_loss(batch.vis, batch.ir, fused, batch.mask)._asdict()
 
 
-def with_structure(fused: Tensor, batch: Batch, **shares: float) -> Terms:
+def batch_structure_loss(fused: Tensor, batch: Batch, **shares: float) -> Terms:
     """`structure_loss` of a batch, whose first map is `stretched_maximum`."""
     return structure_loss(batch.vis, batch.ir, fused, batch.mask, batch.image_map[:, :1], **shares)._asdict()
 
 
 PAPER = Recipe(
-    phases=(Phase(of_release),),
+    phases=(Phase(batch_fusion_loss),),
     epochs=100,
     batch_size=4,
     lr=1e-4,
@@ -50,7 +50,7 @@ PAPER = Recipe(
     crops=Crops(orientations=1),
 )
 BEST = Recipe(
-    phases=(Phase(with_structure),),
+    phases=(Phase(batch_structure_loss),),
     epochs=60,
     batch_size=8,
     lr=5e-4,

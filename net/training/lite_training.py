@@ -9,7 +9,7 @@ from net.files.lite_release import read, recognises
 from net.lite import MINIMUM_SIZE, CMMDLLite
 from net.method import Method, Release
 from net.training.cmmdl_losses import stretched_maximum
-from net.training.cmmdl_training import share_of_peak, with_structure
+from net.training.cmmdl_training import batch_structure_loss, share_of_peak
 from net.training.objective import Batch, Phase, Terms
 from net.training.recipe import Crops, Recipe, Stage
 
@@ -20,27 +20,27 @@ EDGE_SHARE, SCD_WEIGHT = 0.9, 4.5  # more than CMMDL's: a small network comes le
 MORE_EDGES = 8.0  # the edges' weight beyond CMMDL's, when there is no teacher to learn their place from
 
 
-def with_larger_shares(fused: Tensor, batch: Batch) -> Terms:
-    """`with_structure`, with the shares of CMMDL-lite."""
-    return with_structure(fused, batch, edge_share=EDGE_SHARE, scd_weight=SCD_WEIGHT)
+def lite_loss(fused: Tensor, batch: Batch) -> Terms:
+    """`batch_structure_loss`, with the shares of CMMDL-lite."""
+    return batch_structure_loss(fused, batch, edge_share=EDGE_SHARE, scd_weight=SCD_WEIGHT)
 
 
-def with_teacher(fused: Tensor, batch: Batch) -> Terms:
-    """`with_larger_shares` and `TEACHER_WEIGHT` times the distance to the teacher.
+def lite_loss_with_teacher(fused: Tensor, batch: Batch) -> Terms:
+    """`lite_loss` and `TEACHER_WEIGHT` times the distance to the teacher.
 
     That term, `teacher`, is the mean of |fused - teacher's| over the pixels that the teacher saw, those above 0 of its
     image.
     """
-    terms = with_larger_shares(fused, batch)
+    terms = lite_loss(fused, batch)
     teacher = batch.image_map[:, 1:]
     seen = (teacher > 0).float()
     terms["teacher"] = ((fused - teacher).abs() * seen).sum() / seen.sum().clamp_min(1)
     return terms | {"total": terms["total"] + TEACHER_WEIGHT * terms["teacher"]}
 
 
-def with_more_edges(fused: Tensor, batch: Batch) -> Terms:
-    """`with_larger_shares`, the edges weighing `MORE_EDGES` more."""
-    terms = with_larger_shares(fused, batch)
+def lite_loss_with_more_edges(fused: Tensor, batch: Batch) -> Terms:
+    """`lite_loss`, the edges weighing `MORE_EDGES` more."""
+    terms = lite_loss(fused, batch)
     return terms | {"total": terms["total"] + MORE_EDGES * terms["edges"]}
 
 
@@ -57,7 +57,7 @@ def cosine_with_restarts(recipe: Recipe, epoch: int, progress: float, part: str)
 
 
 DISTILLED = Recipe(
-    phases=(Phase(with_teacher, until=RESTARTS[0]), Phase(with_more_edges)),
+    phases=(Phase(lite_loss_with_teacher, until=RESTARTS[0]), Phase(lite_loss_with_more_edges)),
     epochs=252,
     batch_size=8,
     lr=3e-3,
@@ -70,7 +70,7 @@ DISTILLED = Recipe(
     image_map=stretched_maximum,
     teacher="cmmdl",
 )
-ALONE = replace(DISTILLED, phases=(Phase(with_more_edges),), teacher=None)
+ALONE = replace(DISTILLED, phases=(Phase(lite_loss_with_more_edges),), teacher=None)
 METHOD = Method(
     name="cmmdl-lite",
     label="CMMDL-lite",

@@ -17,9 +17,9 @@ from net.training.lite_training import (
     RESTARTS,
     TEACHER_WEIGHT,
     cosine_with_restarts,
-    with_larger_shares,
-    with_more_edges,
-    with_teacher,
+    lite_loss,
+    lite_loss_with_more_edges,
+    lite_loss_with_teacher,
 )
 from net.training.objective import Batch, Phase
 
@@ -76,7 +76,7 @@ def test_bare_weights_are_known_by_their_names(tmp_path):
 
 
 def test_the_recipe_distilled_has_the_numbers_of_the_weights_that_ship():
-    assert DISTILLED.phases == (Phase(with_teacher, until=4 / 7), Phase(with_more_edges))
+    assert DISTILLED.phases == (Phase(lite_loss_with_teacher, until=4 / 7), Phase(lite_loss_with_more_edges))
     assert (DISTILLED.epochs, DISTILLED.batch_size, DISTILLED.lr, DISTILLED.weight_decay) == (252, 8, 3e-3, 0)
     assert (DISTILLED.clip_norm, DISTILLED.norms_until, DISTILLED.ema_decay) == (1, 3 / 7, 0.995)
     assert DISTILLED.stages == ((2 / 7, 64, 2), (1, 96, 1)) and DISTILLED.crops == (2, 8, 1, 1 / 12)
@@ -87,7 +87,7 @@ def test_the_recipe_distilled_has_the_numbers_of_the_weights_that_ship():
 
 
 def test_without_a_teacher_the_edges_weigh_more_throughout_and_all_else_is_the_same():
-    assert ALONE.phases == (Phase(with_more_edges),) and ALONE.teacher is None
+    assert ALONE.phases == (Phase(lite_loss_with_more_edges),) and ALONE.teacher is None
     assert replace(ALONE, phases=DISTILLED.phases, teacher="cmmdl") == DISTILLED
 
 
@@ -95,7 +95,7 @@ def test_a_small_network_is_asked_for_more_than_cmmdl():
     vis, ir, fused, stretched = torch.rand(4, 2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
     mask = (vis > 0.6).float()
     asked = structure_loss(vis, ir, fused, mask, stretched, edge_share=0.9, scd_weight=4.5)
-    assert with_larger_shares(fused, Batch(vis, ir, mask, stretched)) == asked._asdict()
+    assert lite_loss(fused, Batch(vis, ir, mask, stretched)) == asked._asdict()
 
 
 def test_the_teacher_counts_only_where_it_looked():
@@ -103,17 +103,18 @@ def test_the_teacher_counts_only_where_it_looked():
     taught = torch.zeros_like(vis)
     taught[..., 4:12, 4:12] = fused[..., 4:12, 4:12] + 0.25
     batch = Batch(vis, ir, torch.zeros_like(vis), torch.cat([torch.maximum(vis, ir), taught], dim=1))
-    terms, alone = with_teacher(fused, batch), with_larger_shares(fused, batch)
+    terms, alone = lite_loss_with_teacher(fused, batch), lite_loss(fused, batch)
     assert terms["teacher"].item() == pytest.approx(0.25)
     assert terms["total"].item() == pytest.approx(alone["total"].item() + TEACHER_WEIGHT * 0.25)
-    unseen = with_teacher(fused, batch._replace(image_map=batch.image_map * torch.tensor([1, 0]).view(2, 1, 1)))
+    nothing = batch._replace(image_map=batch.image_map * torch.tensor([1, 0]).view(2, 1, 1))
+    unseen = lite_loss_with_teacher(fused, nothing)
     assert unseen["teacher"] == 0 and unseen["total"] == alone["total"]
 
 
 def test_edges_weigh_more_without_a_teacher():
     vis, ir, fused = torch.rand(3, 2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
     batch = Batch(vis, ir, torch.zeros_like(vis), torch.maximum(vis, ir))
-    terms, more = with_larger_shares(fused, batch), with_more_edges(fused, batch)
+    terms, more = lite_loss(fused, batch), lite_loss_with_more_edges(fused, batch)
     assert more["total"].item() == pytest.approx((terms["total"] + MORE_EDGES * terms["edges"]).item())
     assert {**more, "total": terms["total"]} == terms
 
@@ -133,5 +134,5 @@ def test_the_learning_rate_rises_again_at_each_restart_and_falls_to_a_hundredth(
 
 
 def test_the_teacher_leaves_at_the_first_restart():
-    teacher = [DISTILLED.phase(epoch).loss is with_teacher for epoch in range(DISTILLED.epochs)]
+    teacher = [DISTILLED.phase(epoch).loss is lite_loss_with_teacher for epoch in range(DISTILLED.epochs)]
     assert teacher == sorted(teacher, reverse=True) and sum(teacher) == round(RESTARTS[0] * DISTILLED.epochs)

@@ -8,12 +8,12 @@ from torch import nn
 from torch.optim.lr_scheduler import StepLR
 
 from net.training.cmmdl_losses import stretched_maximum
-from net.training.cmmdl_training import BEST, METHOD, PAPER, WARM_UP, cosine, of_release, with_structure
+from net.training.cmmdl_training import BEST, METHOD, PAPER, WARM_UP, batch_fusion_loss, batch_structure_loss, cosine
 from net.training.objective import Phase
 
 
 def test_the_paper_recipe_has_the_releases_numbers():
-    assert PAPER.phases == (Phase(of_release),)
+    assert PAPER.phases == (Phase(batch_fusion_loss),)
     assert (PAPER.epochs, PAPER.batch_size, PAPER.lr) == (100, 4, 1e-4)
     assert PAPER.ema_decay is None and PAPER.clip_norm == float("inf")
     assert PAPER.stages == ((1, 128, 1),) and PAPER.weight_decay == 0 and PAPER.norms_until == 1
@@ -21,7 +21,7 @@ def test_the_paper_recipe_has_the_releases_numbers():
 
 
 def test_the_recipe_best_has_the_numbers_of_the_weights_that_ship():
-    assert BEST.phases == (Phase(with_structure),) and BEST.schedule is cosine and WARM_UP == 0.03
+    assert BEST.phases == (Phase(batch_structure_loss),) and BEST.schedule is cosine and WARM_UP == 0.03
     assert (BEST.epochs, BEST.batch_size, BEST.lr, BEST.weight_decay) == (60, 8, 5e-4, 0)
     assert (BEST.clip_norm, BEST.by_part, BEST.norms_until, BEST.ema_decay) == (1, False, 0.7, 0.999)
     assert BEST.stages == ((0.7, 64, 1), (1, 128, 0.5))
@@ -92,7 +92,7 @@ def test_a_recipe_without_a_length_or_an_end_is_refused():
     with pytest.raises(ValueError, match="without a length; expected epochs or iterations"):
         replace(PAPER, epochs=None)
     with pytest.raises(ValueError, match=r"the last phase ends at 0\.5 of the training; expected 1"):
-        replace(PAPER, phases=(Phase(of_release, until=0.5),))
+        replace(PAPER, phases=(Phase(batch_fusion_loss, until=0.5),))
     with pytest.raises(ValueError, match=r"the last stage ends at 0\.7 of the training; expected 1"):
         replace(BEST, stages=BEST.stages[:1])
 
