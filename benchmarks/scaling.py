@@ -26,7 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 import net
 from benchmarks import speed
 from data.options import named_path
-from net.fast.layout import lay_out
+from net.fast.layout import weights_to_channels_last
 from utils.failures import command
 from utils.memory import keep_freed_memory, peak_memory
 from utils.options import positive, whole
@@ -90,7 +90,7 @@ def rank_worker(args: argparse.Namespace) -> int:
     dist.init_process_group("gloo")
     torch.manual_seed(0)
     network = net.build("cmmdl")
-    lay_out(network)
+    weights_to_channels_last(network)
     model = DistributedDataParallel(network)
     pair = [torch.rand(4, 1, PATCH, PATCH) for _ in range(2)]
     times = []

@@ -40,7 +40,7 @@ from benchmarks.literal import LiteralCMMDL
 from benchmarks.methods import answer, gmac
 from data.options import named_path
 from net.devices import exact_convolutions
-from net.fast.layout import lay_out
+from net.fast.layout import weights_to_channels_last
 from net.fuser import PRECISIONS
 from net.training.cmmdl_losses import fusion_loss
 from utils.failures import command
@@ -157,7 +157,7 @@ def work(args: argparse.Namespace) -> int:
     device = torch.device(args.device)
     models = {side: build(side, args.weights).to(device) for side in args.worker}
     if args.train and "ours" in models:
-        lay_out(models["ours"])  # as CMMDL_train.py does
+        weights_to_channels_last(models["ours"])  # as CMMDL_train.py does
     if args.checkpoint_activations and "ours" in models:
         models["ours"].checkpoint_activations()
     if args.compile_literal and "literal" in models:

@@ -7,7 +7,7 @@ from torch import nn
 import net
 from data import sources
 from data.crops import TARGETS
-from net.fast.layout import lay_out
+from net.fast.layout import weights_to_channels_last
 from net.files.states import check_options
 from net.method import Method
 from net.methods import method_of
@@ -40,7 +40,7 @@ def open_network(args: argparse.Namespace, method: Method) -> nn.Module:
             raise ValueError(f"--checkpoint-activations: {method.label} has no such form; expected another method")
         network.checkpoint_activations()
     if method.channels_last:
-        lay_out(network)
+        weights_to_channels_last(network)
     return network
 
 

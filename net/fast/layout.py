@@ -92,7 +92,7 @@ def keep_channels_last(x: Tensor) -> Tensor:
     return KeepChannelsLast.apply(x) if x.device.type == "cpu" and torch.is_grad_enabled() else x
 
 
-def lay_out(network: nn.Module) -> None:
+def weights_to_channels_last(network: nn.Module) -> None:
     """Keep the weights of convolutions wider than 1x1 in `torch.channels_last`, the layout of their gradients; those of
     1x1 kernels have another."""
     for layer in network.modules():
