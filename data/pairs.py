@@ -54,8 +54,8 @@ class Refusal:
 class PairSet:
     """A set of pairs; `task` is one of `data.kinds.TASKS`, as the folders' names tell it.
 
-    `folder` is the pair folder; None of a set that was listed file by file. One that was refused as a whole has no
-    pairs, no `folder` and one refusal.
+    `folder` is the pair folder; None of a set that was listed file by file, and of a folder that is no pair folder,
+    which has no pairs and one refusal that says why.
     """
 
     name: str

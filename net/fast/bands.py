@@ -109,6 +109,9 @@ def row_bands(part: slice, row: int, itemsize: int, budget: int = 0) -> list[sli
     """The rows of a part in bands of about one height, of `row` numbers of `itemsize` bytes in each row.
 
     A band has at least two rows, so that a 3x3 convolution finds both neighbours of its border in one band.
+
+    Args:
+        budget: bytes that a band should have at most; 0: `BAND_BYTES`.
     """
     rows, height = max(2, (budget or BAND_BYTES) // (row * itemsize)), part.stop - part.start
     count = max(1, min(-(-height // rows), height // 2))
