@@ -10,11 +10,12 @@ import math
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from data.options import named_path
-from data.pairs import find_sets, read_pair
+from data.pairs import Pair, find_sets, read_pair
 from data.progress import progress_bar
 from utils.failures import command
 from utils.inputs import eight_bit
@@ -39,7 +40,7 @@ def main() -> int:
     return 0
 
 
-def report(name: str, pairs: list) -> None:
+def report(name: str, pairs: Sequence[Pair]) -> None:
     """Print the line of a set."""
     rng, warned, moved, errors, times = np.random.default_rng(0), 0, 0, [], []
     for pair in progress_bar(pairs, desc=name, unit="pair"):

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -105,7 +106,7 @@ def rank_worker(args: argparse.Namespace) -> int:
     return 0
 
 
-def table(title: str, values: list[int], results: list[dict[str, float]], work: list[int]) -> None:
+def table(title: str, values: Sequence[int], results: list[dict[str, float]], work: Sequence[int]) -> None:
     """One line for each value: what it costs, and per unit of work relative to the first line."""
     print(f"{title:<26}{'seconds':>10}{'peak MB':>10}{'seconds per unit of work':>28}")
     first = results[0]["seconds"] / work[0]

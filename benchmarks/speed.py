@@ -137,7 +137,7 @@ def cpu() -> str:
     return f"CPU {name} ({torch.backends.cpu.get_cpu_capability()})"
 
 
-def child(args: argparse.Namespace, sides: list[str], tuned: bool, repeats: int, folder: str) -> dict:
+def child(args: argparse.Namespace, sides: Sequence[str], tuned: bool, repeats: int, folder: str) -> dict:
     """A fresh process that runs these sides in turn: {"times": {side: seconds of each pass}, "peaks": {side: MB}}."""
     command = [sys.executable, "-m", "benchmarks.speed", "--worker", *sides, "--folder", folder]
     command += [f"--height={args.height}", f"--width={args.width}", f"--threads={args.threads}", f"--repeats={repeats}"]
