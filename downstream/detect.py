@@ -52,11 +52,11 @@ def judge(args: argparse.Namespace) -> None:
     contenders = open_contenders(args.fused)
     store = open_store(args, "rt-detr", budget, device)
 
-    def trained(pictures: np.ndarray, on: list[int], part: list[int], seed: int, tick: Callable) -> tables.Figures:
+    def trained(pictures: np.ndarray, on: list[int], part: list[int], seed: int, tick: Callable) -> tables.Scores:
         model = train(pictures[on], [objects[i] for i in on], budget, seed=seed, device=device, tick=tick)
         found = predict(model, pictures[part], args.batch_size)
         times = [time_of(material.stems[i]) for i in part]
-        return figures(times, [objects[i] for i in part], found, material.shape)
+        return scores(times, [objects[i] for i in part], found, material.shape)
 
     results = []
     for contender, _, runs in cross_validate(material, contenders, objects, args, store, budget.steps, trained):
@@ -67,7 +67,7 @@ def judge(args: argparse.Namespace) -> None:
     tqdm.write(f"tables: {args.out / 'detect.md'}", file=sys.stderr)
 
 
-def figures(times: Sequence[str], truth: Sequence[np.ndarray], found: Sequence, shape: tuple) -> tables.Figures:
+def scores(times: Sequence[str], truth: Sequence[np.ndarray], found: Sequence, shape: tuple) -> tables.Scores:
     """Average precision over all images, and that of people and cars by day and night; what does not occur is out."""
     values = average_precision(truth, found, shape)
     for time in TIMES.values():
@@ -77,9 +77,9 @@ def figures(times: Sequence[str], truth: Sequence[np.ndarray], found: Sequence, 
     return {name: value for name, value in values.items() if not np.isnan(value)}  # JSON knows no NaN
 
 
-def averaged(runs: dict[Run, tables.Figures]) -> tables.Figures:
+def averaged(runs: dict[Run, tables.Scores]) -> tables.Scores:
     """The mean of each figure over the runs that have it."""
-    names = {name for figures in runs.values() for name in figures}
+    names = {name for found in runs.values() for name in found}
     return {name: float(np.mean([found[name] for found in runs.values() if name in found])) for name in names}
 
 

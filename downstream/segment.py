@@ -71,7 +71,7 @@ def judge(args: argparse.Namespace) -> None:
         values = pooled(outcomes)
         if args.contrast:
             values |= contrasts(material, labels, pictures)
-        runs = {run: figures(outcome) for run, outcome in outcomes.items()}
+        runs = {run: scores(outcome) for run, outcome in outcomes.items()}
         results.append(tables.Result(contender.name, values, runs, contender.is_reference))
     tables.compare(results, "mIoU")
     title = f"IoU in percent ± deviation over {conditions(args, material.shape)}"
@@ -94,7 +94,7 @@ def confusions(stems: Sequence[str], truth: np.ndarray, found: np.ndarray) -> di
     return {time: pixels.tolist() for time, pixels in sums.items()}
 
 
-def figures(outcome: Mapping[str, list]) -> tables.Figures:
+def scores(outcome: Mapping[str, list]) -> tables.Scores:
     """The IoU of each class, the mean of those that are numbers, and those of the objects by day and night, in percent;
     NaN of nothing."""
     by_time = {time: iou(np.array(pixels)) for time, pixels in outcome.items()}
@@ -114,7 +114,7 @@ def iou(confusion: np.ndarray) -> np.ndarray:
     return np.divide(100 * both, either, out=np.full(len(both), np.nan), where=either > 0)
 
 
-def pooled(outcomes: Mapping[Run, Mapping[str, list]]) -> tables.Figures:
+def pooled(outcomes: Mapping[Run, Mapping[str, list]]) -> tables.Scores:
     """The figures of the pixels of all folds together, each as mean over the seeds that have it; NaN where none has."""
     by_seed = []
     for seed in sorted({seed for _, seed in outcomes}):
@@ -122,7 +122,7 @@ def pooled(outcomes: Mapping[Run, Mapping[str, list]]) -> tables.Figures:
         for (_, other), outcome in outcomes.items():
             for time, pixels in outcome.items() if other == seed else ():
                 together[time] = together.get(time, 0) + np.array(pixels)
-        by_seed.append(figures(together))
+        by_seed.append(scores(together))
     numbers = {name: [found[name] for found in by_seed if not np.isnan(found[name])] for name in by_seed[0]}
     return {name: float(np.mean(values)) if values else np.nan for name, values in numbers.items()}
 

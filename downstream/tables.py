@@ -16,24 +16,24 @@ from utils.tables import bold, label, markdown_table, tabular
 
 REFERENCE = "max"  # the method that the others are compared with
 AGAINST = f"against {label(REFERENCE)}"
-Figures = dict[str, float]
+Scores = dict[str, float]
 
 
 @dataclass
 class Result:
     """What a judge says of one method.
 
-    `values` has its figures by name; `runs` those of each training, by fold and seed.
+    `values` has its scores by name; `runs` those of each training, by fold and seed.
     """
 
     method: str
-    values: Figures
-    runs: dict[tuple[int, int], Figures] = field(default_factory=dict)
+    values: Scores
+    runs: dict[tuple[int, int], Scores] = field(default_factory=dict)
     is_reference: bool = False
 
     def spread(self, column: str) -> float:
         """The standard deviation of a figure over the runs that have it; NaN where these are not two."""
-        values = [figures[column] for figures in self.runs.values() if not math.isnan(figures.get(column, math.nan))]
+        values = [scores[column] for scores in self.runs.values() if not math.isnan(scores.get(column, math.nan))]
         return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
@@ -44,9 +44,9 @@ def compare(results: Sequence[Result], column: str) -> None:
     """
     reference = next(result for result in results if result.method == REFERENCE)
     for result in results:
-        for run, figures in result.runs.items():
-            figures[AGAINST] = figures.get(column, math.nan) - reference.runs[run].get(column, math.nan)
-        found = [figures[AGAINST] for figures in result.runs.values() if not math.isnan(figures[AGAINST])]
+        for run, scores in result.runs.items():
+            scores[AGAINST] = scores.get(column, math.nan) - reference.runs[run].get(column, math.nan)
+        found = [scores[AGAINST] for scores in result.runs.values() if not math.isnan(scores[AGAINST])]
         result.values[AGAINST] = float(np.mean(found)) if found else math.nan
 
 
@@ -115,12 +115,12 @@ def comma_separated(results: Sequence[Result], columns: Sequence[str]) -> str:
     writer = csv.writer(text)
     writer.writerow(["method", "fold", "seed", *columns])
     for result in results:
-        lines = [(run, figures) for run, figures in sorted(result.runs.items())]
+        lines = [(run, scores) for run, scores in sorted(result.runs.items())]
         lines.append((("all", "all"), result.values))
         if result.runs:
             lines.append((("spread", "spread"), {column: result.spread(column) for column in columns}))
-        for run, figures in lines:
-            numbers = [figures.get(column, math.nan) for column in columns]
+        for run, scores in lines:
+            numbers = [scores.get(column, math.nan) for column in columns]
             writer.writerow([result.method, *run, *("" if math.isnan(x) else repr(float(x)) for x in numbers)])
     return text.getvalue()
 
@@ -134,7 +134,7 @@ def plot(path: Path, results: Sequence[Result], columns: Sequence[str], title: s
     for axis, column in zip(axes[0], columns, strict=True):
         for place, result in zip(places, results, strict=True):
             color = "grey" if result.is_reference else "tab:red"
-            runs = [figures.get(column, math.nan) for figures in result.runs.values()]
+            runs = [scores.get(column, math.nan) for scores in result.runs.values()]
             axis.plot(runs, [place] * len(runs), "|", color=color, alpha=0.5)
             axis.errorbar(result.values.get(column, math.nan), place, xerr=result.spread(column), fmt="o", color=color,
                           markersize=4, capsize=2)  # fmt: skip

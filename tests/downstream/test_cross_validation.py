@@ -84,6 +84,6 @@ def test_a_judge_is_tested_on_what_it_was_not_trained_on(labelled, tmp_path, mon
     monkeypatch.setattr(program, "predict", predict)
     if program is detect:
         monkeypatch.setattr(detect, "check_size", lambda *_: None)
-        monkeypatch.setattr(detect, "figures", lambda *_: {"AP": 1.0, "AP50": 1.0})
+        monkeypatch.setattr(detect, "scores", lambda *_: {"AP": 1.0, "AP50": 1.0})
     assert program.main(["--data", str(labelled), "--out", str(tmp_path / "out")]) == 0
     assert len(tested) == 4 * 6 and len(set(tested)) == 4 * 6  # infrared, visible, average, maximum

@@ -62,7 +62,7 @@ def test_the_wrong_class_and_nothing_at_all_have_none(coco):  # noqa: ARG001
 
 def test_day_and_night_count_their_own_images_alone(coco):  # noqa: ARG001
     nothing = Found(np.zeros(0), np.zeros(0), np.zeros((0, 4)))
-    figures = detect.figures(["day", "night"], [TWO, TWO[:1]], [seen(TWO), nothing], SHAPE)
+    figures = detect.scores(["day", "night"], [TWO, TWO[:1]], [seen(TWO), nothing], SHAPE)
     assert figures["AP50 person day"] == pytest.approx(100) and figures["AP50 person night"] == 0
     assert "AP50 car night" not in figures and "AP50 bicycle" not in figures
 

@@ -35,7 +35,7 @@ def test_figures_of_times_of_day_count_their_own_images_alone():
     truth = np.full((2, 4, 4), 2, np.uint8)
     found = truth.copy()
     found[1, :2] = 0
-    figures = segment.figures(segment.confusions(["1D", "2N"], truth, found))
+    figures = segment.scores(segment.confusions(["1D", "2N"], truth, found))
     assert (figures["person day"], figures["person night"], figures["person"]) == (100, 50, 75)
     assert np.isnan(figures["car day"]) and figures["mIoU"] == pytest.approx(75 / 2)
 
@@ -52,9 +52,9 @@ def test_folds_are_pooled_by_pixels_and_seeds_by_mean():
 
 def test_a_class_that_was_guessed_but_does_not_occur_counts_as_0_and_one_in_neither_is_left_out():
     truth, found = np.zeros((1, 4, 4), np.uint8), np.zeros((1, 4, 4), np.uint8)
-    assert segment.figures(segment.confusions(["1D"], truth, found))["mIoU"] == 100
+    assert segment.scores(segment.confusions(["1D"], truth, found))["mIoU"] == 100
     found[0, 0] = 1
-    figures = segment.figures(segment.confusions(["1D"], truth, found))
+    figures = segment.scores(segment.confusions(["1D"], truth, found))
     assert (figures["unlabelled"], figures["car"], figures["mIoU"]) == (75, 0, 75 / 2) and np.isnan(figures["person"])
 
 
