@@ -15,7 +15,7 @@ from data.images import EXTENSIONS, MAX_PIXELS, ImageError, read_image, write_im
 from data.kinds import colour_source, is_role
 from data.pairs import Pair, PairSet, composed, list_images, size_of
 from net.fuser import Fuser, to_uint8, to_unit
-from utils.failures import by_tiles, limits_in_plain_words
+from utils.failures import limits_in_plain_words, tile_advice
 from utils.inputs import eight_bit
 from utils.journal import Journal
 from utils.metrics import grey
@@ -59,7 +59,7 @@ class Network:
         began = time.monotonic()
         if self.protocol == "cddfuse":
             vis, ir = (grey(eight_bit(image, word)) for image, word in zip((vis, ir), pair.words, strict=True))
-        with limits_in_plain_words("" if self.is_reference else by_tiles(self.fuser.tile)):
+        with limits_in_plain_words("" if self.is_reference else tile_advice(self.fuser.tile)):
             vis, ir = (to_unit(image, word) for image, word in zip((vis, ir), pair.words, strict=True))
             colour_from = colour_source(pair_set.task, pair.words)
             fused = to_uint8(self.fuser.picture(vis, ir, colour_from=colour_from), stretch=True)

@@ -146,7 +146,7 @@ def without_compiler(error: Exception) -> str:
     return f"--compile failed ({found}); {needs}; install one, or leave --compile out"
 
 
-def by_tiles(tile: int) -> str:
+def tile_advice(tile: int) -> str:
     """What takes less memory than a network on tiles of so many pixels or, for 0, on whole images."""
     return "a smaller --tile N takes less" if tile else "CMMDL_test.py --tile N fuses in tiles"
 

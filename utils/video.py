@@ -17,7 +17,7 @@ from data.files import instead_of_file
 from data.interrupt import StopRequest
 from data.progress import progress_bar
 from net.fuser import PERCENTILES, Fuser, to_uint8, to_unit
-from utils.failures import by_tiles, limits_in_plain_words
+from utils.failures import limits_in_plain_words, tile_advice
 from utils.inputs import resize
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
@@ -132,7 +132,7 @@ def fuse_frame(fuser: Fuser, vis: np.ndarray, ir: np.ndarray, stretch: RunningRa
     """One fused RGB frame of two; the luminance is stretched by the running range before it gets its colour."""
     if vis.shape != ir.shape:
         ir = resize(ir, vis.shape[:2])
-    with limits_in_plain_words(by_tiles(fuser.tile)), torch.inference_mode():
+    with limits_in_plain_words(tile_advice(fuser.tile)), torch.inference_mode():
         vis, ir = to_unit(vis, "visible"), to_unit(ir, "infrared")
         return to_uint8(fuser.colour(stretch(fuser.luminance(vis, ir)), vis), stretch=False)
 

@@ -46,21 +46,21 @@ def transposed(x: Tensor) -> Tensor:
     return F.channel_shuffle(channels, a).view(n, b, a)
 
 
-def faster_transposed(x: Tensor) -> bool:
+def transposed_is_faster(x: Tensor) -> bool:
     """Whether `transposed` is the faster copy of x to another layout: autograd would take it apart into slower ones."""
     return eager_on_cpu(x) and not (torch.is_grad_enabled() and x.requires_grad)
 
 
 def channels_last(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """x with each pixel's channels side by side, in another type if one is given; x itself where it is so."""
-    if faster_transposed(x) and x.is_contiguous() and not x.is_contiguous(memory_format=torch.channels_last):
+    if transposed_is_faster(x) and x.is_contiguous() and not x.is_contiguous(memory_format=torch.channels_last):
         return as_image(transposed(x.flatten(2)), x.shape[2:]).to(dtype or x.dtype)
     return copied(x, dtype, torch.channels_last)
 
 
 def planes(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """x with each channel's pixels side by side, in another type if one is given; x itself where it is so."""
-    if faster_transposed(x) and x.ndim == 4 and x.stride(1) == 1 and not x.is_contiguous():
+    if transposed_is_faster(x) and x.ndim == 4 and x.stride(1) == 1 and not x.is_contiguous():
         return transposed(x.permute(0, 2, 3, 1).flatten(1, 2)).unflatten(2, x.shape[2:]).to(dtype or x.dtype)
     return copied(x, dtype, torch.contiguous_format)
 
