@@ -99,7 +99,7 @@ class CMMDL(nn.Module):
         check_width(dim, heads, depth=depth)
         if unknown := [part for part in without if part not in PARTS]:
             raise ValueError(f"without {unknown[0]!r}; expected parts among {', '.join(PARTS)}")
-        dim, heads, depth = int(dim), int(heads), int(depth)  # a weight file holds none of numpy's
+        dim, heads, depth = int(dim), int(heads), int(depth)  # no numpy numbers in a weight file
         self.options = {"dim": dim, "heads": heads, "depth": depth, "coupling": coupling}
         if without:
             self.options["without"] = without

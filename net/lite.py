@@ -64,7 +64,7 @@ class CMMDLLite(nn.Module):
     def __init__(self, *, dim: int = 16, heads: int = 2, depth: int = 1, detail: int = 12) -> None:
         super().__init__()
         check_width(dim, heads, depth=depth, detail=detail)
-        dim, heads, depth, detail = int(dim), int(heads), int(depth), int(detail)  # a weight file holds none of numpy's
+        dim, heads, depth, detail = int(dim), int(heads), int(depth), int(detail)  # no numpy numbers in a weight file
         self.options = {"dim": dim, "heads": heads, "depth": depth, "detail": detail}
         self.embed = nn.Conv2d(SCALE**2, dim, 3, padding=1)
         self.encoder = transformer(dim, heads, depth)

@@ -53,7 +53,7 @@ class AdaSFFuse(nn.Module):
             raise ValueError(f"dim is {dim}; expected a multiple of {HEAD // 2}, half a head of the scan")
         if not isinstance(dropout, Real) or not 0 <= dropout <= 1:
             raise ValueError(f"dropout is {dropout!r}; expected a probability from 0 to 1")
-        # a weight file holds no numbers of numpy's
+        # no numpy numbers in a weight file
         dim, dropout, release_padding = int(dim), float(dropout), bool(release_padding)
         self.options = {"dim": dim, "dropout": dropout, "release_padding": release_padding}
         self.release_padding = release_padding

@@ -141,7 +141,7 @@ class MLFuse(nn.Module):
     def __init__(self, *, dim: int = 32) -> None:
         super().__init__()
         check_width(dim)
-        dim = int(dim)  # a weight file holds none of numpy's
+        dim = int(dim)  # no numpy numbers in a weight file
         self.options = {"dim": dim}
         self.edge_stem = conv_norm_relu(1, dim)
         self.saliency_stem = conv_norm_relu(1, dim)

@@ -79,7 +79,7 @@ class SFDFuse(nn.Module):
         if dim < 4 or (shuffled and dim % 4):  # of both maps' channels, 2 dim, the decoder squeezes eight to one
             expected = "a multiple of 4" if shuffled else "at least 4"
             raise ValueError(f"dim is {dim}; expected {expected} with feed_forward '{feed_forward}'")
-        dim, heads, drop_path = int(dim), int(heads), float(drop_path)  # a weight file holds none of numpy's
+        dim, heads, drop_path = int(dim), int(heads), float(drop_path)  # no numpy numbers in a weight file
         self.options = {"dim": dim, "heads": heads, "feed_forward": feed_forward, "drop_path": drop_path}
         self.encoder = Encoder(dim=dim, heads=heads, feed_forward=feed_forward, drop_path=drop_path)
         self.decoder = Decoder(dim=dim, heads=heads, feed_forward=feed_forward, drop_path=drop_path)
