@@ -29,7 +29,7 @@ class Teacher:
     """
 
     def __init__(self, network: nn.Module, folder: Path, device: str = "cpu") -> None:
-        self.fuser = Fuser(network, device=device, stretch=False)
+        self.fuser = Fuser(network, device=device)
         self.folder = folder / digest_of_network(network)[:16]
         self.__name__ = f"image fused by {type(network).__name__}"  # as the log calls a map
 
