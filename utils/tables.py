@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from data.files import write_text
 from net.methods import METHODS
@@ -28,7 +29,7 @@ class Row:
     method: str
     images: dict[str, Scores] = field(default_factory=dict)
     is_reference: bool = False  # printed for comparison, never marked as the best
-    source = ""  # where the figures of a published row are from
+    source: ClassVar[str] = ""  # where the figures of a published row are from
 
     @property
     def label(self) -> str:
