@@ -49,7 +49,7 @@ def shrink(data: Path, size: tuple[int, int], out: Path) -> str:
     boxes = boxes_folder(material)
     parts = {"vi": (material.vis, cv2.INTER_AREA), "ir": (material.ir, cv2.INTER_AREA)}
     if has_labels(material) or not boxes:
-        parts["Segmentation_labels"] = open_labels(material), cv2.INTER_NEAREST_EXACT  # plain nearest: its corner
+        parts["Segmentation_labels"] = open_labels(material), cv2.INTER_NEAREST_EXACT  # else the corner counts
     for name, (images, interpolation) in parts.items():
         for stem, image in zip(progress_bar(material.stems, name, unit="image"), images, strict=True):
             small = cv2.resize(eight_bit(image, name), size, interpolation=interpolation)

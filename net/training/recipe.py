@@ -100,7 +100,7 @@ class Recipe:
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     def in_epochs(self, steps: int, *, epoch: int = 0, step: int = 0, done: int = 0) -> "Recipe":
-        """This recipe with its length in epochs of so many steps, the last one whole.
+        """This recipe with its iterations as whole epochs of so many steps, rounded up; itself where it has epochs.
 
         Args:
             epoch, step: where a training goes on: epochs that are done, and steps of the next one.
@@ -108,7 +108,7 @@ class Recipe:
         """
         if self.epochs:
             return self
-        begun = epoch + bool(step)  # the last of them is done to its end
+        begun = epoch + bool(step)  # an epoch that has begun is finished
         left = self.iterations - done - (steps - step if step else 0)
         return replace(self, epochs=begun + max(0, math.ceil(left / steps)))
 
