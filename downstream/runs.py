@@ -15,8 +15,8 @@ import torch
 
 from data.files import write_text
 from data.progress import progress_bar
+from downstream.folds import folds, scenes
 from downstream.material import Material
-from downstream.scenes import folds, scenes
 from downstream.training import Budget, digest_of_pretrained
 from utils.contenders import Contender
 from utils.options import positive, whole

@@ -4,7 +4,7 @@
 
 Infrared alone, visible alone, their average and their maximum are always judged beside the fused images. Every method
 has the same training: network, steps, seeds, order of images, mirroring and crops. Cross-validation over scenes
-(downstream/scenes.py): each image is tested once for each seed, by a segmenter that has seen no frame near it.
+(downstream/folds.py): each image is tested once for each seed, by a segmenter that has seen no frame near it.
 
 IoU is in percent, from the pixels of all tested images together, and the mean over the seeds that have it. mIoU is the
 mean over the classes that occur in the labels or were guessed, the unlabelled one included, as is usual on MSRS. One

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from downstream import detect, segment
+from downstream.folds import scenes
 from downstream.material import open_contenders, open_material
 from downstream.runs import Store, cross_validate
-from downstream.scenes import scenes
 from tests.pictures import save
 
 FOLDS, SEEDS = 3, 2
