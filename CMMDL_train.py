@@ -38,17 +38,18 @@ from net.devices import is_emulated_bf16, pick_device
 from net.method import Method
 from net.training.objective import Batch, Objective
 from net.training.recipe import Recipe, Stage
-from utils import distributed, failures, provenance, runs
-from utils.board import Board
-from utils.checkpoints import Training, seed_everything
+from utils import distributed, failures
 from utils.distributed import World
-from utils.divergence import diverged
-from utils.ema import MovingAverage
 from utils.memory import keep_freed_memory
-from utils.runs import LAST, log
 from utils.shipped import shipped
-from utils.training_inputs import open_network, open_source
-from utils.training_options import parse
+from utils.training import provenance, runs
+from utils.training.board import Board
+from utils.training.checkpoints import Training, seed_everything
+from utils.training.divergence import diverged
+from utils.training.ema import MovingAverage
+from utils.training.inputs import open_network, open_source
+from utils.training.options import parse
+from utils.training.runs import LAST, log
 
 KEEP_EVERY = 10  # epochs between checkpoints that stay
 

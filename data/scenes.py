@@ -17,12 +17,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data import scene_layouts as layouts
-from data import scene_sensors as sensors
 from data.images import ImageError, write_image
 from data.options import named_path, whole
 from data.progress import progress_bar
-from data.scene_canvas import Canvas
+from data.rendering import layouts, sensors
+from data.rendering.canvas import Canvas
 from data.streams import steady_streams
 
 KINDS = ("road_day", "road_night", "field_day", "field_night", "smoke")

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from downstream.boxes import KINDS
 from downstream.training import Budget, Standardised, fit, missing, pretrained, to_tensor
-from utils.checkpoints import seed_everything
 from utils.options import UsageError
+from utils.training.checkpoints import seed_everything
 
 BACKBONES = {  # options of transformers' RTDetrResNetConfig; `r50` is the paper's
     "small": {

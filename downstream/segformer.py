@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from data.masks import CLASSES
 from downstream.training import Budget, Standardised, fit, missing, pretrained, to_tensor
-from utils.checkpoints import seed_everything
+from utils.training.checkpoints import seed_everything
 
 MODELS = {  # options of transformers' SegformerConfig; `b0` is the paper's smallest
     "small": {"hidden_sizes": [16, 32, 64, 128], "depths": [1, 1, 2, 1], "decoder_hidden_size": 64},

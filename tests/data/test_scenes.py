@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from data import scenes
-from data.scene_canvas import HEAT, SALIENT, Canvas
-from data.scene_people import person
-from data.scene_props import board
-from data.scene_shapes import wrap
+from data.rendering.canvas import HEAT, SALIENT, Canvas
+from data.rendering.people import person
+from data.rendering.props import board
+from data.rendering.shapes import wrap
 from data.scenes import KINDS, Scene, pairs, render
 
 TEST_IMG = Path(__file__).resolve().parents[2] / "test_img"

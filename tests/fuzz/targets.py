@@ -18,8 +18,8 @@ from data.pairlist import read_pairs
 from data.pairs import PairError, find_sets
 from data.patchfile import PatchDataset, PatchFileError, PatchWriter
 from net.files.weights import WeightsError
-from utils.checkpoints import Training
 from utils.distributed import World
+from utils.training.checkpoints import Training
 
 MAX_PIXELS = 2**16  # so that a reader that keeps to it needs little memory
 

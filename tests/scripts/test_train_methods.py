@@ -13,7 +13,7 @@ import net.baselines
 from net import methods
 from net.method import Method
 from tests.scripts.trainings import assert_one_sentence, assert_same_training, at_step, checkpoint, send, write_patches
-from utils.board import Board
+from utils.training.board import Board
 
 WIDTHS = {"cmmdl": 16, "cmmdl-lite": 8, "mlfuse": 4, "sfdfuse": 16, "adasffuse": 32}
 LEARNING = [name for name, method in net.METHODS.items() if method.learns]

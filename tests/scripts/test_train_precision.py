@@ -9,7 +9,7 @@ import torch
 
 import CMMDL_train as script
 from net.devices import is_emulated_bf16
-from utils.board import Board
+from utils.training.board import Board
 
 STEPS, WINDOW = 200, 40  # the loss of a step is that of a few crops: means over some steps compare
 SEEDS = ("42", "43")  # and over some trainings, of which each drifts by itself

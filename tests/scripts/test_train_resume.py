@@ -25,8 +25,8 @@ from tests.scripts.trainings import (
     disk_of,
     send,
 )
-from utils.board import Board
-from utils.checkpoints import Training
+from utils.training.board import Board
+from utils.training.checkpoints import Training
 
 ROOT = Path(script.__file__).resolve().parent
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from data.patchfile import PatchWriter
-from utils.board import Board
+from utils.training.board import Board
 
 SMALL = ["--dim", "16", "--batch-size", "2"]
 BEST = ["--recipe", "best", "--epochs", "2"]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from data.scene_canvas import Canvas
-from data.scene_shapes import Colour, noise, pick, rectangle, shade, upright, wrap
+from data.rendering.canvas import Canvas
+from data.rendering.shapes import Colour, noise, pick, rectangle, shade, upright, wrap
 
 PLASTER = ((0.68, 0.63, 0.55), (0.52, 0.36, 0.30), (0.76, 0.74, 0.71), (0.50, 0.49, 0.48), (0.64, 0.56, 0.45),
            (0.56, 0.60, 0.63))

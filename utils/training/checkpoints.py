@@ -14,7 +14,7 @@ from data.files import replacing
 from net.files.states import check_values, compare
 from net.files.weights import WeightsError, read
 from utils.distributed import World
-from utils.ema import MovingAverage
+from utils.training.ema import MovingAverage
 
 COUNTS = ("epoch", "step", "steps", "sums", "history")
 MAX_STEPS = 10**12

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.scene_canvas import Canvas, Field, Light
-from data.scene_shapes import Colour, ellipse, inset, pick, rectangle, shade, smoothstep
+from data.rendering.canvas import Canvas, Field, Light
+from data.rendering.shapes import Colour, ellipse, inset, pick, rectangle, shade, smoothstep
 
 PAINT = ((0.58, 0.13, 0.12), (0.15, 0.25, 0.48), (0.84, 0.84, 0.83), (0.60, 0.62, 0.64), (0.15, 0.16, 0.18),
          (0.18, 0.34, 0.28), (0.74, 0.56, 0.20), (0.40, 0.42, 0.45), (0.70, 0.70, 0.68))  # as often seen

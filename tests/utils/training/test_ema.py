@@ -2,7 +2,7 @@
 
 import torch
 
-from utils.ema import MovingAverage
+from utils.training.ema import MovingAverage
 
 
 def test_the_average_follows_its_formula_on_weights_and_buffers(small):

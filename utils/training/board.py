@@ -19,9 +19,9 @@ from data.files import write_text
 from net.devices import exact_convolutions
 from net.fuser import to_uint8
 from net.methods import METHODS
-from utils.checkpoints import Training
 from utils.metrics import MIN_SIDE, evaluate
-from utils.runs import log
+from utils.training.checkpoints import Training
+from utils.training.runs import log
 
 EVERY = 10  # steps between points of a curve
 CHECKED = 12  # held-out images scored after an epoch

@@ -13,9 +13,9 @@ from data.files import replacing, write_text
 from data.images import ImageError, write_image
 from net.fuser import to_uint8
 from net.training.objective import Batch, Terms
-from utils.checkpoints import Training
 from utils.failures import sentence
-from utils.runs import LAST
+from utils.training.checkpoints import Training
+from utils.training.runs import LAST
 
 
 class Diverged(ValueError):

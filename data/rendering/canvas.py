@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.scene_shapes import Colour, linear
+from data.rendering.shapes import Colour, linear
 
 OVERSAMPLING = 2  # painted at twice the size and with smooth edges, averaged down at the end
 FOCAL = 1.0  # in units of sqrt(height * width): about 60 degrees across at 4:3

@@ -10,10 +10,10 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.scripts.trainings import disk_of
-from utils.board import Board
-from utils.checkpoints import Training
 from utils.distributed import World
 from utils.metrics import METRICS
+from utils.training.board import Board
+from utils.training.checkpoints import Training
 
 
 @pytest.fixture

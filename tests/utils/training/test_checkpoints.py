@@ -11,9 +11,9 @@ import net
 from net.files.weights import WeightsError
 from tests.kills import freeze_amid_writing
 from tests.scripts.trainings import disk_of
-from utils.checkpoints import Training, get_random_states, seed_everything, set_random_states, write
 from utils.distributed import World
-from utils.ema import MovingAverage
+from utils.training.checkpoints import Training, get_random_states, seed_everything, set_random_states, write
+from utils.training.ema import MovingAverage
 
 ALONE = World(0, 1, torch.device("cpu"))
 

@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from data.files import remove_parts
 from data.locks import hold
-from utils import distributed, provenance
-from utils.checkpoints import Training
+from utils import distributed
 from utils.distributed import World
+from utils.training import provenance
+from utils.training.checkpoints import Training
 
 LAST = "last.pth"
 ARGUMENTS = "arguments.json"

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from tests.scripts.trainings import disk_of
-from utils import runs
 from utils.distributed import World
-from utils.training_options import parse
+from utils.training import runs
+from utils.training.options import parse
 
 ALONE = World(0, 1, torch.device("cpu"))
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from data.scene_buildings import building, house
-from data.scene_canvas import ALBEDO, GLOW, HEAT, OPEN, Canvas
-from data.scene_people import person
-from data.scene_props import (
+from data.rendering.buildings import building, house
+from data.rendering.canvas import ALBEDO, GLOW, HEAT, OPEN, Canvas
+from data.rendering.people import person
+from data.rendering.props import (
     bale,
     bush,
     cone,
@@ -20,9 +20,9 @@ from data.scene_props import (
     tree,
     treeline,
 )
-from data.scene_sensors import Veil
-from data.scene_shapes import Colour, linear, noise, smoothstep, wrap
-from data.scene_vehicles import BODIES, vehicle
+from data.rendering.sensors import Veil
+from data.rendering.shapes import Colour, linear, noise, smoothstep, wrap
+from data.rendering.vehicles import BODIES, vehicle
 
 Thing = tuple[float, Callable[..., None], tuple, dict]  # distance, draw(canvas, rng, *where, **options)
 

@@ -10,8 +10,8 @@ import torch
 from data.patchfile import PatchWriter
 from data.sources import CropSource, PatchSource, rendered
 from net.baselines.mlfuse_training import infrared_saliency
-from utils import provenance
-from utils.provenance import PACKAGES, digests, version
+from utils.training import provenance
+from utils.training.provenance import PACKAGES, digests, version
 
 IMAGE = np.arange(3 * 4 * 6, dtype=np.uint8).reshape(3, 4, 6)
 

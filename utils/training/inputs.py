@@ -13,9 +13,9 @@ from net.method import Method
 from net.methods import method_of
 from net.training.recipe import Recipe, batch_norms
 from utils.distributed import World
-from utils.runs import log
 from utils.shipped import load_checked, open_model
-from utils.teacher import Teacher
+from utils.training.runs import log
+from utils.training.teacher import Teacher
 
 
 def open_network(args: argparse.Namespace, method: Method) -> nn.Module:

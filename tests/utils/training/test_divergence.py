@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from net.training.objective import Batch
-from utils.checkpoints import Training
 from utils.distributed import World
-from utils.divergence import diverged
+from utils.training.checkpoints import Training
+from utils.training.divergence import diverged
 
 PATCHES = {7: "patches.h5: patch 7", 3: "patches.h5: patch 3"}
 

@@ -18,7 +18,7 @@ from data.sources import PatchSource, Source
 from utils.distributed import World
 
 PACKAGES = ("torch", "numpy", "h5py", "opencv-python-headless")  # that pixels and weights pass through
-ROOT = Path(__file__).resolve().parents[1]  # of this source tree
+ROOT = Path(__file__).resolve().parents[2]  # of this source tree
 PARTS = 3  # of an image that are digested: vis, ir and mask; a map follows from them
 
 

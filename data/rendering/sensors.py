@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.scene_canvas import ALBEDO, FAR, GLOW, HEAT, OVERSAMPLING, SALIENT, Canvas
-from data.scene_shapes import linear, noise, smoothstep
+from data.rendering.canvas import ALBEDO, FAR, GLOW, HEAT, OVERSAMPLING, SALIENT, Canvas
+from data.rendering.shapes import linear, noise, smoothstep
 
 _MOONLIGHT = np.float32([0.8, 1.0, 1.45])
 

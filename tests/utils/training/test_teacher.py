@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import CMMDL_train as script
-from utils import teacher
-from utils.teacher import Teacher
+from utils.training import teacher
+from utils.training.teacher import Teacher
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from data.scene_canvas import Canvas, Light
-from data.scene_shapes import Colour, capsule, ellipse, noise, pick, rectangle, shade, upright
+from data.rendering.canvas import Canvas, Light
+from data.rendering.shapes import Colour, capsule, ellipse, noise, pick, rectangle, shade, upright
 
 BARK = ((0.32, 0.26, 0.21), (0.40, 0.35, 0.30), (0.26, 0.23, 0.20))
 LEAVES = ((0.27, 0.36, 0.17), (0.36, 0.42, 0.20), (0.23, 0.33, 0.19), (0.30, 0.37, 0.20), (0.47, 0.42, 0.20))

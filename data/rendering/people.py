@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from data.scene_canvas import Canvas, Field
-from data.scene_shapes import Colour, capsule, ellipse, lying, noise, pick, rectangle, shade, smoothstep, upright
+from data.rendering.canvas import Canvas, Field
+from data.rendering.shapes import Colour, capsule, ellipse, lying, noise, pick, rectangle, shade, smoothstep, upright
 
 SKIN = ((0.87, 0.68, 0.56), (0.78, 0.56, 0.43), (0.55, 0.38, 0.28), (0.38, 0.26, 0.20))
 HAIR = ((0.12, 0.09, 0.08), (0.30, 0.20, 0.12), (0.55, 0.43, 0.28), (0.50, 0.49, 0.48))
