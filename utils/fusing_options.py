@@ -23,7 +23,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--data", type=named_path, action="extend", nargs="+", metavar="DIR", default=[],
         help="pair folders, or folders of pair folders (test_img)")  # fmt: skip
-    add("--pairs", type=named_path, nargs="+", metavar="CSV", default=[],
+    add("--pairs", type=named_path, action="extend", nargs="+", metavar="CSV", default=[],
         help="files that list pairs, visible and infrared path on each line")  # fmt: skip
     add("--pair", type=named_path, nargs=2, metavar=("VIS", "IR"), help="the two files of one pair")
     add("--task", choices=TASKS, help="what the pairs are (guessed from the folders' names)")

@@ -126,11 +126,21 @@ def test_a_list_file_is_a_set_and_its_bad_lines_are_named(tmp_path, scene, capsy
     assert "my pairs.csv line 3: no such file: c/2.png" in capsys.readouterr().err
 
 
+def test_lists_may_be_given_more_than_once_and_are_all_that_is_fused(tmp_path, scene):
+    save(tmp_path / "c.png", scene.vis)
+    save(tmp_path / "t.png", scene.ir)
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.csv").write_text("c.png,t.png\n")
+    lists = ["--pairs", tmp_path / "a.csv", tmp_path / "b.csv", "--pairs", tmp_path / "c.csv"]
+    assert run(*lists, "--no-metrics", "--out", tmp_path / "out") == 0
+    assert {path.parent.name for path in (tmp_path / "out").rglob("*.png")} == {"a", "b", "c"}
+
+
 def test_two_files_are_fused_as_one_pair(tmp_path, scene, capsys):
     save(tmp_path / "c.png", scene.vis)
     save(tmp_path / "t.png", scene.ir)
     assert run("--pair", tmp_path / "c.png", tmp_path / "t.png", "--out", tmp_path / "out") == 0
-    assert (tmp_path / "out" / "pair" / "c.png").exists()
+    assert [path.relative_to(tmp_path).as_posix() for path in (tmp_path / "out").rglob("*.png")] == ["out/pair/c.png"]
     assert run("--pair", tmp_path / "c.png", tmp_path / "x.png", "--out", tmp_path / "out") == 2
     assert "x.png: no such file" in capsys.readouterr().err
 
