@@ -37,7 +37,7 @@ def test_each_line_is_a_pair_relative_to_the_file(files, monkeypatch):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_names_may_hold_commas_in_quotes_and_any_letter(files, encoding):
-    found = listed(files, 'a/1.png,"b/Straße, Nacht.png"\n', encoding)
+    found = listed(files, 'a/1.png, "b/Straße, Nacht.png"\n', encoding)
     assert found.pairs[0].ir.name == "Straße, Nacht.png"
 
 
@@ -55,8 +55,14 @@ def test_a_header_says_which_column_is_which(files, header, task, words, vis_fir
     assert found.pairs[0].vis.parent.name == ("a" if vis_first else "b")
 
 
+def test_a_header_counts_more_than_the_names_of_folders(tmp_path):
+    found = listed(fill(tmp_path, "ir/1.png", "vi/1.png"), "visible,infrared\nir/1.png,vi/1.png\n")
+    assert [pair.vis.parent.name for pair in found.pairs] == ["ir"] and not found.refused
+
+
 def test_the_folders_of_the_first_pair_tell_the_task(tmp_path):
-    found = listed(fill(tmp_path, "near/x/1.png", "far/x/1.png"), "near/x/1.png,far/x/1.png\n")
+    fill(tmp_path, "near/x/1.png", "far/x/1.png", "vi/2.png", "ir/2.png")
+    found = listed(tmp_path, "near/x/1.png,far/x/1.png\nvi/2.png,ir/2.png\n")
     assert (found.task, found.pairs[0].words) == ("mff", ("near", "far"))
 
 
@@ -98,6 +104,13 @@ def test_a_file_that_lists_nothing_is_refused_as_a_whole(files, content, reason)
     (files / "pairs.csv").write_bytes(content)
     with pytest.raises(PairError, match=reason):
         read_pairs(files / "pairs.csv")
+
+
+def test_a_link_counts_by_its_own_name_and_a_path_by_where_it_leads(files):
+    for name in ("first", "second"):
+        (files / "a" / f"{name}.png").symlink_to("1.png")
+    found = listed(files, "a/first.png,b/1.png\nb/../a/second.png,b/2.png\n")
+    assert [pair.name for pair in found.pairs] == ["first", "second"]
 
 
 def test_a_missing_list_is_refused(tmp_path):

@@ -100,25 +100,30 @@ def test_missing_partner_is_refused_by_name_and_the_rest_is_kept(tmp_path):
 
 
 def test_two_files_of_one_stem_are_refused_by_name(tmp_path):
-    found = only(fill(tmp_path, "vi/1.png", "ir/1.png", "ir/1.jpg", "vi/2.png", "ir/2.png"))
+    fill(tmp_path, "vi/1.png", "ir/1.png", "ir/1.jpg", "vi/2.png", "ir/2.png", "vi/3.png", "vi/3.bmp", "ir/3.png")
+    found = only(tmp_path)
     assert [pair.name for pair in found.pairs] == ["2"]
-    assert found.refused == (Refusal("1.png", "ir holds 1.jpg and 1.png; a stem must name one image"),)
+    assert found.refused == (
+        Refusal("1.png", "ir holds 1.jpg and 1.png; a stem must name one image"),
+        Refusal("3.bmp", "vi holds 3.bmp and 3.png; a stem must name one image"),
+    )
 
 
-def test_folder_without_images_is_refused_once(tmp_path):
-    fill(tmp_path, "vi/1.png", "vi/2.png")
-    (tmp_path / "ir" / "train").mkdir(parents=True)
+@pytest.mark.parametrize(("full", "empty"), [("vi", "ir"), ("ir", "vi")])
+def test_folder_without_images_is_refused_once(tmp_path, full, empty):
+    fill(tmp_path, f"{full}/1.png", f"{full}/2.png")
+    (tmp_path / empty / "train").mkdir(parents=True)
     found = only(tmp_path)
     assert found.pairs == ()
     (refusal,) = found.refused
-    assert "no image in ir;" in refusal.reason
+    assert f"no image in {empty};" in refusal.reason
 
 
 def test_nested_folders_pair_by_relative_path(tmp_path):
     fill(tmp_path, "infrared/train/1.jpg", "infrared/test/1.jpg", "visible/train/1.png", "visible/test/1.png",
-         "infrared/0.png", "visible/0.png", "visible/train/2.png", "visible/.thumbs/1.png")  # fmt: skip
+         "infrared/z.png", "visible/z.png", "visible/train/2.png", "visible/.thumbs/1.png")  # fmt: skip
     found = only(tmp_path)
-    assert [pair.name for pair in found.pairs] == ["0", "test/1", "train/1"]
+    assert [pair.name for pair in found.pairs] == ["z", "test/1", "train/1"]
     assert found.pairs[2].vis == tmp_path / "visible" / "train" / "1.png"
     assert found.pairs[2].ir == tmp_path / "infrared" / "train" / "1.jpg"
     assert [refusal.name for refusal in found.refused] == ["train/2.png"]
@@ -271,8 +276,8 @@ def test_folder_named_like_an_image_is_refused_when_read(tmp_path):
 
 
 def test_a_folder_named_like_an_image_is_not_entered(tmp_path):
-    found = only(fill(tmp_path, "vi/1.png/a.png", "ir/1.png/a.png", "vi/2.png", "ir/2.png"))
-    assert [pair.name for pair in found.pairs] == ["1", "2"]
+    found = only(fill(tmp_path, "vi/1.png/a.png", "ir/1.PNG/a.png", "vi/2.png", "ir/2.png"))
+    assert [pair.name for pair in found.pairs] == ["1", "2"] and not found.refused
 
 
 def test_real_sets_are_found_complete(shared):

@@ -21,7 +21,8 @@ def only(root, *names) -> PairSet:
 
 
 @pytest.mark.parametrize(
-    "extension", [".gif", ".jp2", ".pgm", ".PPM", ".exr", ".npy", ".heic", ".tga", ".raw", ".mat", ".avif", ".dng"]
+    "extension", [".gif", ".jp2", ".pgm", ".PPM", ".exr", ".npy", ".heic", ".tga", ".raw", ".mat", ".avif", ".dng",
+     ".dcm", ".hdr", ".npz", ".heif", ".j2k", ".jxl", ".pbm", ".pnm"]
 )
 def test_a_picture_in_a_format_that_is_not_read_is_named(tmp_path, extension):
     found = only(tmp_path, "vi/1.png", "ir/1.png", f"ir/2{extension}")
@@ -49,6 +50,12 @@ def test_a_folder_of_nothing_else_says_so(tmp_path):
     assert found.pairs == ()
     assert "no image in ir;" in found.refused[0].reason
     assert "first 1.gif" in found.refused[1].reason
+
+
+def test_they_are_named_too_where_no_two_files_have_one_stem(tmp_path):
+    found = only(tmp_path, "vi/1.png", "ir/2.png", "ir/1.gif")
+    assert found.pairs == ()
+    assert [refusal.name for refusal in found.refused] == [tmp_path.name, "ir"]
 
 
 def test_other_files_and_hidden_ones_and_folders_of_such_names_are_not_named(tmp_path):
