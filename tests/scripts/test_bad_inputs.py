@@ -74,7 +74,8 @@ def test_a_bad_image_is_named_and_the_rest_cut_into_patches(bad, tmp_path, capfd
 
 
 def test_the_limit_of_pixels_can_be_moved(bad, tmp_path, capsys):
-    assert fuse(tmp_path, "--data", bad / "other" / "good", "--max-pixels", 64 * 48) == 0
+    for largest in (64 * 48, 2**30):
+        assert fuse(tmp_path, "--data", bad / "other" / "good", "--max-pixels", largest) == 0
     assert fuse(tmp_path, "--data", bad / "other" / "good", "--max-pixels", 64 * 48 - 1) == 1
     assert_one_sentence(capsys.readouterr().err, "64x48; expected at most 3071 pixels", kind="refused: ")
 

@@ -81,12 +81,15 @@ def test_closed_streams_do_not_end_the_run(folder):
     "arguments",
     [
         ["--pair", "out/pair/a.png", "sets/A/ir/1.png", "--out", "out"],
+        ["--pair", "link/pair/a.png", "sets/A/ir/1.png", "--out", "out"],
+        ["--pair", "out/pair/a.png", "sets/A/ir/1.png", "--out", "link"],
         ["--pairs", "sets/A/vi.csv", "--out", "sets/A"],
         ["--pairs", "sets/A/ir.csv", "--out", "sets/A"],
     ],
 )
 def test_a_fused_image_never_takes_the_place_of_one_that_is_fused(folder, capsys, arguments):
     (folder / "out" / "pair").mkdir(parents=True)
+    (folder / "link").symlink_to("out")
     shutil.copy(folder / "sets" / "A" / "vi" / "1.png", folder / "out" / "pair" / "a.png")
     for name in ("vi.csv", "ir.csv"):
         (folder / "sets" / "A" / name).write_text("vi/1.png,ir/1.png\nvi/2.png,ir/2.png\n")
@@ -114,6 +117,31 @@ def test_a_set_that_has_no_place_is_refused_and_the_next_one_done(folder, capsys
     errors = capsys.readouterr().err
     assert errors.count("refused: A: ") == 2 and "(Not a directory)" in errors and "\nA: 0 pairs" in errors
     assert (folder / "out" / "B" / "2.png").exists() and (folder / "out" / "index.html").exists()
+
+
+def test_a_set_without_a_pair_is_refused_and_the_next_one_done_and_where_none_has_one_each_is_named(folder, capsys):
+    for name, status in (("A", 1), ("B", 2)):
+        for path in (folder / "sets" / name / "ir").iterdir():
+            path.rename(path.with_stem(f"{path.stem}_ir"))
+        assert run("--data", "sets", "--out", name, "--no-metrics") == status
+    assert {path.parent.name for path in (folder / "A").rglob("*.png")} == {"B"} and not (folder / "B").exists()
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("refused: A: A: no two files have one stem")
+    assert last.startswith("error: no pair to fuse: A: no two files") and "; B: no two files have one stem" in last
+
+
+def test_a_folder_that_is_there_may_be_called_like_an_image(folder):
+    (folder / "out.png").mkdir()
+    assert run("--data", "sets/A", "--out", "out.png", "--no-metrics") == 0
+    assert (folder / "out.png" / "A" / "1.png").exists()
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_page_has_the_command_that_made_it(folder, monkeypatch, given):
+    words = ["--data", "sets/A", "--method", "average", "--no-metrics", "--out", "out"]
+    monkeypatch.setattr(sys, "argv", ["elsewhere/CMMDL_test.py", *(["--help"] if given else [*words, "--continue"])])
+    assert CMMDL_test.main(words if given else None) == 0
+    assert f"<code>CMMDL_test.py {' '.join(words)}</code>" in (folder / "out" / "index.html").read_text()
 
 
 def test_scores_of_an_earlier_run_do_not_stay_where_none_are_asked_for(folder):

@@ -13,6 +13,7 @@ from data.scenes import render
 from net.color import rgb_to_ycbcr
 from tests.pictures import save
 from utils.metrics import METRICS
+from utils.shipped import shipped
 
 
 def run(*arguments):
@@ -82,6 +83,9 @@ def test_a_run_says_what_the_weights_that_ship_have_not_seen_and_that_a_protocol
     said = [line for line in printed.err.splitlines() if "the weights that ship were trained on infrared" in line]
     assert len(said) == 1 and said[0].startswith("brackets: ")
     assert printed.out.count("grey, as protocol cddfuse scores") == 2
+    for options in (["--method", "cmmdl-lite", "--weights", f"cmmdl-lite={shipped('cmmdl-lite')}"], []):
+        assert run("--data", tmp_path / "sets", *options, "--no-metrics", "--out", tmp_path / "other") == 0
+        assert "the weights that ship" not in capsys.readouterr().err, "they are given, or there are none"
     assert read_image(tmp_path / "out" / "cmmdl-lite" / "camera" / "1.png").ndim == 2
 
 

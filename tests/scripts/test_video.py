@@ -59,16 +59,18 @@ def warmth(image):
     return (image[..., 0].astype(int) - image[..., 2]).ravel()
 
 
-def test_two_videos_become_one_in_colour(films, tmp_path, scene, capsys):
-    out = tmp_path / "deep" / "fused.mp4"
-    assert run("--video", *films, "--out", out) == 0
+def test_two_videos_become_one_in_colour(films, tmp_path, scene, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(CMMDL_test, "time", SimpleNamespace(perf_counter=iter([10.0, 16.0]).__next__))
+    assert run("--video", *films) == 0
+    out = tmp_path / "result" / "fused.mp4"  # where none is named
     frames = play(out)
     assert len(frames) == 12
     assert frames[0].shape == (64, 96, 3)
     assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FPS) == 10
     assert np.ptp(frames[0].astype(int), axis=2).mean() > 5
     assert np.corrcoef(warmth(frames[0]), warmth(scene.vis))[0, 1] > 0.5, "red is red"
-    assert "fused.mp4: 12 frames, " in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("result/fused.mp4: 12 frames, 2.0 a second\n")
 
 
 def test_the_limit_counts_frames(films, tmp_path):
@@ -205,9 +207,12 @@ def test_a_video_is_a_job_of_its_own(films, tmp_path, more):
     assert error.value.code == 2
 
 
-def test_a_folder_cannot_become_the_video(films, tmp_path):
+@pytest.mark.parametrize(("make", "kind"), [(os.mkdir, "folder"), (os.mkfifo, "pipe or device")])
+def test_neither_a_folder_nor_a_pipe_can_become_the_video(films, tmp_path, capsys, make, kind):
+    make(tmp_path / "out.mp4")
     with pytest.raises(SystemExit):
-        run("--video", *films, "--out", tmp_path)
+        run("--video", *films, "--out", tmp_path / "out.mp4")
+    assert f"out.mp4: is a {kind}; expected a file" in capsys.readouterr().err
 
 
 def test_the_video_gets_its_name_when_it_is_whole(films, tmp_path, monkeypatch):
@@ -306,13 +311,6 @@ def test_too_little_memory_ends_with_a_sentence_and_keeps_the_frames_before(film
     assert len(play(tmp_path / "fused.mp4")) == 3
 
 
-def test_any_rate_can_be_written_as_mp4(tmp_path, scene):
-    both = {"vis.avi": scene.vis, "ir.avi": scene.ir}
-    films = [film(tmp_path / name, [image] * 3, fps=119.873) for name, image in both.items()]
-    assert run("--video", *films, "--out", tmp_path / "fused.mp4") == 0
-    assert cv2.VideoCapture(str(tmp_path / "fused.mp4")).get(cv2.CAP_PROP_FPS) == pytest.approx(119.87, abs=0.01)
-
-
 def test_two_rates_are_told(films, tmp_path, scene, capsys):
     slow = film(tmp_path / "slow.mp4", [scene.ir] * 12, fps=4)
     assert run("--video", films[0], slow, "--out", tmp_path / "fused.mp4") == 0
@@ -328,12 +326,12 @@ def test_a_name_that_is_no_text_can_be_written_and_is_refused_when_read(films, t
     assert "a name that is not UTF-8; OpenCV needs another for a video" in capsys.readouterr().err
 
 
-def test_film_rates_and_slow_ones_keep_three_digits(tmp_path, scene):
-    for rate in (24000 / 1001, 0.017):
+def test_any_rate_can_be_written_as_mp4_and_film_rates_and_slow_ones_keep_three_digits(tmp_path, scene):
+    for rate, near in ((119.873, 0.013), (24000 / 1001, 5e-4), (0.017, 5e-4)):
         both = {"vis.avi": scene.vis, "ir.avi": scene.ir}
         films = [film(tmp_path / name, [image] * 3, fps=rate) for name, image in both.items()]
         assert run("--video", *films, "--out", tmp_path / "fused.mp4") == 0
-        assert cv2.VideoCapture(str(tmp_path / "fused.mp4")).get(cv2.CAP_PROP_FPS) == pytest.approx(rate, abs=5e-4)
+        assert cv2.VideoCapture(str(tmp_path / "fused.mp4")).get(cv2.CAP_PROP_FPS) == pytest.approx(rate, abs=near)
 
 
 def test_names_with_colons_are_files(tmp_path, scene, monkeypatch):

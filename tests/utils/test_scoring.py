@@ -2,18 +2,20 @@
 
 import time
 from concurrent.futures import Future
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+import CMMDL_test
 import net
 from data.pairs import find_sets
 from data.scenes import render
 from tests.pictures import save
 from utils import metrics, scoring
 from utils.contenders import Network
-from utils.scoring import run_set
+from utils.scoring import Result, run_set
 
 TORCH = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to ..."
 
@@ -96,11 +98,32 @@ def test_a_pair_too_small_to_score_is_called_fused_if_a_method_fused_it(monkeypa
     assert sum(refusal.reason.startswith("not scored") for refusal in score().refused) == 2
 
 
-def test_the_times_of_a_set_are_its_own(found, tmp_path):
+def test_the_times_of_a_set_are_its_own_and_of_methods_alone(found, tmp_path):
     average = Network("average", net.Fuser(net.build("average")), "cmmdl", tmp_path)
+    rule = Network("max", net.Fuser(net.build("max")), "cmmdl", is_reference=True)
     for _ in range(2):
-        result = run_set(found, [average], protocol="cmmdl", metrics=False, home=tmp_path)
-        assert len(result.seconds["average"]) == 3
+        began = time.monotonic()
+        result = run_set(found, [average, rule], protocol="cmmdl", metrics=False, home=tmp_path)
+        assert len(result.seconds["average"]) == 3 and len(result.seconds) == 1
+        assert 0 < sum(result.seconds["average"]) <= time.monotonic() - began
+
+
+def test_a_set_ends_with_its_number_of_pairs_and_the_median_time_of_each_network():
+    failed = {"visible": "", "infrared": ""}
+    fused = failed | {"mine": ""}
+    pictures = {name: SimpleNamespace(thumbnails=shown) for name, shown in (("1", fused), ("2", failed), ("3", fused))}
+    seconds = {"cmmdl-lite": [1.0, 9.0, 2.0], "mlfuse": [0.5]}
+    said = CMMDL_test.what_was_done(Result([], pictures, seconds=seconds))
+    assert said == "2 pairs; CMMDL-lite 2.00 s, MLFuse 0.50 s a pair (median)"
+    assert CMMDL_test.what_was_done(Result([], {"1": pictures["1"]})) == "1 pair"
+
+
+def test_the_bar_counts_the_pairs_of_a_set_refused_ones_too(monkeypatch, score):
+    bars, progress_bar = [], scoring.progress_bar
+    monkeypatch.setattr(scoring, "progress_bar", lambda **options: bars.append(progress_bar(**options)) or bars[-1])
+    fail_at(monkeypatch, scoring.Reader, "__call__", MemoryError(), lambda args: args[1].name == "2")
+    score()
+    assert str(bars[0]).startswith("set: 100% 3/3 [")
 
 
 def test_a_mistake_of_the_program_is_no_refusal(monkeypatch, score):
