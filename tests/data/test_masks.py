@@ -19,8 +19,8 @@ def test_labels_become_masks_of_the_chosen_classes(tmp_path):
     _, out = cut(tmp_path)
     first = PatchDataset(out)[0][2][0]
     np.testing.assert_array_equal(first, np.isin(labels[:16, :16], [1, 2, 3]))
-    cut(tmp_path, "--mask-classes", "bump, Car-Stop")
-    np.testing.assert_array_equal(PatchDataset(out)[0][2][0], np.isin(labels[:16, :16], [5, 8]))
+    cut(tmp_path, "--mask-classes", "bump, Car-Stop,colour_cone")
+    np.testing.assert_array_equal(PatchDataset(out)[0][2][0], np.isin(labels[:16, :16], [5, 7, 8]))
 
 
 def test_labels_with_three_equal_channels_are_understood(tmp_path):
@@ -63,6 +63,16 @@ def test_label_folder_of_text_files_does_not_hide_the_mask_folder(tmp_path):
     assert PatchDataset(out)[0][2].min() == 1
 
 
+def test_labels_count_before_plain_masks_and_those_of_msrs_first(tmp_path):
+    save_pair(tmp_path / "set", "1")
+    whole, left = np.full((40, 60), 255, np.uint8), np.repeat(np.uint8([[2] * 10 + [0] * 50]), 40, axis=0)
+    for folder, marks in (("mask", whole), ("labels", left), ("Segmentation_labels", left[:, ::-1])):
+        save(tmp_path / "set" / folder / "1.png", marks)
+        _, out = cut(tmp_path)
+        expected = whole if folder == "mask" else marks
+        np.testing.assert_array_equal(PatchDataset(out)[0][2][0], expected[:16, :16] > 0)
+
+
 def test_without_labels_the_mask_is_zero(tmp_path):
     save_pair(tmp_path / "set", "1")
     _, out = cut(tmp_path)
@@ -73,7 +83,7 @@ def test_without_labels_the_mask_is_zero(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [
-        (np.zeros((20, 20), np.uint8), "20x20"),
+        (np.zeros((20, 30), np.uint8), "30x20, its pair 60x40; expected one size"),
         (np.full((40, 60), 9, np.uint8), "up to 9; expected class numbers 0 to 8"),
         (np.full((40, 60), 255, np.uint8), "up to 255"),
         (np.full((40, 60, 3), (1, 2, 3), np.uint8), "colours"),

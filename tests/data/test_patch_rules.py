@@ -61,11 +61,17 @@ def test_luminance_of_16_bits_fills_0_to_1():
     assert abs(luminance(image)[50, 50] - 0.5) < 0.01
 
 
+def test_a_thermal_image_of_one_value_is_black():
+    assert not luminance(np.full((4, 5), 700, np.uint16)).any()
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("channels", [(), (3,), (4,)])
 def test_training_sees_images_as_fusing_does(dtype, channels):
     noise = np.random.default_rng(0).integers(0, 256, (20, 30, *channels))
     image = noise.astype(dtype) * dtype(1 if dtype == np.uint8 else 3)
+    if channels == (4,):
+        image[..., 3] = 255 if dtype == np.uint8 else 9999
     expected = luma(to_unit(image, "visible"))[0, 0].numpy()
     assert luminance(image).dtype == np.float32
     np.testing.assert_allclose(luminance(image), expected, atol=1e-6)

@@ -1,7 +1,9 @@
 """One run at a time writes to an output folder, however close together two begin."""
 
+import errno
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,18 @@ def test_of_runs_that_begin_together_one_goes_on(tmp_path):
     tell("end\n")
     assert [run.wait() for run in runs] == [0, 0, 0]
     assert sorted(said) == ["goes on\n", "refused\n", "refused\n"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+@pytest.mark.parametrize(("number", "held"), [(errno.ENOLCK, False), (errno.EAGAIN, True), (errno.EACCES, True)])
+def test_a_disk_without_locks_is_written_all_the_same(tmp_path, monkeypatch, number, held):
+    def lockf(*_):
+        raise OSError(number, "as the system says it")
+
+    monkeypatch.setattr("fcntl.lockf", lockf)
+    with pytest.raises(UsageError, match="another run writes there") if held else nullcontext():
+        Journal(tmp_path, {}, go_on=False).close()
+    assert held or (tmp_path / "run.jsonl").read_text() == "{}\n"
 
 
 def test_a_file_that_another_run_has_just_replaced_is_not_taken_for_its_own(tmp_path, monkeypatch):
