@@ -9,6 +9,8 @@ import pytest
 import net
 from benchmarks import choices
 from data.scenes import write_folder
+from net.training.recipe import Crops, constant
+from utils.metrics import evaluate
 
 
 @pytest.fixture
@@ -37,6 +39,30 @@ def test_each_variant_is_trained_once_and_has_its_row(command, capsys):
     assert choices.main() == 0
     again = capsys.readouterr()
     assert again.out == first.out and "epoch 1/1" in first.err and "epoch 1/1" not in again.err
+
+
+def test_each_variant_differs_from_best_in_the_one_thing_that_its_name_says():
+    recipes = {name: vars(recipe) for name, recipe in choices.RECIPES.items()}
+    other = {name: {key: found[key] for key in found if found[key] != recipes["best"][key]}
+             for name, found in recipes.items()}  # fmt: skip
+    assert all(other.pop(f"loss-{name}").keys() == {"phases"} for name in choices.LOSS_NAMES)
+    assert other == {"best": {}, "no-black": {"crops": Crops(black=0)}, "batch-norms": {"norms_until": 1},
+                     "no-average": {"ema_decay": None}, "constant-rate": {"schedule": constant},
+                     "no-clipping": {"clip_norm": float("inf")}}  # fmt: skip
+
+
+def test_a_network_has_the_scores_of_what_it_makes_of_held_out_images(few_pairs):
+    network = net.build("cmmdl-lite", dim=8).eval()
+    row = choices.score("mine", network, few_pairs, 2)
+    vis, ir, *_ = choices.centres(few_pairs, 2)[1]
+    assert row.method == "mine" and list(row.images) == ["0", "1"]
+    assert row.images["1"] == evaluate(net.Fuser(network)(vis, ir), ir, vis, protocol="cddfuse")
+
+
+def test_a_training_that_was_stopped_ends_it(command, monkeypatch):
+    monkeypatch.setattr(choices, "train", lambda *_: None)
+    command("--variant", "best")
+    assert choices.main() == 1
 
 
 def test_other_data_options_or_losses_are_trained_anew(tmp_path, monkeypatch):
