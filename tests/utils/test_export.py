@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import net
+from net.fast.layout import lay_out
 from net.files.safetensors_file import write_safetensors
 from net.methods import method_of
 from tests.scripts.trainings import disk_of
@@ -125,6 +126,29 @@ def test_a_siblings_safetensors_file_says_whose_it_is(tmp_path, method):
     assert type(loaded) is type(model)
     states = model.state_dict().values(), loaded.state_dict().values()
     assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+
+
+def test_a_safetensors_file_of_another_program_is_read_and_options_that_are_none_are_refused(tmp_path):
+    torch_form = pytest.importorskip("safetensors.torch", reason="safetensors is not installed (make test-export)")
+    model, path = net.build("cmmdl", dim=16, depth=1), tmp_path / "other.safetensors"
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    for metadata in (None, {"format": "pt"}):
+        torch_form.save_file(state, path, metadata)
+        assert net.load(path).options == model.options
+    torch_form.save_file(state, path, {"method": "cmmdl", "options": "dim 16"})
+    with pytest.raises(net.WeightsError, match="other.safetensors: its metadata has options 'dim 16'; expected JSON"):
+        net.load(path)
+    torch_form.save_file(net.build("mlfuse").state_dict(), path, {"method": "mlfuse"})
+    assert net.load(path).options == net.build("mlfuse").options
+
+
+def test_a_wrapped_network_and_one_whose_weights_lie_otherwise_are_written(tmp_path):
+    pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
+    model = net.build("cmmdl", dim=16, depth=1)
+    lay_out(model)
+    write_safetensors(tmp_path / "a.safetensors", torch.nn.DataParallel(model))
+    states = model.state_dict(), net.load(tmp_path / "a.safetensors").state_dict()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0] | states[1])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are bytes on POSIX only")

@@ -35,6 +35,8 @@ WRAPPINGS = {
     "doubly parallel": lambda state: {f"module.module.{key}": value for key, value in state.items()},
     "nested": lambda state: {"epoch": 3, "state_dict": state},
     "nested beside tensors": lambda state: {"epoch": torch.tensor(3), "state_dict": state},
+    **{f"nested under {key} beside tensors": lambda state, key=key: {"step": torch.tensor(3), key: state}
+       for key in ("net", "network", "params", "weights")},
     "nested under an unusual name": lambda state: {"epoch": 3, "fusion_net": {"inner": state}},
     "nested beside a number": lambda state: {"weights": state, 5: 1},
     "nested under a number": lambda state: {0: state},
@@ -271,6 +273,28 @@ def test_each_of_several_state_dicts_is_checked(tmp_path):
     layer[name] = weight.to_sparse()
     with pytest.raises(net.WeightsError, match=r"weights.pth: base_fusion\..*: complex, sparse"):
         net.load(saved(parts, tmp_path))
+
+
+def test_of_many_tensors_that_do_not_fit_some_are_named_and_the_others_counted(tmp_path):
+    state = net.build("cmmdl", dim=16, depth=1).state_dict()
+    odd = [f"odd\n{i}" for i in range(11)]
+    first, *others = [name for name, tensor in state.items() if tensor.shape == (16,)][:3]
+    wrong = dict.fromkeys([first, *others], torch.zeros(5))
+    whole = {"hdfab.cbr_1.1.num_batches_tracked": torch.zeros(())}
+    with pytest.raises(net.WeightsError) as error:
+        net.load(saved(state | wrong | whole | dict.fromkeys(odd, torch.zeros(1)), tmp_path))
+    assert f"unexpected {', '.join(f'odd {i}' for i in range(8))} and 3 more; " in str(error.value)
+    assert f"{first} has shape (5,), expected (16,), and 2 more differ; hdfab" in str(error.value)
+    assert str(error.value).endswith("is of torch.float32, expected torch.int64")
+
+
+@pytest.mark.parametrize(("method", "label"), [("cmmdl", "CMMDL"), ("cmmdl-lite", "CMMDL-lite")])
+def test_weights_without_the_tensor_that_tells_their_heads_are_refused_by_its_name(tmp_path, method, label):
+    state = net.build(method, dim=8, heads=2, depth=1).state_dict()
+    (name,) = (name for name in FIRST[method] if name.endswith("temperature"))
+    del state[name]
+    with pytest.raises(net.WeightsError, match=f"these are not {label}'s weights; missing: {name}$"):
+        net.load(saved(state, tmp_path))
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
