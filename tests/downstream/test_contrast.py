@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from downstream import contrast
+from downstream.material import open_material
 
 
 @pytest.fixture
@@ -70,6 +71,23 @@ def test_labelled_neighbours_are_no_surround(scene):
     image[beside] = 0
     assert contrast.stand_out(image, where, where | beside) == [30]
     assert contrast.stand_out(image, where, np.ones_like(where)) == []  # nothing is left
+
+
+def test_an_object_at_the_border_of_the_image_has_what_is_there_as_its_surround():
+    image, where = np.full((40, 40), 100.0), np.zeros((40, 40), bool)
+    where[:10, 30:] = True
+    image[where] = 130
+    assert contrast.stand_out(image, where, where) == [30]
+
+
+def test_other_objects_are_no_surround_and_a_flat_image_keeps_no_edges(labelled):
+    material, labels = open_material(labelled), np.zeros((6, 48, 64), np.uint8)
+    labels[:, 20:30, 20:30], labels[:, 20:30, 30:44] = 2, 1  # a person beside a car
+    pictures = np.full((6, 48, 64, 3), 100, np.uint8)
+    pictures[labels == 2], pictures[labels == 1] = 130, 0
+    found = contrast.contrasts(material, labels, pictures)
+    assert found["contrast person day"] == pytest.approx(30) and found["contrast car night"] == pytest.approx(100)
+    assert contrast.contrasts(material, labels, np.full_like(pictures, 9))["ir person day"] == pytest.approx(0, abs=1)
 
 
 def test_a_source_keeps_its_own_edges_and_a_flat_image_none(labelled, fused, tmp_path):

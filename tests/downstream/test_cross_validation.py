@@ -1,14 +1,17 @@
 """What a cross-validation trains and tests on, and what of it is done again, with a judge that only takes notes."""
 
+import json
 from argparse import Namespace
 
 import numpy as np
 import pytest
+import torch
 
 from downstream import detect, segment
 from downstream.folds import scenes
 from downstream.material import open_contenders, open_material
-from downstream.runs import Store, cross_validate
+from downstream.runs import Store, conditions, cross_validate, open_store
+from downstream.training import Budget
 from tests.pictures import save
 
 FOLDS, SEEDS = 3, 2
@@ -67,6 +70,25 @@ def test_other_settings_are_trained_anew(validate):
     validate(rate=0.1)
     assert validate(rate=0.1)[1] == []
     assert len(validate(rate=0.2)[1]) == 5 * FOLDS * SEEDS
+
+
+def test_other_pretrained_weights_another_judge_or_device_are_other_settings(tmp_path):
+    def settings(judge="segformer", device="cpu", **budget):
+        given = Budget(**{"model": "small", "epochs": 1, "batch": 2, "rate": 0.1, "pretrained": str(weights), **budget})
+        return json.dumps(open_store(Namespace(out=tmp_path, folds=3), judge, given, torch.device(device)).settings)
+
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"one")
+    found = [settings(), settings("rt-detr"), settings(device="cuda"), settings(epochs=2), settings(pretrained="")]
+    weights.write_bytes(b"two")
+    assert len({*found, settings()}) == 6 and settings() == settings()
+
+
+def test_a_title_says_under_what_conditions_its_figures_were_found():
+    args = Namespace(folds=3, seeds=1, epochs=45)
+    assert conditions(args, (120, 160)) == "3 folds, one seed; 160x120, 45 epochs"
+    args.seeds = 2
+    assert conditions(args, (120, 160)) == "3 folds, 2 seeds; 160x120, 45 epochs"
 
 
 @pytest.mark.parametrize("program", [segment, detect])

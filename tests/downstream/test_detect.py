@@ -67,6 +67,11 @@ def test_day_and_night_count_their_own_images_alone(coco):  # noqa: ARG001
     assert "AP50 car night" not in figures and "AP50 bicycle" not in figures
 
 
+def test_a_figure_that_some_trainings_have_is_their_mean():
+    runs = {(0, 0): {"AP": 10.0, "AP50 car": 40.0}, (1, 0): {"AP": 30.0}, (2, 0): {}}
+    assert detect.averaged(runs) == {"AP": 20, "AP50 car": 40}
+
+
 def test_objects_go_with_their_pictures():
     pictures = np.zeros((40, 60, 80, 3), np.uint8)
     pictures[:, 30:42, 10:26] = 255

@@ -1,5 +1,7 @@
 """What judges are given, and what they refuse."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from downstream import contrast, shrink
 from downstream.boxes import open_boxes
 from downstream.material import open_contenders, open_labels, open_material, time_of
 from tests.pictures import save
+from utils.options import UsageError
 
 
 def test_every_method_shows_every_pair_in_three_channels(labelled, fused):
@@ -15,6 +18,22 @@ def test_every_method_shows_every_pair_in_three_channels(labelled, fused):
     assert list(pictures) == ["infrared", "visible", "average", "max", "mine"]
     assert all(shown.shape == (6, 48, 64, 3) and shown.dtype == np.uint8 for shown in pictures.values())
     assert (pictures["infrared"] == pictures["mine"]).all() and (pictures["visible"][0] == material.vis[0]).all()
+
+
+def test_the_first_pairs_are_read_and_of_several_sets_none(labelled, tmp_path):
+    assert open_material(labelled, 2).stems == ["00001D", "00002D"]
+    shutil.copytree(labelled, tmp_path / "sets" / "one")
+    shutil.copytree(labelled, tmp_path / "sets" / "two")
+    with pytest.raises(UsageError, match="sets: 2 pair folders; expected one pair folder"):
+        open_material(tmp_path / "sets")
+
+
+def test_boxes_come_from_the_folder_that_is_named(labelled, tmp_path):
+    shutil.copytree(labelled / "boxes", tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "00001D.txt").write_text("1 0.5 0.5 0.1 0.2\n\n")
+    material = open_material(labelled)
+    own, other = open_boxes(material), open_boxes(material, tmp_path / "elsewhere")
+    assert len(own[0]) == 2 and other[0].tolist() == [[1, *np.float32([0.5, 0.5, 0.1, 0.2])]]
 
 
 def test_names_tell_the_time_of_day():
@@ -148,7 +167,10 @@ def test_a_fused_image_that_is_missing_is_named(labelled, fused, capsys):
     assert "expected one fused image called 00060N" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["0 0.5 0.5", "3 0.5 0.5 0.1 0.1", "0 0.5 0.5 1.5 0.1", "0 0.5 0.5 0 0.1", "a b"])
+@pytest.mark.parametrize("text", [
+    "0 0.5 0.5", "3 0.5 0.5 0.1 0.1", "0.5 0.5 0.5 0.1 0.1", "0 0.5 0.5 1.5 0.1", "0 -0.1 0.5 0.1 0.1",
+    "0 0.5 0.5 0 0.1", "0 0.5 0.5 0.1 0", "a b",
+])  # fmt: skip
 def test_lines_that_are_no_objects_are_refused_by_file(labelled, text):
     (labelled / "boxes" / "00031N.txt").write_text(text)
     with pytest.raises(ValueError, match=r"00031N\.txt: (lines that are no objects|a class or a box out of range)"):

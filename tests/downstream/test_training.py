@@ -65,6 +65,26 @@ def test_the_norm_of_gradients_is_limited_where_that_is_asked_for(options, norm)
     assert norms == pytest.approx([norm] * 6, rel=1e-4)
 
 
+def test_a_loss_that_is_not_finite_ends_it_before_it_reaches_the_weights():
+    model = nn.Linear(1, 1, bias=False)
+    before = model.weight.item()
+    with pytest.raises(ValueError, match="the judge's loss is not finite any more; try a lower --lr"):
+        fitted(model, lambda *_: model.weight.sum() * torch.nan)
+    assert model.weight.item() == before
+
+
+def test_fewer_images_than_a_batch_are_one_step_of_each_epoch():
+    model, batches = nn.Linear(1, 1), []
+
+    def loss_of(batch, _):
+        batches.append(sorted(batch))
+        return model(torch.ones(1)).sum()
+
+    budget = Budget("", epochs=2, batch=8, rate=0.1)
+    fit(model, 3, loss_of, budget, seed=0, tick=lambda: None)
+    assert batches == [[0, 1, 2]] * 2 and budget.steps(3) == 2 and not model.training
+
+
 def test_weights_decay_by_a_hundredth_of_the_rate():
     model = nn.Linear(1, 1, bias=False).double()
     before = model.weight.item()
