@@ -8,7 +8,9 @@ import torch
 
 import CMMDL_test
 import CMMDL_train
+import net
 from data.files import check_digest, sha256
+from docs import curves
 from utils import export, shipped
 
 MODELS = Path(CMMDL_test.__file__).parent / "models"
@@ -22,6 +24,20 @@ def test_every_weights_file_that_ships_is_listed_with_its_digest():
 def test_the_model_card_has_the_digest():
     card = (MODELS / "README.md").read_text()
     assert all(sha256(path) in card for path in MODELS.glob("*.pth"))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("CMMDL", ["(dim {dim}, {weights:,} parameters)", "{VIF:.3f} and {Qabf:.3f} after the twelfth"]),
+     ("CMMDL-lite", ["{dim} channels, {weights:,} parameters", "{epoch:.0f} epochs, {steps:,.0f} steps",
+                     "{VIF:.3f} and {Qabf:.3f} at the end"])],
+)  # fmt: skip
+def test_the_model_cards_tell_the_size_of_their_networks_and_how_their_histories_end(name, told):
+    model, history = net.load(MODELS / f"{name}.pth"), curves.read(MODELS / f"{name}.history.csv")
+    facts = {column: values[-1] for column, values in history.items()} | {"dim": model.options["dim"]}
+    facts["weights"] = sum(parameter.numel() for parameter in model.parameters())
+    card = (MODELS / "README.md").read_text().replace("\n", " ")
+    assert [words for words in told if words.format(**facts) not in card] == []
 
 
 @pytest.mark.parametrize("options", [[], ["--weights", "models/CMMDL.pth"]])
