@@ -26,15 +26,32 @@ def run(monkeypatch, *options):
 
 
 def test_figures_come_from_the_tables_and_times_relative_to_cmmdl(results, monkeypatch, capsys):
-    seconds = {"cmmdl": 8.0, "cmmdl-lite": 0.04, "max": 0.001}
-    monkeypatch.setattr(tradeoff, "measure", lambda args: {name: Cost(seconds[name], 300) for name in args.method})
+    def measure(args):
+        assert (args.batch, args.method) == (1, ["cmmdl", "cmmdl-lite", "max"])
+        return {name: Cost(seconds, 300) for name, seconds in zip(args.method, (8.0, 0.04, 0.001), strict=True)}
+
+    monkeypatch.setattr(tradeoff, "measure", measure)
     assert run(monkeypatch, "--results", results, "--out", results / "plot.png") == 0
-    _, cmmdl, lite, maximum, _ = capsys.readouterr().out.splitlines()
+    title, cmmdl, lite, maximum, _ = capsys.readouterr().out.splitlines()
+    assert title.startswith("TNO, 640x480, ")
     assert cmmdl.split() == ["CMMDL", "8.000", "s", "1.00000", "VIF", "0.750", "Qabf", "0.500"]
     assert lite.split() == ["CMMDL-lite", "0.040", "s", "0.00500", "VIF", "0.700", "Qabf", "0.550"]
     assert maximum.split()[0] == "maximum"
     picture = cv2.imread(str(results / "plot.png"))
     assert picture.shape[1] > 2 * picture.shape[0] and picture.std() > 5
+
+
+def test_each_score_stands_over_the_time_and_rules_are_hollow(results, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(tradeoff, "save_figure", lambda figure, _: drawn.extend(figure.axes))
+    costs = {name: Cost(seconds, 300) for name, seconds in (("cmmdl", 8.0), ("cmmdl-lite", 0.04), ("max", 0.001))}
+    tradeoff.draw(tradeoff.read(results, "TNO"), costs, results / "plot.png", title="t")
+    ratios, scores = (1, 0.005, 0.000125), {"VIF": (0.75, 0.7, 1), "Qabf": (0.5, 0.55, 0.6)}
+    assert [axis.get_ylabel() for axis in drawn] == list(scores)
+    for axis, values in zip(drawn, scores.values(), strict=True):
+        dots = axis.collections
+        assert [tuple(x.get_offsets()[0]) for x in dots] == [*zip(ratios, values, strict=True)]
+        assert [len(x.get_facecolor()) for x in dots] == [1, 1, 0] and axis.get_xscale() == "log"
 
 
 def test_a_run_without_cmmdl_is_refused_by_what_is_there(results, monkeypatch, capsys):
