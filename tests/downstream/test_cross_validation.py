@@ -1,16 +1,18 @@
 """What a cross-validation trains and tests on, and what of it is done again, with a judge that only takes notes."""
 
+import csv
 import json
 from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from downstream import detect, segment
+from downstream import detect, segment, tables
 from downstream.folds import scenes
 from downstream.material import open_contenders, open_material
-from downstream.runs import Store, conditions, cross_validate, open_store
+from downstream.runs import Store, conditions, cross_validate, kept_in, open_store
 from downstream.training import Budget
 from tests.pictures import save
 
@@ -21,7 +23,7 @@ FOLDS, SEEDS = 3, 2
 def validate(labelled, fused, tmp_path):
     """Runs a cross-validation of all methods; what the judge was given, training by training, and what it said."""
 
-    def run(**settings):
+    def run(folds=FOLDS, learnt=0, **settings):
         notes = []
 
         def judge(pictures, on, part, seed, tick):  # noqa: ARG001
@@ -31,7 +33,7 @@ def validate(labelled, fused, tmp_path):
         material = open_material(labelled)
         store = Store(tmp_path / "runs", settings)
         contenders = open_contenders([f"{fused}=copied"])
-        args, truth = Namespace(folds=FOLDS, seeds=SEEDS), [np.zeros(1, np.uint8)]
+        args, truth = Namespace(folds=folds, seeds=SEEDS), [np.full(1, learnt, np.uint8)]
         found = list(cross_validate(material, contenders, truth, args, store, lambda count: count, judge))
         return material, notes, {contender.name: outcomes for contender, _, outcomes in found}
 
@@ -72,6 +74,18 @@ def test_other_settings_are_trained_anew(validate):
     assert len(validate(rate=0.2)[1]) == 5 * FOLDS * SEEDS
 
 
+def test_other_labels_folds_and_files_that_are_no_trainings_are_trained_anew(validate, tmp_path):
+    validate()
+    (tmp_path / "runs" / "max-fold0-seed0.json").write_text("[1]")
+    assert len(validate()[1]) == 1
+    assert len(validate(learnt=1)[1]) == 5 * FOLDS * SEEDS and len(validate(learnt=1, folds=2)[1]) == 5 * 2 * SEEDS
+
+
+def test_an_interrupt_tells_from_where_the_same_command_goes_on():
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on from out/runs"), kept_in(Path("out/runs")):
+        raise KeyboardInterrupt
+
+
 def test_other_pretrained_weights_another_judge_or_device_are_other_settings(tmp_path):
     def settings(judge="segformer", device="cpu", **budget):
         given = Budget(**{"model": "small", "epochs": 1, "batch": 2, "rate": 0.1, "pretrained": str(weights), **budget})
@@ -89,6 +103,40 @@ def test_a_title_says_under_what_conditions_its_figures_were_found():
     assert conditions(args, (120, 160)) == "3 folds, one seed; 160x120, 45 epochs"
     args.seeds = 2
     assert conditions(args, (120, 160)) == "3 folds, 2 seeds; 160x120, 45 epochs"
+
+
+@pytest.mark.parametrize(("program", "option", "folder"), [
+    (segment, "--labels", "Segmentation_labels"), (detect, "--boxes", "boxes"),
+])  # fmt: skip
+def test_what_is_learnt_comes_from_the_folder_that_is_named_in_three_folds_for_each_seed(
+    labelled, tmp_path, monkeypatch, program, option, folder
+):
+    def predict(_, pictures, batch):  # noqa: ARG001
+        guess = 2 if len(seeds) > 3 * 6 else 0  # people everywhere in the maximum, else nobody
+        return np.full(pictures.shape[:3], guess, np.uint8)
+
+    seeds = []
+    monkeypatch.setattr(program, "build", lambda budget: budget)
+    monkeypatch.setattr(program, "train", lambda *_, seed, **__: seeds.append(seed))
+    monkeypatch.setattr(program, "predict", predict)
+    if program is detect:
+        monkeypatch.setattr(detect, "check_size", lambda *_: None)
+        monkeypatch.setattr(detect, "figures", lambda *_: {"AP": 0.0, "AP50": -float(len(seeds))})
+    (labelled / folder).rename(tmp_path / "elsewhere")
+    out = tmp_path / "out"
+    given = ["--data", labelled, option, tmp_path / "elsewhere", "--seeds", "2", "--out", out]
+    assert program.main([str(word) for word in given]) == 0
+    assert seeds == [0, 0, 0, 1, 1, 1] * 4  # infrared, visible, average, maximum
+    rows = list(csv.DictReader((out / f"{program.__name__.split('.')[1]}.csv").open()))
+    against = {row["method"]: float(row[tables.AGAINST]) for row in rows if row["fold"] == "all"}
+    assert against["max"] == 0 < against["average"]
+
+
+def test_images_smaller_than_a_segformer_takes_are_refused(labelled, monkeypatch, capsys):
+    monkeypatch.setattr(segment, "build", lambda budget: budget)
+    monkeypatch.setattr(segment, "SMALLEST", 49)
+    assert segment.main(["--data", str(labelled)]) == 2
+    assert "MSRS: images of 48 pixels; a SegFormer needs 49 a side" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("program", [segment, detect])

@@ -45,9 +45,19 @@ def test_a_smaller_copy_keeps_classes_boxes_and_pairs(labelled, tmp_path, capsys
     assert capsys.readouterr().out == f"6 pairs at 32x24 with labels and boxes; {tmp_path / 'small'}\n"
     large, small = open_material(labelled), open_material(tmp_path / "small")
     assert small.stems == large.stems and small.shape == (24, 32)
+    means = large.ir[0].reshape(24, 2, 32, 2).mean((1, 3))
+    assert np.abs(small.ir[0] - means).max() <= 0.5
     assert (open_labels(small) == open_labels(large)[:, ::2, ::2]).mean() > 0.95
     assert set(np.unique(open_labels(small))) <= {0, 1, 2}
     assert all((a == b).all() for a, b in zip(open_boxes(small), open_boxes(large), strict=True))
+
+
+def test_copies_are_of_320x240_and_8_bits_unless_another_size_is_named(labelled, tmp_path):
+    for path in (labelled / "ir").iterdir():
+        save(path, np.tile(np.arange(64, dtype=np.uint16) * 1000, (48, 1)))
+    assert shrink.main(["--data", str(labelled), "--out", str(tmp_path / "small")]) == 0
+    small = open_material(tmp_path / "small")
+    assert small.shape == (240, 320) and small.ir[0].dtype == np.uint8 and np.ptp(small.ir[0]) > 250
 
 
 def test_labels_of_a_smaller_copy_lie_where_their_images_do(labelled, tmp_path):

@@ -1,0 +1,45 @@
+"""What is written of results: every training in the csv, and each method in its place in the plot."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from downstream import tables
+from downstream.tables import Result
+
+
+@pytest.fixture
+def results():
+    """The maximum with two trainings, and a method with none."""
+    runs = {(1, 0): {"mIoU": 40.0}, (0, 0): {"mIoU": 10.0}}
+    return [Result("max", {"mIoU": 25.0}, runs, is_reference=True), Result("mine", {"mIoU": 1 / 3})]
+
+
+def test_the_csv_has_each_training_in_order_then_the_methods_figures_and_their_spread(results):
+    assert list(csv.reader(tables.comma_separated(results, ["mIoU", "car"]).splitlines())) == [
+        ["method", "fold", "seed", "mIoU", "car"],
+        ["max", "0", "0", "10.0", ""],
+        ["max", "1", "0", "40.0", ""],
+        ["max", "all", "all", "25.0", ""],
+        ["max", "spread", "spread", repr(float(np.sqrt(450))), ""],
+        ["mine", "all", "all", repr(1 / 3), ""],
+    ]
+
+
+def test_the_plot_has_the_first_method_on_top_with_its_spread_and_rules_in_grey(results, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(tables, "save_figure", lambda figure, _: drawn.extend(figure.axes))
+    tables.plot(Path("plot.png"), results, ["mIoU"], "t")
+    (axis,) = drawn
+    names = {tick.get_text(): place for tick, place in zip(axis.get_yticklabels(), axis.get_yticks(), strict=True)}
+    assert names["maximum"] > names["mine"]
+    for bars, result, color in zip(axis.containers, results, ("grey", "tab:red"), strict=True):
+        point = bars.lines[0]
+        assert point.get_xydata().tolist() == [[result.values["mIoU"], names[tables.label(result.method)]]]
+        assert (bars.has_xerr, bars.has_yerr, point.get_color()) == (True, False, color)
+
+
+def test_figures_are_printed_to_a_tenth(results):
+    assert [tables.cell(result, "mIoU") for result in results] == ["25.0 ± 21.2", "0.3"]
