@@ -71,12 +71,14 @@ class VideoFile:
             raise VideoError(f"{path}: not a video that OpenCV can read; expected mp4, avi, mov or mkv")
         self.count = max(0, int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT)))  # as the header claims; 0: unknown
         self.fps = self.capture.get(cv2.CAP_PROP_FPS)
+        self.seconds = 0.0  # from the first frame to the one read last
 
     def __iter__(self) -> Iterator[np.ndarray]:
         while True:
             there, frame = self.capture.read()
             if not there:
                 return
+            self.seconds = self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
 
@@ -200,7 +202,7 @@ def _ending(sources: tuple[VideoFile, VideoFile], last: tuple, written: int, lim
     ended = [source for source, frame in zip(sources, last, strict=True) if frame is None]
     if limit and written >= limit:
         return ""
-    broken = [source for source in ended if source.count > written + SLACK]
+    broken = [source for source in ended if _lacks_frames(source, written)]
     if broken:
         claims = " and ".join(f"{s.path.name} of {s.count}" for s in broken)
         return f"frame {written + 1} cannot be read in {claims}; the {written} frames before it were fused"
@@ -209,3 +211,10 @@ def _ending(sources: tuple[VideoFile, VideoFile], last: tuple, written: int, lim
         more = f"{longer.count} frames" if longer.count else "more"
         return f"{ended[0].path.name} has {written} frames, {longer.path.name} {more}; expected as many in both"
     return ""
+
+
+def _lacks_frames(source: VideoFile, read: int) -> bool:
+    """Whether the frames read are fewer than the header claims. Of mkv and webm that is their duration in frames of one
+    rate: where the rate changes, fewer may reach the end."""
+    claimed = source.count - SLACK
+    return claimed > read and claimed > source.seconds * source.fps * read / max(1, read - 1)
