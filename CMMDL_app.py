@@ -32,12 +32,17 @@ MISSING = "the page needs the package gradio: pip install -r requirements-app.tx
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve the page until Ctrl-C. 0; 2 for usage, a port that is taken, or without gradio."""
+    """Serve the page until Ctrl-C. 0; 2 for usage, a port that is taken, no place for files, or without gradio."""
     parser = argparse.ArgumentParser(description="Fuse pairs of pictures on a page in the browser")
     parser.add_argument("--port", type=whole(1024, 65535), help="port (the first free one from 7860)")
     args = parser.parse_args(argv)
     keep_freed_memory()  # not blocks of every size: the page may stay open for long
-    with tempfile.TemporaryDirectory(prefix="cmmdl-") as home:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="cmmdl-")
+    except OSError as error:
+        print(f"error: no place for what is uploaded ({error.strerror}); TMPDIR names another", file=sys.stderr)
+        return 2
+    with folder as home:
         try:
             page = serve(Path(home).resolve(), port=args.port)
         except (UsageError, OSError) as error:

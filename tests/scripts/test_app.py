@@ -267,6 +267,14 @@ def test_without_gradio_a_sentence_says_what_to_install(monkeypatch, capsys):
     assert "pip install -r requirements-app.txt" in capsys.readouterr().err
 
 
+def test_no_place_for_what_is_uploaded_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(CMMDL_app.tempfile, "tempdir", str(tmp_path / "missing"))
+    assert CMMDL_app.main(["--port", "8123"]) == 2
+    assert capsys.readouterr().err == (
+        "error: no place for what is uploaded (No such file or directory); TMPDIR names another\n"
+    )
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_page_that_is_ended_leaves_no_picture(tmp_path, number):
     (tmp_path / "gradio.py").write_text(STUB)
