@@ -22,7 +22,7 @@ from downstream import tables
 from downstream.boxes import KINDS, open_boxes
 from downstream.detector import BUDGET, MODELS, build, check_size, predict, train
 from downstream.material import CASES, TIMES, add_inputs, open_contenders, open_material, time_of
-from downstream.precision import average_precision
+from downstream.precision import average_precision, coco_program
 from downstream.runs import Run, add_cross_validation, conditions, cross_validate, kept_in, open_store
 from downstream.training import Budget, add_budget
 from net.devices import pick_device
@@ -46,6 +46,7 @@ def judge(args: argparse.Namespace) -> None:
     device = pick_device(args.device)
     budget = Budget(args.model, args.epochs, args.batch_size, args.lr, args.pretrained)
     network = build(budget)  # what is missing is told before anything is read
+    coco_program()
     material = open_material(args.data, args.limit)
     check_size(network, material.shape, args.data)
     objects = open_boxes(material, args.boxes)

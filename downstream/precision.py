@@ -11,6 +11,16 @@ from downstream.detector import Found
 from downstream.training import missing
 
 
+def coco_program() -> tuple[type, type]:
+    """COCO's objects and their evaluation, two classes of pycocotools. Raises UsageError where it is not installed."""
+    try:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+    except ImportError as error:
+        raise missing(error) from None
+    return COCO, COCOeval
+
+
 def average_precision(truth: Sequence[np.ndarray], found: Sequence[Found], shape: tuple[int, int]) -> dict[str, float]:
     """AP and AP50 over all classes and of each class, in percent; NaN of a class that does not occur.
 
@@ -25,11 +35,7 @@ def average_precision(truth: Sequence[np.ndarray], found: Sequence[Found], shape
     Raises:
         UsageError: pycocotools is not installed.
     """
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ImportError as error:
-        raise missing(error) from None
+    COCO, COCOeval = coco_program()  # noqa: N806 - classes
     coco = COCO()
     images = [{"id": i, "height": shape[0], "width": shape[1]} for i in range(len(truth))]
     categories = [{"id": i, "name": name} for i, name in enumerate(KINDS)]

@@ -1,6 +1,7 @@
 """The detector that judges: what average precision is, that it learns, and one command for all methods."""
 
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -151,6 +152,15 @@ def test_one_command_judges_all_methods(labelled, fused, tmp_path, transformers,
     (labelled / "boxes" / "00001D.txt").unlink()
     assert detect.main(command) == 2
     assert "00001D.txt: not readable" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["transformers", "pycocotools.coco"])
+def test_a_package_that_is_missing_is_told_before_anything_is_read(tmp_path, monkeypatch, capsys, name):
+    if name != "transformers":
+        monkeypatch.setattr(detect, "build", lambda _: None)
+    monkeypatch.setitem(sys.modules, name, None)  # importing it now fails
+    assert detect.main(["--data", str(tmp_path / "missing")]) == 2
+    assert "pip install -r requirements-downstream.txt" in capsys.readouterr().err
 
 
 def test_pretrained_weights_are_read_from_a_folder_below_a_fresh_head(tmp_path, transformers):
