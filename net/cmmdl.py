@@ -44,8 +44,9 @@ class Encoder(nn.Module):
         self.kinds = kinds_of(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = convolved(self.embed, x) if in_bands(self, x) else channels_last(self.embed(x))
-        return self.blocks(x, overwrite=True)
+        if in_bands(self, x):
+            return self.blocks(convolved(self.embed, x), overwrite=True)
+        return self.blocks(channels_last(self.embed(x)))  # whose output a hook may have kept
 
 
 class Decoder(nn.Module):

@@ -162,6 +162,15 @@ def test_a_transformer_that_may_overwrite_its_input_computes_the_same(monkeypatc
     assert (overwritten.data_ptr() == x.data_ptr()) == (layout is torch.channels_last)
 
 
+def test_features_that_a_hook_keeps_of_the_embedding_stay_as_they_were():
+    network = net.build("cmmdl", dim=8, heads=2, depth=1).eval().to(memory_format=torch.channels_last)
+    kept, pair = [], images((12, 14))
+    network.encoder.embed.register_forward_hook(lambda *call: kept.append(call[2]))
+    with torch.no_grad():
+        network(*pair)
+        torch.testing.assert_close(kept, [F.conv2d(x, network.encoder.embed.weight, padding=1) for x in pair])
+
+
 @pytest.mark.parametrize("height", [3, 4, 5, 7, 8, 33, 480])
 def test_bands_cover_each_row_once_with_two_rows_or_more(monkeypatch, height):
     monkeypatch.setattr(net.fast.bands, "BAND_BYTES", 1)
