@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import thread as executors
 from itertools import pairwise
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ MIN_ROWS = 16  # of a share, whose filters need two rows more
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """`[work(item) for item in items]`, in threads, without gradients; what `work` writes must not overlap."""
     threads = torch.get_num_threads()
-    if threads == 1 or len(items) == 1:
+    if threads == 1 or len(items) == 1 or executors._shutdown:  # set at the main thread's end: they take no more work
         return [work(item) for item in items]
     inference = torch.is_inference_mode_enabled()
     shared = [work, items]

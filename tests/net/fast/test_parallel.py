@@ -2,6 +2,7 @@
 
 import os
 import threading
+from concurrent.futures import thread as executors
 
 import pytest
 import torch
@@ -66,6 +67,14 @@ def test_several_callers_share_the_threads():
     for caller in callers:
         caller.join()
     assert results == {n: [n * item for item in range(20)] for n in range(4)}
+
+
+@pytest.mark.usefixtures("threads")
+def test_threads_that_outlive_the_main_thread_go_on(monkeypatch):
+    with torch.no_grad():
+        in_parallel(abs, range(5))
+        monkeypatch.setattr(executors, "_shutdown", True)  # as it is after the main thread's end
+        assert in_parallel(abs, range(5)) == list(range(5))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
