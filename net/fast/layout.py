@@ -10,9 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
+from torch.nn.modules import module as modules
 
 from net.devices import without_autocast
 from net.fast.gradients import refuse_second_derivatives
+
+HOOKS = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"  # of a layer
 
 
 def on_gpu(x: Tensor) -> bool:
@@ -113,11 +116,11 @@ def is_plain(layer: nn.Module, *, kernel: int, groups: int = 1) -> bool:
     """Whether weight and bias tell all that a call of the layer computes, so that a form may do without the call.
 
     They do not where another layer, such as an adapter, took a convolution's place, where its `forward` was replaced,
-    and where hooks wait for the call.
+    and where hooks wait for the call, forward or backward, of this layer or of all.
     """
     if type(layer).forward is not nn.Conv2d.forward or "forward" in layer.__dict__:
         return False
-    if layer._forward_hooks or layer._forward_pre_hooks:
+    if modules._has_any_global_hook() or any(getattr(layer, hooks) for hooks in HOOKS):
         return False
     form = layer.kernel_size, layer.groups, layer.stride, layer.dilation, layer.padding_mode
     if form != ((kernel, kernel), groups, (1, 1), (1, 1), "zeros"):

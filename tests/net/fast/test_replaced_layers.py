@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 
 import net
 import net.fast.layout
@@ -141,6 +142,25 @@ def test_hooks_see_every_convolution_and_change_no_result(monkeypatch, gradients
     with torch.set_grad_enabled(gradients):
         torch.testing.assert_close(network(*PAIR), expected, rtol=0, atol=1e-5)
     assert seen == convolutions
+
+
+@pytest.mark.parametrize("for_gpus", [False, True])
+@pytest.mark.parametrize("register", [nn.Module.register_full_backward_hook, register_module_forward_hook])
+def test_hooks_of_gradients_and_hooks_on_every_module_see_every_convolution(monkeypatch, register, for_gpus):
+    monkeypatch.setattr(net.fast.layout, "on_gpu", lambda _: for_gpus)
+    network, seen = net.build("cmmdl", dim=8, heads=2, depth=1), []
+    convolutions = {layer for layer in network.modules() if isinstance(layer, nn.Conv2d)}
+    convolutions.remove(network.decoder.head[0])  # torch refuses such a hook where an activation is in place
+    if register is register_module_forward_hook:
+        handles = [register(lambda layer, *_: seen.append(layer))]
+    else:
+        handles = [register(layer, lambda layer, *_: seen.append(layer)) for layer in convolutions]
+    try:
+        network(*PAIR.clone().requires_grad_()).mean().backward()
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert convolutions <= set(seen)
 
 
 def test_an_adapter_where_only_weights_are_read_is_refused():
