@@ -1,5 +1,6 @@
 """Activation checkpointing: what a backward pass needs is computed anew instead of kept, for less memory or time."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,12 +15,13 @@ from net.fast.layout import eager_on_cpu
 def recomputed(function: Callable[..., Any], *inputs: Tensor, of: nn.Module, when: bool = True) -> Any:
     """`function(*inputs)`; only its inputs are kept for the backward pass, which calls it a second time.
 
-    The function must give the same result twice, but for what it draws at random, which is drawn again, and leave
-    nothing behind: no BatchNorm.
+    The function must give the same result twice, but for what it draws at random, which is drawn again.
 
     Args:
         of: the module whose weights the function reads. Autograd keeps them beside the inputs: the second call has the
-            weights of the first, whatever the module has by then, and weights changed in place raise RuntimeError.
+            weights of the first, whatever the module has by then, and weights changed in place raise RuntimeError. It
+            has copies of the buffers that the first one found, too: what a call leaves in them, as spectral
+            normalisation and BatchNorm do, is left once.
     """
     if not (when and torch.is_grad_enabled()):
         return function(*inputs)
@@ -27,12 +29,15 @@ def recomputed(function: Callable[..., Any], *inputs: Tensor, of: nn.Module, whe
         return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
     weights = weights_of(of)
     names, count = list(weights), len(inputs)  # no tensors for `with_weights` to keep, past autograd's eyes
+    buffers = {name: buffer.clone() for name, buffer in of.named_buffers(remove_duplicate=False)}
+    calls = itertools.count()
 
     def with_weights(*tensors: Tensor) -> Any:
         given, kept = tensors[:count], dict(zip(names, tensors[count:], strict=True))
-        if all(kept.get(name) is weight for name, weight in weights_of(of).items()):
+        found = {name: buffer.clone() for name, buffer in buffers.items()} if next(calls) else {}
+        if not found and all(kept.get(name) is weight for name, weight in weights_of(of).items()):
             return function(*given)  # without the time that an exchange takes
-        exchanged = {f"of.{name}": weight for name, weight in kept.items()}
+        exchanged = {f"of.{name}": tensor for name, tensor in (kept | found).items()}
         # Where the function is the module itself, tied names would leave the exchanged weights in it.
         return functional_call(Bound(of, function), exchanged, given, tie_weights=False)
 

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations, spectral_norm
 
 import net
 import net.fast.recompute
@@ -126,3 +127,22 @@ def test_what_a_layer_drops_at_random_is_dropped_in_the_backward_pass_too(model,
     monkeypatch.setattr(net.fast.recompute, "checkpoint", lambda function, *inputs, **_: function(*inputs))
     torch.manual_seed(1)
     torch.testing.assert_close(found, gradients(kept, doubles))
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+@pytest.mark.parametrize("normalise", [parametrizations.spectral_norm, spectral_norm, None])
+def test_what_a_call_leaves_in_buffers_is_left_once(doubles, monkeypatch, normalise, checkpointed):
+    model = net.build("cmmdl", dim=8, heads=2, depth=1)
+    for block in [block for block in model.modules() if isinstance(block, GDFN)]:
+        for name, layer in block.named_children():
+            if normalise:  # by a step of a power iteration in each call
+                normalise(layer)
+            else:
+                setattr(block, name, nn.Sequential(nn.BatchNorm2d(layer.in_channels), layer))
+    kept = copy.deepcopy(model.double())
+    if checkpointed:
+        model.checkpoint_activations()
+    found = gradients(model, doubles)
+    monkeypatch.setattr(net.fast.recompute, "checkpoint", lambda function, *inputs, **_: function(*inputs))
+    torch.testing.assert_close(found, gradients(kept, doubles))
+    torch.testing.assert_close(dict(model.named_buffers()), dict(kept.named_buffers()))
