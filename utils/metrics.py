@@ -80,8 +80,8 @@ class Image:
         if min(levels.shape) < MIN_SIDE:
             raise TooSmall(f"{name}: {_size(levels)}; VIF's four scales need {MIN_SIDE}x{MIN_SIDE} or more")
         self.name = name
-        self.levels = levels.copy()
-        self.values = levels.astype(np.float64)
+        self.levels = np.array(levels, order="C")  # a copy, not a matrix nor masked
+        self.values = self.levels.astype(np.float64)
 
     @_kept
     def histogram(self) -> np.ndarray:

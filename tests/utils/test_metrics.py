@@ -269,6 +269,13 @@ def test_inputs_stay_unchanged_and_need_not_be_contiguous():
     assert all(np.array_equal(image, copy) for image, copy in zip(images, copies, strict=True))
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_other_kinds_of_arrays_are_images_of_their_values():
+    images = textures(*SHAPE)
+    assert evaluate(*map(np.matrix, images)) == evaluate(*images)
+    assert evaluate(*(np.ma.masked_greater(image, 99) for image in images)) == evaluate(*images)
+
+
 def test_41_pixels_are_the_least_side_that_every_scale_of_vif_fits():
     evaluate(*textures(41, 60))
     for size, found in (((40, 60), "60x40"), ((60, 40), "40x60"), ((1, 1), "1x1")):
