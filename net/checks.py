@@ -73,3 +73,13 @@ def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3, network: nn.Module | N
     for name, x in (("vis", vis), ("ir", ir)):
         if not torch.isfinite(x).all():
             raise ValueError(f"{name} holds NaN or infinite values; expected finite luminance in [0, 1]")
+
+
+def check_shapes(**images: Tensor) -> None:
+    """Refuse images, by name, that a loss would broadcast: ValueError says what they are, and expects (B, 1, H, W) of
+    each."""
+    shapes = [tuple(x.shape) for x in images.values()]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 4 or shapes[0][1] != 1:
+        *names, last = images
+        found = f"{', '.join(names)} and {last} are {', '.join(map(str, shapes))}"
+        raise ValueError(f"{found}; expected (B, 1, H, W) each")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from net.baselines.mlfuse import MINIMUM_SIZE, MLFuse, MLFuseTraining, read, recognises
+from net.checks import check_shapes
 from net.method import Method, Release, stretched
 from net.training.objective import Batch, Phase, Terms
 from net.training.recipe import Crops, Recipe
@@ -64,7 +65,11 @@ def mlfuse_loss(outputs: MLFuseTraining, vis: Tensor, ir: Tensor, saliency: Tens
 
     Returns:
         The terms without their weights, and their weighted `total`.
+
+    Raises:
+        ValueError: the images have other shapes.
     """
+    check_shapes(vis=vis, ir=ir, fused=outputs.fused, saliency=saliency)
     terms = {
         "edge": (sobel_strength(outputs.edge) - sobel_strength(vis)).abs().mean(),
         "saliency": (saliency * outputs.saliency - saliency * ir).abs().mean(),

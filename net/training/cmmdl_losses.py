@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from net.checks import check_shapes
 from net.training.sobel import gradient_loss, sobel
 from net.training.ssim import gaussian_window, ssim
 
@@ -38,9 +39,7 @@ def fusion_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> FusionT
     Raises:
         ValueError: they have other shapes.
     """
-    shapes = [tuple(x.shape) for x in (vis, ir, fused, mask)]
-    if len(set(shapes)) > 1 or len(shapes[0]) != 4 or shapes[0][1] != 1:
-        raise ValueError(f"vis, ir, fused and mask are {', '.join(map(str, shapes))}; expected (B, 1, H, W) each")
+    check_shapes(vis=vis, ir=ir, fused=fused, mask=mask)
     intensity = intensity_loss(vis, ir, fused, mask)
     gradient = gradient_loss(vis, ir, fused)
     return FusionTerms(intensity + GRADIENT_WEIGHT * gradient, intensity, gradient)
@@ -107,7 +106,11 @@ def structure_loss(
         mask: (B, 1, H, W), above 0 on salient pixels, where infrared is the brighter source.
         stretched: (B, 1, H, W), `stretched_maximum` of the whole images that these are of.
         edge_share, scd_weight: how much the gain in contrast counts for edges and differences.
+
+    Raises:
+        ValueError: the images have other shapes.
     """
+    check_shapes(vis=vis, ir=ir, fused=fused, mask=mask, stretched=stretched)
     maximum = torch.maximum(vis, ir)
     brighter = torch.where(mask > 0, ir, maximum)
     asked = with_contrast(brighter + STRETCH_SHARE * (stretched - maximum), GAIN)

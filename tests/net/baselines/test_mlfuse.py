@@ -113,6 +113,12 @@ def test_every_loss_term_equals_its_formula_computed_with_scipy():
         assert losses[name].item() == pytest.approx(value, rel=1e-9), name
 
 
+def test_a_saliency_map_of_other_images_is_refused():
+    vis, ir = torch.rand(2, 2, 1, 16, 18)
+    with pytest.raises(ValueError, match=r"saliency are \(2, .*, \(1, 1, 16, 18\); expected \(B, 1, H, W\) each"):
+        mlfuse_loss(MLFuseTraining(vis, vis, vis, vis), vis, ir, visual_saliency(ir[:1]))
+
+
 def test_saliency_is_the_sum_of_distances_to_every_other_pixel():
     image = torch.rand(2, 1, 9, 7, generator=torch.Generator().manual_seed(0))
     grey = (image * 255).round().flatten(1)

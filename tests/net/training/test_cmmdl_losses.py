@@ -235,8 +235,12 @@ def test_what_the_fused_image_adds_to_one_source_should_be_the_other():
 def test_images_and_masks_of_other_shapes_are_refused():
     vis, ir, fused, mask = torch.rand(4, 2, 1, 16, 20)
     for wrong in ((vis, ir, fused, mask[:, 0]), (vis, ir, fused[:1], mask), (vis, ir[..., :8], fused, mask)):
-        with pytest.raises(ValueError, match=r"expected \(B, 1, H, W\) each"):
+        with pytest.raises(ValueError, match=r"vis, ir, fused and mask are \(2, .*; expected \(B, 1, H, W\) each"):
             fusion_loss(*wrong)
+        with pytest.raises(ValueError, match=r"fused, mask and stretched are \(2, .*; expected \(B, 1, H, W\) each"):
+            structure_loss(*wrong, vis)
+    with pytest.raises(ValueError, match=r"stretched are .*, \(1, 1, 16, 20\); expected \(B, 1, H, W\) each"):
+        structure_loss(vis, ir, fused, mask, vis[:1])
 
 
 def test_each_maximum_of_a_batch_is_stretched_by_itself():
