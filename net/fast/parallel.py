@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import thread as executors
 from itertools import pairwise
 from typing import TypeVar
 
@@ -24,7 +23,7 @@ MIN_ROWS = 16  # of a share, whose filters need two rows more
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """`[work(item) for item in items]`, in threads, without gradients; what `work` writes must not overlap."""
     threads = torch.get_num_threads()
-    if threads == 1 or len(items) == 1 or executors._shutdown:  # set at the main thread's end: they take no more work
+    if threads == 1 or len(items) == 1:
         return [work(item) for item in items]
     inference = torch.is_inference_mode_enabled()
     shared = [work, items]
@@ -35,7 +34,13 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[R
             return work(items[index])
 
     try:
-        return list(_pool(threads, os.getpid()).map(alone, range(len(items))))
+        pool = _pool(threads, os.getpid())
+        first = pool.submit(alone, 0)
+    except RuntimeError:  # the main thread has ended: pools take no more work, but other threads may go on
+        return [work(item) for item in items]
+    try:
+        others = pool.map(alone, range(1, len(items)))
+        return [first.result(), *others]
     finally:
         shared.clear()  # a thread keeps its last call for a moment, which must not keep large tensors
 
