@@ -7,7 +7,7 @@ from concurrent.futures import thread as executors
 import pytest
 import torch
 
-from net.fast.parallel import MIN_ROWS, in_parallel, shares
+from net.fast.parallel import MIN_ROWS, _pool, in_parallel, shares
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -27,6 +27,16 @@ def test_results_come_in_order_and_each_thread_works_alone(threads):
         assert [item for item, _ in results] == list(range(50))
         assert {inside for _, inside in results} == {1}
         assert torch.get_num_threads() == threads  # here nothing has changed
+
+
+def test_threads_that_begin_later_share_their_operations_out_as_before(threads):
+    _pool.cache_clear()  # as in a program that has not worked in parallel yet
+    in_parallel(abs, range(4))
+    found = []
+    later = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    later.start()
+    later.join()
+    assert found == [threads]
 
 
 def test_the_work_has_no_gradients_and_the_mode_of_the_caller():
