@@ -43,7 +43,7 @@ def pick_device(device: str | torch.device) -> torch.device:
         raise ValueError("device is cuda, but torch sees no CUDA device here; expected cpu or auto")
     try:
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError):  # such as cuda:9, or meta, which holds no values
+    except (RuntimeError, AssertionError, ImportError):  # such as cuda:9, hpu, or meta, which holds no values
         raise ValueError(f"device is {device}, with which torch cannot compute here; expected cpu or auto") from None
     return device
 

@@ -190,7 +190,7 @@ OPTIONS = [
     (CMMDL_test.main, option, value)
     for option, values in {
         "--limit": ("0", "-1", "1.5", "x", "", NINES), "--tile": ("-1", "31", "x", "1e9", NINES),
-        "--max-pixels": ("0", "-5", "x", str(10**12)), "--device": ("abacus", "meta", "cuda:99", ""),
+        "--max-pixels": ("0", "-5", "x", str(10**12)), "--device": ("abacus", "meta", "cuda:99", "mtia", "hpu", ""),
         "--precision": ("fp8",), "--protocol": ("x",), "--task": ("x",), "--method": ("x",), "--resize": ("both",),
     }.items() for value in values
 ] + [
