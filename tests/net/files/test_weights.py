@@ -38,6 +38,7 @@ WRAPPINGS = {
     **{f"nested under {key} beside tensors": lambda state, key=key: {"step": torch.tensor(3), key: state}
        for key in ("net", "network", "params", "weights")},
     "nested under an unusual name": lambda state: {"epoch": 3, "fusion_net": {"inner": state}},
+    "nested four times": lambda state: {"run": {"last": {"fusion": {"net": state}}}},
     "nested beside a number": lambda state: {"weights": state, 5: 1},
     "nested under a number": lambda state: {0: state},
     "compiled": lambda state: {f"_orig_mod.{key}": value for key, value in state.items()},
