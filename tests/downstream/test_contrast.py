@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from downstream import contrast
-from downstream.material import open_material
+from downstream.material import open_labels, open_material
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_each_object_counts_and_small_ones_do_not(scene):
     other = np.zeros_like(where)
     other[5:10, 5:11] = True
     image[other] = 90
-    where[50:53, 10:13] = True  # nine pixels
+    where[50:53, 10:15] = True  # fifteen pixels
     assert contrast.stand_out(image, where | other, where | other) == [10, 30]
 
 
@@ -88,6 +88,20 @@ def test_other_objects_are_no_surround_and_a_flat_image_keeps_no_edges(labelled)
     found = contrast.contrasts(material, labels, pictures)
     assert found["contrast person day"] == pytest.approx(30) and found["contrast car night"] == pytest.approx(100)
     assert contrast.contrasts(material, labels, np.full_like(pictures, 9))["ir person day"] == pytest.approx(0, abs=1)
+
+
+def test_of_the_edges_of_a_source_half_as_strong_not_quite_half_is_kept(labelled):
+    material = open_material(labelled)
+    halved = np.stack(material.ir)[..., None].repeat(3, axis=-1) // 2
+    found = contrast.contrasts(material, open_labels(material), halved)
+    kept = 0.9994 / 2 * 0.9879 / (1 + np.exp(-22 * (1 - 0.8)))  # Xydeas and Petrovic's curves
+    assert found["ir car day"] == pytest.approx(100 * kept, abs=1)
+
+
+def test_of_the_first_pairs_alone_there_is_nothing_by_night(labelled, tmp_path):
+    assert contrast.main(["--data", str(labelled), "--limit", "2", "--out", str(tmp_path)]) == 0
+    rows = list(csv.DictReader((tmp_path / "contrast.csv").open()))
+    assert rows[0]["contrast person day"] and not rows[0]["contrast person night"]
 
 
 def test_a_source_keeps_its_own_edges_and_a_flat_image_none(labelled, fused, tmp_path):

@@ -12,7 +12,7 @@ import torch
 from downstream import detect, segment, tables
 from downstream.folds import scenes
 from downstream.material import open_contenders, open_material
-from downstream.runs import Store, conditions, cross_validate, kept_in, open_store
+from downstream.runs import Store, conditions, cross_validate, digest, kept_in, open_store
 from downstream.training import Budget
 from tests.pictures import save
 
@@ -79,6 +79,11 @@ def test_other_labels_folds_and_files_that_are_no_trainings_are_trained_anew(val
     (tmp_path / "runs" / "max-fold0-seed0.json").write_text("[1]")
     assert len(validate()[1]) == 1
     assert len(validate(learnt=1)[1]) == 5 * FOLDS * SEEDS and len(validate(learnt=1, folds=2)[1]) == 5 * 2 * SEEDS
+
+
+def test_an_object_that_is_of_the_next_image_now_is_noticed():
+    one, none = np.ones((1, 5), np.float32), np.ones((0, 5), np.float32)
+    assert digest(one, none) != digest(none, one) == digest(none.copy(), one.copy())
 
 
 def test_an_interrupt_tells_from_where_the_same_command_goes_on():

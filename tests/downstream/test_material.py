@@ -22,6 +22,9 @@ def test_every_method_shows_every_pair_in_three_channels(labelled, fused):
 
 def test_the_first_pairs_are_read_and_of_several_sets_none(labelled, tmp_path):
     assert open_material(labelled, 2).stems == ["00001D", "00002D"]
+    (labelled / "vi" / "00061N.png").unlink()
+    with pytest.raises(UsageError, match="00061N.png: in ir but not in vi.*; a judge needs every image"):
+        open_material(labelled, 2)
     shutil.copytree(labelled, tmp_path / "sets" / "one")
     shutil.copytree(labelled, tmp_path / "sets" / "two")
     with pytest.raises(UsageError, match="sets: 2 pair folders; expected one pair folder"):
