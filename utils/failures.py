@@ -18,11 +18,16 @@ USAGE, INTERRUPTED = 2, 130  # exit status of what cannot be used, and of Ctrl-C
 NO_MEMORY = (  # how torch (on Linux, Windows, a GPU), what it calls, and OpenCV say that there is too little memory
     "can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "ALLOC_FAILED", "Insufficient memory",
 )  # fmt: skip
+LIMITS = {  # how Python and torch say that another limit of the system is reached, and what helps
+    "can't start new thread": "no thread can be started; it needs more memory or a higher limit (ulimit -u)",
+    "Too many open files": "too many files are open; try fewer --workers, or a higher limit (ulimit -n)",
+}
 Arguments = ParamSpec("Arguments")
 
 
 class OutOfMemory(MemoryError):
-    """Memory is too small for something; the message is one sentence, with what takes less where that is known."""
+    """Memory, or another limit of the system, is too small for something; the message is one sentence, with what helps
+    where that is known."""
 
 
 class CannotCompile(OSError):
@@ -77,7 +82,7 @@ def in_plain_words() -> Iterator[None]:
     Raises:
         ConnectionError: another process is gone.
         ChildProcessError: a loader process is gone.
-        OutOfMemory: the memory of the computer or the GPU is too small.
+        OutOfMemory: the memory of the computer or the GPU is too small, or one of `LIMITS`.
         CannotCompile: `torch.compile` failed.
         ValueError: what a loader process reported, without its traceback.
     """
@@ -86,6 +91,8 @@ def in_plain_words() -> Iterator[None]:
     except (MemoryError, RuntimeError, cv2.error) as error:
         if lacks_memory(error):
             raise OutOfMemory(out_of_memory_in_training(error)) from error
+        if words := at_limit(error):
+            raise OutOfMemory(words) from error
         if of_compiler(error):
             raise CannotCompile(without_compiler(error)) from error
         if isinstance(error, dist.DistError) or "gloo" in str(error):
@@ -108,7 +115,7 @@ def limits_in_plain_words(advice: str = "") -> Iterator[None]:
         advice: what would take less memory.
 
     Raises:
-        OutOfMemory: the memory of the computer or the GPU is too small.
+        OutOfMemory: the memory of the computer or the GPU is too small, or one of `LIMITS`.
         CannotCompile: `torch.compile` failed.
     """
     try:
@@ -118,6 +125,8 @@ def limits_in_plain_words(advice: str = "") -> Iterator[None]:
     except Exception as error:
         if lacks_memory(error):
             raise OutOfMemory(f"out of memory; {advice}" if advice else "out of memory") from error
+        if words := at_limit(error):
+            raise OutOfMemory(words) from error
         if of_compiler(error):
             raise CannotCompile(without_compiler(error)) from error
         raise
@@ -132,6 +141,11 @@ def lacks_memory(error: Exception) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, (RuntimeError, cv2.error)) and any(words in str(error) for words in NO_MEMORY)
+
+
+def at_limit(error: Exception) -> str:
+    """What to do where an error says that one of `LIMITS` is reached; "" for any other."""
+    return next((words for said, words in LIMITS.items() if isinstance(error, RuntimeError) and said in str(error)), "")
 
 
 def of_compiler(error: Exception) -> bool:

@@ -63,6 +63,19 @@ def test_every_way_to_lack_memory_is_known_and_told_with_advice_once(error):
         raise error
 
 
+@pytest.mark.parametrize("words", [in_plain_words, limits_in_plain_words])
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("can't start new thread", "no thread can be started; it needs more memory or a higher limit"),
+        ("Too many open files. Communication with the workers is no longer possible.", "fewer --workers, or a higher"),
+    ],
+)
+def test_other_limits_of_the_system_are_told_with_what_helps(words, said, expected):
+    with pytest.raises(MemoryError, match=expected), words():
+        raise RuntimeError(said)
+
+
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), cv2.error("bad"), ValueError("out of memory.png")])
 def test_what_does_not_lack_memory_passes_as_it_is(error):
     with pytest.raises(type(error)) as found, limits_in_plain_words("use less"):
