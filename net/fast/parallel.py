@@ -36,7 +36,7 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[R
     try:
         pool = _pool(threads, os.getpid())
         first = pool.submit(alone, 0)
-    except RuntimeError:  # the main thread has ended: pools take no more work, but other threads may go on
+    except RuntimeError:  # the system starts no thread, or the main thread has ended: then pools take no more work
         return [work(item) for item in items]
     try:
         others = pool.map(alone, range(1, len(items)))
@@ -69,8 +69,14 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a
         torch.get_num_threads()  # what was set is taken over by a thread when it first asks
 
     pool = ThreadPoolExecutor(threads, "bands", initializer=begin)
-    for _ in range(threads):
-        pool.submit(ready.wait)  # each holds its thread until all have begun
-    ready.wait()
-    torch.set_num_threads(threads)  # for other threads, which take over what was set last
+    try:
+        for _ in range(threads):
+            pool.submit(ready.wait)  # each holds its thread until all have begun
+        ready.wait()
+    except RuntimeError:
+        ready.abort()  # those that have begun need not wait for the rest
+        pool.shutdown()
+        raise
+    finally:
+        torch.set_num_threads(threads)  # for other threads, which take over what was set last
     return pool

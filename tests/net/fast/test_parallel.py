@@ -87,6 +87,22 @@ def test_threads_that_outlive_the_main_thread_go_on(monkeypatch):
         assert in_parallel(abs, range(5)) == list(range(5))
 
 
+def test_where_the_system_starts_no_more_threads_one_does_the_work(monkeypatch, threads):
+    _pool.cache_clear()
+    start, begun = threading.Thread.start, []
+
+    def start_one(thread):
+        if begun:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_one)
+    with torch.no_grad():
+        assert in_parallel(abs, range(5)) == list(range(5))
+    assert not any(thread.is_alive() for thread in begun) and torch.get_num_threads() == threads
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_forked_process_has_threads_of_its_own():
