@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from downstream import detect, segment, tables
+from downstream import detect, runs, segment, tables
 from downstream.folds import scenes
 from downstream.material import open_contenders, open_material
 from downstream.runs import Store, conditions, cross_validate, digest, kept_in, open_store
@@ -72,6 +72,14 @@ def test_other_settings_are_trained_anew(validate):
     validate(rate=0.1)
     assert validate(rate=0.1)[1] == []
     assert len(validate(rate=0.2)[1]) == 5 * FOLDS * SEEDS
+
+
+def test_the_bar_is_full_in_the_end_also_of_trainings_that_were_kept(validate, monkeypatch):
+    bars, progress_bar = [], runs.progress_bar
+    monkeypatch.setattr(runs, "progress_bar", lambda **options: bars.append(progress_bar(**options)) or bars[-1])
+    for _ in range(2):
+        validate()
+        assert bars[-1].n == bars[-1].total == 5 * SEEDS * 6 * (FOLDS - 1)  # as many steps as images to train on
 
 
 def test_other_labels_folds_and_files_that_are_no_trainings_are_trained_anew(validate, tmp_path):

@@ -153,6 +153,7 @@ def test_a_picture_that_is_not_there_is_told_before_a_training(labelled, fused, 
 
 def test_other_weights_in_the_same_folder_are_other_weights(tmp_path):
     (tmp_path / "of").mkdir()
+    (tmp_path / "of" / "config").write_bytes(b"the same")
     (tmp_path / "of" / "model").write_bytes(b"one")
     before = digest_of_pretrained(str(tmp_path))
     (tmp_path / "of" / "model").write_bytes(b"two")
