@@ -38,6 +38,7 @@ WRAPPINGS = {
     **{f"nested under {key} beside tensors": lambda state, key=key: {"step": torch.tensor(3), key: state}
        for key in ("net", "network", "params", "weights")},
     "nested under an unusual name": lambda state: {"epoch": 3, "fusion_net": {"inner": state}},
+    "beside a tensor under a number": lambda state: state | {7: torch.zeros(1)},
     "nested four times": lambda state: {"run": {"last": {"fusion": {"net": state}}}},
     "nested beside a number": lambda state: {"weights": state, 5: 1},
     "nested under a number": lambda state: {0: state},
@@ -191,6 +192,7 @@ def claims():
         "width": ({"method": "cmmdl", "options": {"dim": 10**9}, "model": state}, "expected smaller numbers"),
         "depth": ({"method": "cmmdl", "options": {"depth": 10**7}, "model": state}, "expected smaller numbers"),
         "all": ({"method": "cmmdl", "options": large, "model": state}, "smaller numbers"),
+        "0": ({"method": "cmmdl", "options": large | {"detail": 0}, "model": state}, "smaller numbers"),
         "stride 0": (state | {"encoder.embed.weight": wide}, "claim more values than it has bytes"),
         "circle": (circle, "holds no tensors"),
         "maze": (maze, "holds no tensors"),
