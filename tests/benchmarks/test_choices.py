@@ -59,6 +59,16 @@ def test_a_network_has_the_scores_of_what_it_makes_of_held_out_images(few_pairs)
     assert row.images["1"] == evaluate(net.Fuser(network)(vis, ir), ir, vis, protocol="cddfuse")
 
 
+@pytest.mark.parametrize("limit", [1, 2])
+def test_so_many_images_of_a_folder_are_scored(few_pairs, monkeypatch, capsys, limit):
+    monkeypatch.setattr(choices, "train", lambda *_: few_pairs)
+    monkeypatch.setattr(choices, "load_checked", lambda _: net.build("average"))
+    options = ["--data", few_pairs, "--out", few_pairs, "--variant", "best", "--limit", limit]
+    monkeypatch.setattr(sys, "argv", ["choices", *map(str, options)])
+    assert choices.main() == 0
+    assert f"The test result of pairs, {limit} held-out images" in capsys.readouterr().out
+
+
 def test_a_training_that_was_stopped_ends_it(command, monkeypatch):
     monkeypatch.setattr(choices, "train", lambda *_: None)
     command("--variant", "best")

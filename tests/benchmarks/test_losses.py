@@ -36,6 +36,7 @@ def test_every_loss_falls_below_its_start():
         fused = minimised(loss, vis, ir, mask, stretched, steps=20)
         assert fused.shape == vis.shape and fused.min() >= 0 and fused.max() <= 1
         assert loss(vis, ir, fused, mask, stretched) < loss(vis, ir, start, mask, stretched), name
+        assert (fused - start).abs().max() > 0.1, "it goes as far as from one grey to another"
 
 
 def test_the_losses_are_these_numbers():
