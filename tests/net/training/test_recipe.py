@@ -97,6 +97,15 @@ def test_a_recipe_without_a_length_or_an_end_is_refused():
         replace(BEST, stages=BEST.stages[:1])
 
 
+@pytest.mark.parametrize(("by_part", "clipped"), [(True, [1, 1]), (False, [0.6, 0.8])])
+def test_gradients_are_limited_by_part_or_together_and_their_norm_is_that_of_all(by_part, clipped):
+    network = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False))
+    for layer, gradient in zip(network, (3.0, 4.0), strict=True):
+        layer.weight.grad = torch.full((1, 1), gradient)
+    assert replace(PAPER, by_part=by_part, clip_norm=1.0).clip(network).item() == pytest.approx(5)
+    assert [layer.weight.grad.item() for layer in network] == pytest.approx(clipped, rel=1e-5)
+
+
 def test_what_no_part_covers_is_refused():
     network = nn.Sequential(nn.Linear(2, 2))
     assert len(replace(PAPER, by_part=True).groups(network)) == 1
