@@ -16,6 +16,7 @@ from net.files.safetensors_file import write_safetensors
 from net.methods import method_of
 from tests.scripts.trainings import disk_of
 from utils import export
+from utils.shipped import digest_of_network, shipped
 
 
 def distinct(model):
@@ -104,6 +105,12 @@ def test_a_safetensors_file_gives_the_same_network(weights, tmp_path):
     assert not after.training
     states = before.state_dict().values(), after.state_dict().values()
     assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+
+
+def test_where_no_weights_are_named_those_of_cmmdl_that_ship_are_written(tmp_path):
+    pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
+    assert export.main(["--safetensors", str(tmp_path / "a.safetensors")]) == 0
+    assert digest_of_network(net.load(tmp_path / "a.safetensors")) == digest_of_network(net.load(shipped("cmmdl")))
 
 
 @pytest.mark.parametrize("method", [method.name for method in net.METHODS.values() if method.learns])
@@ -222,11 +229,12 @@ def test_net_and_utils_import_none_of_the_extras():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("options", [("--weights", "a.pth", "--onnx", "./a.pth"),
+@pytest.mark.parametrize("options", [("--weights", "a.pth", "--onnx", "link.pth"),
                                      ("--onnx", "a.safetensors", "--safetensors", "a.safetensors")])  # fmt: skip
 def test_no_file_takes_the_place_of_another(monkeypatch, tmp_path, capsys, options):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.pth").write_bytes(b"weights")
+    (tmp_path / "link.pth").symlink_to("a.pth")
     with pytest.raises(SystemExit) as ended:
         export.main(options)
     assert ended.value.code == 2 and "expected another name" in capsys.readouterr().err
