@@ -133,8 +133,9 @@ def test_what_is_learnt_comes_from_the_folder_that_is_named_in_three_folds_for_e
     monkeypatch.setattr(program, "train", lambda *_, seed, **__: seeds.append(seed))
     monkeypatch.setattr(program, "predict", predict)
     if program is detect:
+        monkeypatch.setattr(detect, "coco_program", lambda: None)  # pycocotools is an extra
         monkeypatch.setattr(detect, "check_size", lambda *_: None)
-        monkeypatch.setattr(detect, "figures", lambda *_: {"AP": 0.0, "AP50": -float(len(seeds))})
+        monkeypatch.setattr(detect, "scores", lambda *_: {"AP": 0.0, "AP50": -float(len(seeds))})
     (labelled / folder).rename(tmp_path / "elsewhere")
     out = tmp_path / "out"
     given = ["--data", labelled, option, tmp_path / "elsewhere", "--seeds", "2", "--out", out]
@@ -166,6 +167,7 @@ def test_a_judge_is_tested_on_what_it_was_not_trained_on(labelled, tmp_path, mon
     monkeypatch.setattr(program, "train", lambda pictures, truth, *_, **__: pictures[: len(truth)])
     monkeypatch.setattr(program, "predict", predict)
     if program is detect:
+        monkeypatch.setattr(detect, "coco_program", lambda: None)  # pycocotools is an extra
         monkeypatch.setattr(detect, "check_size", lambda *_: None)
         monkeypatch.setattr(detect, "scores", lambda *_: {"AP": 1.0, "AP50": 1.0})
     assert program.main(["--data", str(labelled), "--out", str(tmp_path / "out")]) == 0

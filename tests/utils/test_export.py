@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import net
-from net.fast.layout import lay_out
+from net.fast.layout import weights_to_channels_last
 from net.files.safetensors_file import write_safetensors
 from net.methods import method_of
 from tests.scripts.trainings import disk_of
@@ -153,7 +153,7 @@ def test_a_safetensors_file_of_another_program_is_read_and_options_that_are_none
 def test_a_wrapped_network_and_one_whose_weights_lie_otherwise_are_written(tmp_path):
     pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
     model = net.build("cmmdl", dim=16, depth=1, coupling="affine")
-    lay_out(model)
+    weights_to_channels_last(model)
     write_safetensors(tmp_path / "a.safetensors", torch.nn.DataParallel(model))
     loaded = net.load(tmp_path / "a.safetensors")
     assert loaded.options == model.options
