@@ -60,8 +60,7 @@ def kind(layer: nn.Module) -> tuple[Any, ...]:
 
 def watched_everywhere() -> bool:
     """Whether hooks on every module, or a dispatch mode, wait for layers."""
-    hooks = modules._global_forward_hooks or modules._global_forward_pre_hooks
-    return bool(hooks) or torch._C._len_torch_dispatch_stack() > 0
+    return modules._has_any_global_hook() or torch._C._len_torch_dispatch_stack() > 0
 
 
 def trained_or_watched(module: nn.Module) -> bool:
