@@ -14,6 +14,7 @@ from data.images import read_image
 from data.scenes import render
 from net.baselines.rules import Average
 from tests.pictures import save
+from tests.scripts.trainings import write_patches
 
 ROOT = Path(__file__).resolve().parents[2]
 LAST_WRITTEN = ("index.html", "table.md", "table.tex")
@@ -35,9 +36,14 @@ def run(*arguments):
 
 
 def shell(command):
-    """The exit status of a shell's command line, in which {script} is the script."""
+    """The exit status of a shell's command line, in which {script} is the script.
+
+    Its streams have their buffers, which Python writes at its end, also where the tests run with PYTHONUNBUFFERED.
+    """
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
     script = f"{sys.executable} {ROOT / 'CMMDL_test.py'} --method average --data sets --out out"
-    done = subprocess.run(["bash", "-c", command.format(script=script)], capture_output=True, text=True, check=False)
+    command = ["bash", "-c", command.format(script=script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=buffered)
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
     return done.returncode
 
@@ -58,7 +64,8 @@ def test_a_stream_that_nobody_reads_or_that_is_full_does_not_end_the_run(folder,
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 @pytest.mark.parametrize("streams", ["> /dev/full 2> /dev/full", ">&- 2>&-"])
 def test_streams_that_are_full_or_closed_do_not_end_a_training(tmp_path, streams):
-    options = f"--demo --method cmmdl-lite --recipe alone --size 32 --epochs 1 --out {tmp_path}"
+    patches = write_patches(tmp_path / "patches.h5", 2)
+    options = f"--h5 {patches} --method cmmdl-lite --recipe alone --batch-size 2 --epochs 1 --out {tmp_path}"
     done = subprocess.run(["bash", "-c", f"{sys.executable} CMMDL_train.py {options} {streams}"], cwd=ROOT, check=False)
     assert done.returncode == 0 and (tmp_path / "000-cmmdl-lite" / "CMMDL-lite.pth").exists()
 

@@ -129,7 +129,9 @@ def test_every_other_argument_starts_anew(name, tmp_path):
     assert runs.started_with(folder, runs.plain(Namespace(**vars(args) | {name: "another"}))) is same
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"arguments": 3}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", "null", '{"arguments": 3}', pytest.param("[" * 100_000, id="too deep")]
+)
 def test_a_folder_with_something_else_for_arguments_is_passed_over_and_named(args, capsys, content):
     folder = begin(args)
     (folder / runs.ARGUMENTS).write_text(content)
