@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from data.progress import progress_bar
 from utils.contenders import Contender, Network, write
 from utils.failures import limits_in_plain_words, sentence
 from utils.inputs import Inputs, Reader, Remarks, eight_bit
+from utils.journal import Journal
 from utils.metrics import Sources, TooSmall, grey
 from utils.report import Pictures
 from utils.tables import Row
@@ -32,6 +34,9 @@ PENDING = 2 * WORKERS  # pairs whose scores may be outstanding while the next on
 PENDING_PIXELS = 2**24  # of these pairs together, unless it is one alone: scoring takes 200 bytes for each, so 3.4 GB
 
 
+Job = tuple[Pair, int, Future]  # a pair whose images are being written and scored, its pixels, and what `finish` gives
+
+
 @dataclass
 class Result:
     """What one set gave."""
@@ -41,6 +46,21 @@ class Result:
     refused: list[Refusal] = field(default_factory=list)
     remarks: Remarks = field(default_factory=Remarks)
     seconds: dict[str, list[float]] = field(default_factory=dict)  # of fusing a pair, by network
+
+    def collect(self, job: Job) -> None:
+        """Add what `finish` gives of a pair, when it is there; a pair that memory was too small for is refused."""
+        pair, _, finished = job
+        try:
+            with limits_in_plain_words():
+                pictures, scores, refused = finished.result()
+        except MemoryError as error:
+            self.refused.append(Refusal(pair.name, str(error)))
+            return
+        self.pictures[pair.name] = pictures
+        self.refused += refused
+        for row in self.rows:
+            if row.method in scores:
+                row.images[pair.name] = scores[row.method]
 
 
 def run_set(
@@ -66,56 +86,27 @@ def run_set(
         read: how a pair is read; by default two sizes are refused and the registration is checked.
     """
     result = Result([Row(c.name, is_reference=c.is_reference) for c in contenders], refused=list(pair_set.refused))
-    rows = dict(zip((c.name for c in contenders), result.rows, strict=True))
-    jobs: deque[tuple[Pair, int, Future]] = deque()  # each with its pixels
-    read = read or Reader()
+    jobs: deque[Job] = deque()
     journal = next((contender.journal for contender in contenders if contender.journal), None)
-
-    def prepare(pair: Pair) -> Inputs | ImageError | MemoryError:
-        try:
-            with limits_in_plain_words():
-                if journal:
-                    journal.note_sources(pair_set, pair)
-                return read(pair)
-        except MemoryError as error:
-            return error
-
-    def collect() -> None:
-        pair, _, job = jobs.popleft()
-        try:
-            with limits_in_plain_words():
-                pictures, scores, refused = job.result()
-        except MemoryError as error:
-            result.refused.append(Refusal(pair.name, str(error)))
-            return
-        result.pictures[pair.name] = pictures
-        result.refused += refused
-        for name, values in scores.items():
-            rows[name].images[pair.name] = values
-
+    prepared = partial(prepare, pair_set, read=read or Reader(), journal=journal)
     bar = progress_bar(total=len(pair_set.pairs), desc=pair_set.name, unit="pair")
     with ThreadPoolExecutor(max_workers=WORKERS) as pool, bar:
-        for pair, inputs in ahead(pool, prepare, pair_set.pairs):
+        for pair, inputs in ahead(pool, prepared, pair_set.pairs):
             bar.update()
             if isinstance(inputs, Exception):
                 result.refused.append(Refusal(pair.name, str(inputs)))
                 continue
             result.remarks.add(pair, inputs)
             images = inputs.vis, inputs.ir
-            fused: list[tuple[Contender, np.ndarray]] = []
-            for contender in contenders:
-                try:
-                    with limits_in_plain_words():
-                        fused.append((contender, contender.fuse(pair_set, pair, *images)))
-                except (ValueError, MemoryError) as error:
-                    result.refused.append(Refusal(pair.name, f"{contender.name}: {error}"))
+            fused, refused = fuse(pair_set, pair, images, contenders)
+            result.refused += refused
             pixels = math.prod(inputs.vis.shape[:2])
             while jobs and too_many(jobs, pixels):
-                collect()
+                result.collect(jobs.popleft())
             job = pool.submit(finish, pair_set, pair, images, fused, protocol if metrics else None, home)
             jobs.append((pair, pixels, job))
         while jobs:
-            collect()
+            result.collect(jobs.popleft())
     for contender in contenders:
         if isinstance(contender, Network) and not contender.is_reference and contender.seconds:
             result.seconds[contender.name] = contender.seconds.copy()
@@ -123,7 +114,34 @@ def run_set(
     return result
 
 
-def too_many(jobs: Iterable[tuple[Pair, int, Future]], pixels: int) -> bool:
+def prepare(
+    pair_set: PairSet, pair: Pair, *, read: Callable[[Pair], Inputs | ImageError], journal: Journal | None
+) -> Inputs | ImageError | MemoryError:
+    """Read a pair, whose sources the journal notes before; or why it cannot be read."""
+    try:
+        with limits_in_plain_words():
+            if journal:
+                journal.note_sources(pair_set, pair)
+            return read(pair)
+    except MemoryError as error:
+        return error
+
+
+def fuse(
+    pair_set: PairSet, pair: Pair, images: tuple[np.ndarray, np.ndarray], contenders: list[Contender]
+) -> tuple[list[tuple[Contender, np.ndarray]], list[Refusal]]:
+    """One pair's fused images, each with its contender, and why the other contenders give none."""
+    fused, refused = [], []
+    for contender in contenders:
+        try:
+            with limits_in_plain_words():
+                fused.append((contender, contender.fuse(pair_set, pair, *images)))
+        except (ValueError, MemoryError) as error:
+            refused.append(Refusal(pair.name, f"{contender.name}: {error}"))
+    return fused, refused
+
+
+def too_many(jobs: Iterable[Job], pixels: int) -> bool:
     """Whether, with a pair of so many pixels more, scores of too many or too large pairs would be outstanding."""
     outstanding = [pixels, *(count for _, count, job in jobs if not job.done())]
     return len(outstanding) > PENDING or sum(outstanding) > PENDING_PIXELS
