@@ -11,7 +11,7 @@ from data.pairs import check_sizes
 from net.fuser import Fuser
 from utils import tables
 from utils.contenders import Contender, Network
-from utils.inputs import Reader, Remarks, eight_bit
+from utils.inputs import Reader, eight_bit
 from utils.metrics import grey
 from utils.scoring import run_set
 
@@ -72,8 +72,6 @@ def fuse(
         if not resize_ir:
             raise ImageError(f"{error}, or the box for two sizes ticked") from None
     inputs = Reader(resize_ir=resize_ir)(pair_set.pairs[0])
-    if isinstance(inputs, ImageError):
-        raise inputs
     contenders = [Network(name, fuser, protocol, folder), *references]
     result = run_set(pair_set, contenders, protocol=protocol, metrics=True, home=folder, read=lambda _: inputs)
     files = list(folder.rglob("*.png"))
@@ -81,8 +79,6 @@ def fuse(
     if not files:
         raise ValueError("; ".join(reasons))
     file = files[0].rename(files[0].with_stem(f"{files[0].stem}_fused"))  # beside the visible one in a download folder
-    remarks = Remarks()
-    remarks.add(pair_set.pairs[0], inputs)
     scored = any(row.images for row in result.rows)
     return Shown(
         vis=eight_bit(inputs.vis, ""),
@@ -90,5 +86,5 @@ def fuse(
         fused=read_image(file),
         file=file,
         scores=tables.markdown({pair_set.name: result.rows}, protocol) if scored else "",
-        remarks=remarks.lines() + reasons[:1],
+        remarks=result.remarks.lines() + reasons[:1],
     )
