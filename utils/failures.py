@@ -89,12 +89,8 @@ def in_plain_words() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError, cv2.error) as error:
-        if lacks_memory(error):
-            raise OutOfMemory(out_of_memory_in_training(error)) from error
-        if words := at_limit(error):
-            raise OutOfMemory(words) from error
-        if of_compiler(error):
-            raise CannotCompile(without_compiler(error)) from error
+        if told := replacement(error, out_of_memory_in_training(error)):
+            raise told from error
         if isinstance(error, dist.DistError) or "gloo" in str(error):
             raise ConnectionError("another process of this training ended or cannot be reached") from error
         if "DataLoader worker" in str(error):
@@ -123,13 +119,24 @@ def limits_in_plain_words(advice: str = "") -> Iterator[None]:
     except OutOfMemory:
         raise
     except Exception as error:
-        if lacks_memory(error):
-            raise OutOfMemory(f"out of memory; {advice}" if advice else "out of memory") from error
-        if words := at_limit(error):
-            raise OutOfMemory(words) from error
-        if of_compiler(error):
-            raise CannotCompile(without_compiler(error)) from error
+        if told := replacement(error, f"out of memory; {advice}" if advice else "out of memory"):
+            raise told from error
         raise
+
+
+def replacement(error: Exception, out_of_memory: str) -> OutOfMemory | CannotCompile | None:
+    """What to raise in place of an error that says that memory is lacking (told in the words of `out_of_memory`), that
+    one of `LIMITS` is reached, or that `torch.compile` failed; None for any other."""
+    if lacks_memory(error):
+        return OutOfMemory(out_of_memory)
+    for said, words in LIMITS.items():
+        if isinstance(error, RuntimeError) and said in str(error):
+            return OutOfMemory(words)
+    if any(kind.__name__ == "BackendCompilerFailed" for kind in type(error).__mro__):  # importing it takes seconds
+        found = str(error).partition("\n")[0]
+        needs = "it needs a compiler that works, such as g++, or another that CXX names"
+        return CannotCompile(f"--compile failed ({found}); {needs}; install one, or leave --compile out")
+    return None
 
 
 def lacks_memory(error: Exception) -> bool:
@@ -141,23 +148,6 @@ def lacks_memory(error: Exception) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, (RuntimeError, cv2.error)) and any(words in str(error) for words in NO_MEMORY)
-
-
-def at_limit(error: Exception) -> str:
-    """What to do where an error says that one of `LIMITS` is reached; "" for any other."""
-    return next((words for said, words in LIMITS.items() if isinstance(error, RuntimeError) and said in str(error)), "")
-
-
-def of_compiler(error: Exception) -> bool:
-    """Whether `torch.compile` raised an error, told by its name: importing its types takes seconds."""
-    return any(kind.__name__ == "BackendCompilerFailed" for kind in type(error).__mro__)
-
-
-def without_compiler(error: Exception) -> str:
-    """What to do where `torch.compile` fails."""
-    found = str(error).partition("\n")[0]
-    needs = "it needs a compiler that works, such as g++, or another that CXX names"
-    return f"--compile failed ({found}); {needs}; install one, or leave --compile out"
 
 
 def tile_advice(tile: int) -> str:
