@@ -12,13 +12,11 @@ from data.masks import Masks, find_masks, read_labels
 from data.options import named_path
 from data.pairs import Pair, PairSet, find_sets, images_by_name, read_pair, size_of
 from data.progress import progress_bar
-from utils.contenders import Contender, Folder, named_folder, reference_rules
+from utils.contenders import Contender, Folder, given_folders, reference_rules
 from utils.inputs import eight_bit
 from utils.options import UsageError, positive
-from utils.tables import label
 
 NOT_JUDGED = ("laplacian", "dwt")  # rules that are judged only where their pictures are given
-SHOWN = 5  # folders that a message lists
 TIMES = {"D": "day", "N": "night"}  # the last letter of a name in MSRS
 OBJECTS = ("person", "car")  # that are judged by day and night
 CASES = [f"{name} {time}" for name in OBJECTS for time in TIMES.values()]
@@ -118,29 +116,10 @@ def open_labels(material: Material, folder: Path | None = None) -> np.ndarray:
 
 
 def open_contenders(fused: Sequence[str]) -> list[Contender]:
-    """The methods to judge: infrared, visible, average, maximum, then `DIR` or `DIR=NAME` of fused images each.
-
-    Raises:
-        UsageError: a folder that is not there, or two methods of one name.
-    """
-    contenders: list[Contender] = [Alone("infrared"), Alone("visible"), *reference_rules("cmmdl", beside=NOT_JUDGED)]
-    for value in fused:
-        folder, name = named_folder(value)
-        if not folder.is_dir():
-            expected = "DIR or DIR=NAME with <stem>.png or <SET>/<stem>.png in DIR"
-            raise UsageError(f"--fused {value}: no such folder{beside(folder)}; expected {expected}")
-        contenders.append(Folder(name, folder))
-    names = [label(contender.name) for contender in contenders]
-    for name in names:
-        if names.count(name) > 1 or not name or "/" in name:
-            raise UsageError(f"--fused: {name!r} is empty or taken; expected a name for each, as DIR=NAME")
-    return contenders
-
-
-def beside(folder: Path) -> str:
-    """What a message says of the folders beside one that is not there; nothing where there are none."""
-    subs = sorted(sub.name for sub in folder.parent.glob("*") if sub.is_dir())
-    return f" ({folder.parent} holds {', '.join(subs[:SHOWN])}{', ...' if len(subs) > SHOWN else ''})" if subs else ""
+    """The methods to judge: infrared, visible, average, maximum, then `DIR` or `DIR=NAME` of fused images each, with
+    names and errors as `given_folders` has them."""
+    judged: list[Contender] = [Alone("infrared"), Alone("visible"), *reference_rules("cmmdl", beside=NOT_JUDGED)]
+    return judged + given_folders(fused, beside=judged, single=True)
 
 
 def time_of(stem: str) -> str:

@@ -22,6 +22,8 @@ from utils.metrics import grey
 from utils.options import UsageError
 from utils.tables import label
 
+SHOWN = 5  # folders that a message lists
+
 
 class Contender(Protocol):
     """Something that gives a fused 8-bit image of a pair; `folder` is where its images are written, if they are."""
@@ -147,11 +149,6 @@ def named_folder(value: str) -> tuple[Path, str]:
     return Path(path), name or Path(os.path.realpath(path)).name
 
 
-def same_place(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one place, there or not; links that lead in circles stay as they are."""
-    return os.path.realpath(one) == os.path.realpath(other)
-
-
 def given_folders(values: Iterable[str], beside: Sequence[Contender], single: bool) -> list[Folder]:
     """The folders of `--fused`, `DIR` or `DIR=NAME` each, as methods.
 
@@ -164,21 +161,28 @@ def given_folders(values: Iterable[str], beside: Sequence[Contender], single: bo
         single: there is one set alone, whose images may lie in DIR itself.
 
     Raises:
-        UsageError: no such folder, one in which a method is going to write, or two of one name.
+        UsageError: no such folder, one in which a method is going to write, or two that tables call alike.
     """
     taken = {word for contender in beside for word in (contender.name, label(contender.name))}
     folders: dict[str, Folder] = {}
     for value in values:
         root, name = named_folder(value)
         if not root.is_dir():
-            raise UsageError(f"--fused {value}: no such folder; expected the folder of fused images, DIR or DIR=NAME")
-        if any(contender.folder and same_place(contender.folder, root) for contender in beside):
+            expected = "expected the folder of fused images, DIR or DIR=NAME"
+            raise UsageError(f"--fused {value}: no such folder{neighbours(root)}; {expected}")
+        if any(one.folder and os.path.realpath(one.folder) == os.path.realpath(root) for one in beside):
             raise UsageError(f"--fused {value}: is where a method is going to write; expected another --out")
         name = f"{name} (given)" if name in taken or is_role(name) else name
-        if name in folders or not name or "/" in name:
+        if label(name) in folders or not name or "/" in name:
             raise UsageError(f"--fused {value}: {name!r} is empty or taken; expected a name for each, as DIR=NAME")
-        folders[name] = Folder(name, root, single)
+        folders[label(name)] = Folder(name, root, single)
     return [*folders.values()]
+
+
+def neighbours(folder: Path) -> str:
+    """What a message says of the folders beside one that is not there; nothing where there are none."""
+    subs = sorted(sub.name for sub in folder.parent.glob("*") if sub.is_dir())
+    return f" ({folder.parent} holds {', '.join(subs[:SHOWN])}{', ...' if len(subs) > SHOWN else ''})" if subs else ""
 
 
 def reference_rules(protocol: str, beside: Sequence[str]) -> list[Network]:

@@ -158,7 +158,7 @@ def test_what_one_run_of_one_method_wrote_is_judged_by_its_folder_or_by_its_set(
     assert all((material.pictures(c)[..., 0] == np.stack(material.ir)).all() for c in contenders[-2:])
     command = ["--data", str(labelled), "--fused", f"{result / 'cmmdl'}=CMMDL"]
     assert contrast.main(command) == 2
-    assert f"no such folder ({result} holds MSRS); expected DIR or DIR=NAME" in capsys.readouterr().err
+    assert f"no such folder ({result} holds MSRS); expected the folder of fused images" in capsys.readouterr().err
     for i in range(6):
         (result / f"a{i}").mkdir()
     assert contrast.main(command) == 2
@@ -167,11 +167,17 @@ def test_what_one_run_of_one_method_wrote_is_judged_by_its_folder_or_by_its_set(
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [("nowhere", "no such folder"), ("{}=max", "'maximum' is empty or taken"), ("{}=a/b", "expected a name for each")],
+    [("nowhere", "no such folder"), ("/", "'' is empty or taken"), ("{}=a/b", "expected a name for each")],
 )
 def test_a_folder_of_fused_images_needs_a_place_and_a_name(labelled, fused, capsys, value, message):
     assert contrast.main(["--data", str(labelled), "--fused", value.format(fused)]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["max", "maximum", "infrared"])
+def test_a_folder_called_as_a_rule_or_a_source_is_judged_beside_it(fused, name):
+    names = [contender.name for contender in open_contenders([f"{fused}={name}"])]
+    assert names == ["infrared", "visible", "average", "max", f"{name} (given)"]
 
 
 def test_a_fused_image_that_is_missing_is_named(labelled, fused, capsys):

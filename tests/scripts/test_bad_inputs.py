@@ -129,7 +129,7 @@ def test_what_holds_no_pair_is_a_usage_error(bad, tmp_path, capsys, arguments, w
 def test_fused_images_that_are_in_no_folder_are_a_usage_error(bad, tmp_path, capsys, name):
     arguments = ["--data", bad / "other" / "good", "--fused", bad / "other" / name, "--out", tmp_path / "out"]
     assert call(CMMDL_test.main, arguments) == 2
-    assert_one_sentence(capsys.readouterr().err, f"{name}: no such folder; expected the folder of fused images")
+    assert_one_sentence(capsys.readouterr().err, f"{name}: no such folder (", "); expected the folder of fused images")
     assert not (tmp_path / "out").exists()
 
 

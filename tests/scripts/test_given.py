@@ -151,6 +151,7 @@ def test_a_folder_that_cannot_be_read_costs_no_other_its_row(pairs, tmp_path, ca
     [
         (["--fused", "{0}/none"], "none: no such folder"),
         (["--fused", "{0}/mine", "--fused", "{0}/b/mine"], "'mine' is empty or taken"),
+        (["--fused", "{0}/mine=cmmdl", "--fused", "{0}/b/mine=CMMDL"], "'CMMDL' is empty or taken"),
         (["--fused", "{0}/mine=a/b"], "expected a name for each"),
         (["--fused", "{0}/out/max", "--method", "max"], "is where a method is going to write"),
         (["--fused", "{0}/link", "--method", "max"], "is where a method is going to write"),
