@@ -7,8 +7,8 @@ Weights are fresh: they change none of these figures. Columns:
                 counts on tensors without values, of the size given, of CMMDL as its formulas are written
                 (`benchmarks.literal`; `net.CMMDL` multiplies channels of different heads too). Fourier transforms,
                 sums and element-wise operations are not in it, so rules have none.
-    time        seconds for one image, of `--batch` in a pass. In each round every method in turn has a fresh process,
-                whose second pass counts; the median of the rounds.
+    time        seconds for one image, of `--batch-size` in a pass. In each round every method in turn has a fresh
+                process, whose second pass counts; the median of the rounds.
     memory      largest resident size of these processes, Python and torch included
     ratios      to the first method: CMMDL
 """
@@ -39,7 +39,7 @@ def main() -> int:
     if args.worker:
         return work(args)
     load = os.getloadavg()[0]
-    size = f"{args.width}x{args.height}, batch {args.batch}"
+    size = f"{args.width}x{args.height}, batch {args.batch_size}"
     print(f"{size}, float32, CPU, {args.threads} threads, torch {torch.__version__}")
     print(f"allocator after keep_freed_memory, {args.repeats} rounds, load average before {load:.1f}")
     measured = measure(args)
@@ -72,7 +72,7 @@ def measure(args: argparse.Namespace) -> dict[str, Cost]:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__.split("\n")[0])
     add_settings(parser)
-    parser.add_argument("--batch", type=positive, default=1, help="images in a pass")
+    parser.add_argument("--batch-size", type=positive, default=1, help="images in a pass")
     parser.add_argument("--method", nargs="+", choices=net.METHODS, default=list(net.METHODS), help="the first is 1")
     parser.add_argument("--worker", choices=net.METHODS, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -89,7 +89,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def child(args: argparse.Namespace, name: str) -> tuple[float, float]:
     """Seconds of one image and peak resident size in MB, of a fresh process that runs one method."""
     command = [sys.executable, "-m", "benchmarks.methods", "--worker", name]
-    command += [f"--{setting}={getattr(args, setting)}" for setting in ("height", "width", "threads", "batch")]
+    command += [f"--height={args.height}", f"--width={args.width}", f"--threads={args.threads}"]
+    command += [f"--batch-size={args.batch_size}"]
     return tuple(answer(command))
 
 
@@ -108,12 +109,12 @@ def work(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     model = net.build(args.worker).eval()
-    pair = torch.rand(2, args.batch, 1, args.height, args.width)
+    pair = torch.rand(2, args.batch_size, 1, args.height, args.width)
     with torch.inference_mode():
         for _ in range(2):
             began = time.perf_counter()
             model(*pair)
-            seconds = (time.perf_counter() - began) / args.batch
+            seconds = (time.perf_counter() - began) / args.batch_size
     print(json.dumps([seconds, peak_memory()]))
     return 0
 

@@ -67,7 +67,7 @@ def main() -> int:
 
 def measure(args: argparse.Namespace, size: int, batch: int, *, train: bool) -> dict[str, float]:
     """Median seconds of a pass after the first, and the process's peak memory in MB."""
-    options = [f"--height={size}", f"--width={size}", f"--batch={batch}", f"--threads={args.threads}"]
+    options = [f"--height={size}", f"--width={size}", f"--batch-size={batch}", f"--threads={args.threads}"]
     case = speed.arguments([*options, *["--train"] * train])
     with tempfile.TemporaryDirectory() as folder:
         answer = speed.child(case, ["ours"], True, args.repeats, folder)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed                      # inference, 640x480
     python -m benchmarks.speed --train              # one training step, batch 4 at 128x128
-    python -m benchmarks.speed --device cuda --precision bf16 --train --batch 32
+    python -m benchmarks.speed --device cuda --precision bf16 --train --batch-size 32
 
 Both sides have the same weights and images. On the CPU, `--allocator` says what each side runs with:
 
@@ -64,7 +64,7 @@ def main() -> int:
     work_done = "training step" if args.train else "inference"
     on_gpu = args.device == "cuda"
     device = torch.cuda.get_device_name() if on_gpu else f"{cpu()}, {args.threads} threads, allocator {args.allocator}"
-    print(f"{work_done}, {args.width}x{args.height}, batch {args.batch}, {device}, torch {torch.__version__}")
+    print(f"{work_done}, {args.width}x{args.height}, batch {args.batch_size}, {device}, torch {torch.__version__}")
     print(f"ours in {args.precision}" + ", compiled" * args.compile + ", literal side compiled" * args.compile_literal
           + f", weights {args.weights or 'fresh, seed 0'}, load average before {load:.1f}")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +90,7 @@ def main() -> int:
     print(f"time ratio {medians['literal'] / medians['ours']:.2f}")
     print(f"memory ratio {peaks['literal'] / peaks['ours']:.2f}")
     if not (args.train or on_gpu):
-        gflop = 2 * args.batch * gmac("cmmdl", args.height, args.width)
+        gflop = 2 * args.batch_size * gmac("cmmdl", args.height, args.width)
         print(f"floor {floor(gflop, args.threads):.2f} s: {gflop:.0f} GFLOP as fast as a product of large matrices")
     if args.train:
         difference = ((outputs[1] - outputs[0]).norm() / outputs[0].norm()).item()
@@ -107,7 +107,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--checkpoint-activations", action="store_true", help="in our training step")
     parser.add_argument("--height", type=positive, help="default: 480, in training 128")
     parser.add_argument("--width", type=positive, help="default: 640, in training 128")
-    parser.add_argument("--batch", type=positive, help="default: 1, in training 4")
+    parser.add_argument("--batch-size", type=positive, help="default: 1, in training 4")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of ours; bf16 is for GPUs or training")
     parser.add_argument("--compile", action="store_true", help="our side after torch.compile; likewise")
@@ -127,7 +127,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--compile and --precision bf16 are for --train or --device cuda")
     if args.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: torch sees no CUDA device here")
-    args.height, args.width, args.batch = args.height or height, args.width or width, args.batch or batch
+    args.height, args.width, args.batch_size = args.height or height, args.width or width, args.batch_size or batch
     return args
 
 
@@ -141,7 +141,7 @@ def child(args: argparse.Namespace, sides: Sequence[str], tuned: bool, repeats: 
     """A fresh process that runs these sides in turn: {"times": {side: seconds of each pass}, "peaks": {side: MB}}."""
     command = [sys.executable, "-m", "benchmarks.speed", "--worker", *sides, "--folder", folder]
     command += [f"--height={args.height}", f"--width={args.width}", f"--threads={args.threads}", f"--repeats={repeats}"]
-    command += [f"--batch={args.batch}", f"--allocator={args.allocator}", *["--train"] * args.train]
+    command += [f"--batch-size={args.batch_size}", f"--allocator={args.allocator}", *["--train"] * args.train]
     command += ["--checkpoint-activations"] * args.checkpoint_activations
     command += ["--compile-literal"] * args.compile_literal + ["--compile"] * args.compile
     command += [f"--device={args.device}", f"--precision={args.precision}"]
@@ -165,7 +165,7 @@ def work(args: argparse.Namespace) -> int:
     if args.compile and "ours" in models:
         net.METHODS["cmmdl"].compile_network(models["ours"], dynamic=False)
     generator = torch.Generator().manual_seed(1)
-    pair = [torch.rand(args.batch, 1, args.height, args.width, generator=generator).to(device) for _ in range(2)]
+    pair = [torch.rand(args.batch_size, 1, args.height, args.width, generator=generator).to(device) for _ in range(2)]
     precision = {"literal": "fp32", "ours": args.precision}
     one_pass = step if args.train else infer
     run = {side: partial(one_pass, model, pair, precision[side]) for side, model in models.items()}

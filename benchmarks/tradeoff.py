@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--set", help="which of its sets (the only one)")
     parser.add_argument("--out", type=named_path, help="the picture (tradeoff.png in DIR)")
     add_settings(parser)
-    parser.set_defaults(batch=1)
+    parser.set_defaults(batch_size=1)
     args = parser.parse_args()
     args.set, args.out = args.set or only_set(args.results), args.out or args.results / "tradeoff.png"
     scores = read(args.results, args.set)

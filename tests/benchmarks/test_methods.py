@@ -58,7 +58,7 @@ def test_the_median_time_and_the_largest_memory_of_the_rounds_count_as_parts_of_
 
 
 def test_the_time_is_that_of_one_image_of_a_batch(monkeypatch, capsys):
-    options = ["--worker", "average", "--height", "9", "--width", "8", "--batch", "4"]
+    options = ["--worker", "average", "--height", "9", "--width", "8", "--batch-size", "4"]
     monkeypatch.setattr(sys, "argv", ["methods", *options])
     clock, shapes = iter(range(0, 100, 2)), []
     monkeypatch.setattr(methods.time, "perf_counter", lambda: next(clock))

@@ -27,7 +27,7 @@ def run(monkeypatch, *options):
 
 def test_figures_come_from_the_tables_and_times_relative_to_cmmdl(results, monkeypatch, capsys):
     def measure(args):
-        assert (args.batch, args.method) == (1, ["cmmdl", "cmmdl-lite", "max"])
+        assert (args.batch_size, args.method) == (1, ["cmmdl", "cmmdl-lite", "max"])
         return {name: Cost(seconds, 300) for name, seconds in zip(args.method, (8.0, 0.04, 0.001), strict=True)}
 
     monkeypatch.setattr(tradeoff, "measure", measure)
