@@ -38,6 +38,7 @@ from torch import Tensor
 import net
 from benchmarks.literal import LiteralCMMDL
 from benchmarks.methods import answer, gmac
+from benchmarks.timing import in_turn
 from data.options import named_path
 from net.devices import exact_convolutions
 from net.fast.layout import weights_to_channels_last
@@ -203,15 +204,8 @@ def floor(gflop: float, threads: int) -> float:
     side = 2048
     a = torch.rand(side, side)
     image, kernel = a.view(1, side, 1, side).permute(0, 3, 1, 2), a[:, :, None, None]
-    medians = []
-    for product in (lambda: a @ a, lambda: F.conv2d(image, kernel)):
-        times = []
-        for _ in range(10):
-            start = time.perf_counter()
-            product()
-            times.append(time.perf_counter() - start)
-        medians.append(statistics.median(times[1:]))
-    return gflop * min(medians) / (2e-9 * side**3)
+    seconds = min(in_turn(9, lambda: a @ a, lambda: F.conv2d(image, kernel)))
+    return gflop * seconds / (2e-9 * side**3)
 
 
 def forward(model: torch.nn.Module, pair: list[Tensor], precision: str) -> Tensor:
