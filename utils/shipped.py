@@ -37,7 +37,7 @@ def open_model(name: str, file: Path | None = None, option: str = "--weights PAT
     model = load_checked(file)
     if not isinstance(model, method.network):
         found = method_of(model)
-        other = f", or method {found.name}" if option.startswith("--weights") else ""  # a teacher's is not to choose
+        other = f", or method {found.name}" if option.startswith("--weights") else ""  # a training's is fixed
         raise UsageError(f"{file}: weights of {found.label}; expected those of {method.label}{other}")
     return model
 

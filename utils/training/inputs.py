@@ -10,10 +10,9 @@ from data.crops import TARGETS
 from net.fast.layout import weights_to_channels_last
 from net.files.states import check_options
 from net.method import Method
-from net.methods import method_of
 from net.training.recipe import Recipe, batch_norms
 from utils.distributed import World
-from utils.shipped import load_checked, open_model
+from utils.shipped import open_model
 from utils.training.runs import log
 from utils.training.teacher import Teacher
 
@@ -25,10 +24,11 @@ def open_network(args: argparse.Namespace, method: Method) -> nn.Module:
         ValueError, OSError: the weights of `--init` cannot be read or are of another method or width, or the method
             has nothing that an option could act on.
     """
-    options = {name: value for name in ("dim", "without") if (value := getattr(args, name))}
-    network = load_checked(args.init).train() if args.init else net.build(method.name, **options)
-    if not isinstance(network, method.network):
-        raise net.WeightsError(f"{args.init}: weights of {method_of(network).label}; expected those of {method.label}")
+    if args.init:
+        network = open_model(method.name, args.init, "--init WEIGHTS").train()
+    else:
+        options = {name: value for name in ("dim", "without") if (value := getattr(args, name))}
+        network = net.build(method.name, **options)
     check_options(getattr(network, "options", None), network.state_dict())  # or its weights could not be read again
     if args.init and args.dim and args.dim != network.options.get("dim", args.dim):
         found = f"{args.init} has {network.options['dim']} channels"
