@@ -29,7 +29,6 @@ import CMMDL_train
 import net
 from benchmarks import losses
 from benchmarks.losses import LOSSES, Loss, centres
-from data.crops import TARGETS
 from data.files import sha256
 from data.masks import find_masks
 from data.options import named_path
@@ -119,7 +118,7 @@ def digest(args: argparse.Namespace) -> str:
 def files(root: Path) -> Iterator[Path]:
     """The images and labels that a training reads of a folder; none of one that it refuses."""
     try:
-        sets = [(pair_set, find_masks(pair_set.folder, TARGETS)) for pair_set in find_sets(root) if pair_set.pairs]
+        sets = [(pair_set, find_masks(pair_set.folder)) for pair_set in find_sets(root) if pair_set.pairs]
     except PairError:
         return
     for pair_set, masks in sets:

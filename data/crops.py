@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from data.images import ImageError
 from data.luminance import eight_bit_luminance
-from data.masks import CLASSES, Masks, find_masks
+from data.masks import TARGETS, Masks, find_masks
 from data.pairs import Pair, PairError, Refusal, find_sets, read_pair
 from data.progress import progress_bar
 from net.training.recipe import Crops
@@ -22,7 +22,6 @@ Planes = tuple[np.ndarray, ...]  # (vis, ir, mask) of one image, uint8 (H, W), p
 
 CROPS = Crops()  # as most recipes have them
 HELD_OUT = 10  # one image in so many is kept from training
-TARGETS = tuple(CLASSES.index(name) for name in ("car", "person", "bike"))
 
 
 class Line(NamedTuple):

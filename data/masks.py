@@ -13,6 +13,7 @@ from data.pairs import PairError, composed, images_by_name, size_of
 CLASSES = ("unlabelled", "car", "person", "bike", "curve", "car stop", "guardrail", "colour cone", "bump")  # of MSRS
 LABEL_FOLDERS = ("segmentation_labels", "labels")
 MASK_FOLDERS = ("mask",)
+TARGETS = tuple(map(CLASSES.index, ("car", "person", "bike")))  # thermal ones: what is salient by default
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def read_labels(path: Path, shape: tuple[int, int]) -> np.ndarray:
     return values[..., 0].astype(np.uint8)
 
 
-def find_masks(folder: Path, classes: tuple[int, ...]) -> Masks:
+def find_masks(folder: Path, classes: tuple[int, ...] = TARGETS) -> Masks:
     """The masks of the pair folder `folder`; a label folder without images counts as none.
 
     Raises PairError for a folder that cannot be read.

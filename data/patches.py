@@ -26,7 +26,7 @@ from data.ahead import ahead
 from data.images import ImageError
 from data.interrupt import StopRequest
 from data.luminance import luminance, span_of
-from data.masks import CLASSES, Masks, class_numbers, find_masks
+from data.masks import CLASSES, TARGETS, Masks, class_numbers, find_masks
 from data.options import named_path, whole
 from data.pairs import Pair, PairError, PairSet, find_sets, read_pair
 from data.patchfile import DTYPES, MAX_SIZE, PatchFileError, PatchWriter
@@ -240,7 +240,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="float32 is the authors' form (the default); uint8 takes a quarter of the disk",
     )  # fmt: skip
     parser.add_argument(
-        "--mask-classes", type=class_numbers, default="car,person,bike", metavar="A,B",
+        "--mask-classes", type=class_numbers, default=TARGETS, metavar="A,B",
         help=f"label classes that are thermal targets, of {', '.join(CLASSES)} (car,person,bike)",
     )  # fmt: skip
     contrast = parser.add_mutually_exclusive_group()

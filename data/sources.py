@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data.crops import CROPS, TARGETS, CropDataset, Planes, read_images
+from data.crops import CROPS, CropDataset, Planes, read_images
 from data.luminance import eight_bit_luminance
+from data.masks import TARGETS
 from data.pairs import Refusal
 from data.patchfile import PatchDataset
 from data.progress import progress_bar

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.crops import TARGETS
-from data.masks import Masks, find_masks, read_labels
+from data.masks import TARGETS, Masks, find_masks, read_labels
 from data.options import named_path
 from data.pairs import Pair, PairSet, find_sets, images_by_name, read_pair, size_of
 from data.progress import progress_bar
@@ -94,7 +93,7 @@ def open_material(data: Path, limit: int = 0) -> Material:
 
 def has_labels(material: Material) -> bool:
     """Whether there are label images beside a set's sources."""
-    return find_masks(material.pair_set.folder, TARGETS).classes is not None
+    return find_masks(material.pair_set.folder).classes is not None
 
 
 def open_labels(material: Material, folder: Path | None = None) -> np.ndarray:
@@ -107,7 +106,7 @@ def open_labels(material: Material, folder: Path | None = None) -> np.ndarray:
         ImageError: a label file cannot be read, does not fit, or is one of two of a stem.
     """
     home = folder or material.pair_set.folder
-    labels = Masks(images_by_name(folder), TARGETS) if folder else find_masks(home, TARGETS)
+    labels = Masks(images_by_name(folder), TARGETS) if folder else find_masks(home)
     files = {stem: labels.file(stem) for stem in material.stems} if labels.classes else {}  # plain masks name no class
     missing = [stem for stem in material.stems if not files.get(stem)]
     if missing:

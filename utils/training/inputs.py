@@ -6,7 +6,7 @@ from torch import nn
 
 import net
 from data import sources
-from data.crops import TARGETS
+from data.masks import TARGETS
 from net.fast.layout import weights_to_channels_last
 from net.files.states import check_options
 from net.method import Method
