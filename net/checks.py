@@ -30,7 +30,7 @@ def check_counts(**numbers: int) -> None:
             raise ValueError(f"{name} is {value!r}; expected a whole number from 1 up")
 
 
-def check_pair(vis: Tensor, ir: Tensor, minimum: int = 3, network: nn.Module | None = None) -> None:
+def check_pair(vis: Tensor, ir: Tensor, *, minimum: int, network: nn.Module | None = None) -> None:
     """Refuse anything but two finite float luminance batches of one shape.
 
     Args:

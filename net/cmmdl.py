@@ -27,6 +27,8 @@ from net.restormer import Transformer, TransformerBlock
 from net.sdlb import SDLB
 from net.sfca import SFCA
 
+MINIMUM_SIZE = 3  # pixels
+
 
 def transformer(dim: int, heads: int, depth: int, *, frequency: bool = True) -> Transformer:
     """`depth` blocks of SFCA and GDFN, (B, C, H, W) in and out."""
@@ -126,7 +128,7 @@ class CMMDL(nn.Module):
         Raises:
             ValueError: for other shapes, unequal sizes, another dtype than the weights', NaN (`net.checks.check_pair`).
         """
-        check_pair(vis, ir, network=self)
+        check_pair(vis, ir, minimum=MINIMUM_SIZE, network=self)
         with reused_memory() if in_bands(self, vis) else nullcontext():
             return self.decoder(self.aggregated(vis, ir))  # (B, 1, H, W)
 

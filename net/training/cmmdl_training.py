@@ -5,7 +5,7 @@ from functools import partial
 
 from torch import Tensor
 
-from net.cmmdl import CMMDL
+from net.cmmdl import CMMDL, MINIMUM_SIZE
 from net.files.cmmdl_release import read, recognises
 from net.hdfab import HDFAB
 from net.method import Method, Release
@@ -66,7 +66,7 @@ METHOD = Method(
     name="cmmdl",
     label="CMMDL",
     network=CMMDL,
-    minimum_size=3,
+    minimum_size=MINIMUM_SIZE,
     release=Release(recognises, read),
     recipes={"paper": PAPER, "best": BEST},
     by_bands=True,
