@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def judge(args: argparse.Namespace) -> None:
     """Train and test on every method's images, then write the tables. Raises what `command` reports."""
     device = pick_device(args.device)
-    budget = Budget(args.model, args.epochs, args.batch_size, args.lr, args.pretrained)
+    budget = Budget.of(args)
     network = build(budget)  # what is missing is told before anything is read
     coco_program()
     material = open_material(args.data, args.limit)

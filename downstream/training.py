@@ -34,6 +34,11 @@ class Budget:
     rate: float
     pretrained: str = ""
 
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> "Budget":
+        """The budget that the options of `add_budget` name."""
+        return cls(args.model, args.epochs, args.batch_size, args.lr, args.pretrained)
+
     def steps(self, images: int) -> int:
         """Optimiser steps of a training on so many images; what does not fill a batch waits for the next epoch."""
         return self.epochs * max(1, images // self.batch)
