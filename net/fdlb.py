@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.fast.bands import from_planes, in_bands, kinds_of, put_convolved, put_planes, row_bands
-from net.fast.layout import for_dense, image, pixels, pointwise
+from net.fast.layers import pointwise
+from net.fast.layout import for_dense, image, pixels
 from net.fast.parallel import in_parallel
 from net.fast.products import projected
 from net.fast.recompute import recomputed

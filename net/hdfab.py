@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from net.fast.bands import BAND_BYTES, in_bands, kinds_of, one_by_one, row_bands
 from net.fast.dense import Direct, Winograd, dense
-from net.fast.layout import for_dense, image, pixels, pointwise
+from net.fast.layers import pointwise
+from net.fast.layout import for_dense, image, pixels
 from net.fast.parallel import in_parallel, shares
 from net.fast.products import projected
 from net.fast.reuse import empty

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from net.devices import without_autocast
 from net.fast.bands import expand_and_filter, in_bands, kinds_of, one_by_one
-from net.fast.layout import depthwise, image, keep_channels_last, pixels, pointwise
+from net.fast.layers import depthwise, pointwise
+from net.fast.layout import image, keep_channels_last, pixels
 from net.fast.parallel import in_parallel, shares
 from net.fast.products import put_added
 from net.fast.recompute import recomputed, recomputed_on_cpu

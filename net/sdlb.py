@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from net.fast.bands import expand_and_filter, in_bands, kinds_of, one_by_one
-from net.fast.layout import depthwise, image, keep_channels_last, pixels, pointwise, reflected
+from net.fast.layers import depthwise, pointwise, reflected
+from net.fast.layout import image, keep_channels_last, pixels
 from net.fast.parallel import in_parallel, shares
 from net.fast.products import projected
 from net.fast.recompute import recomputed, recomputed_on_cpu

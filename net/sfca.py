@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from net.devices import without_autocast
 from net.fast.bands import expand_and_filter, from_planes, put_planes, row_bands
-from net.fast.layout import depthwise, is_plain, mix_channels, pointwise
+from net.fast.layers import depthwise, is_plain, mix_channels, pointwise
 from net.fast.parallel import in_parallel, shares
 from net.fast.products import put_added
 from net.fast.recompute import recomputed_on_cpu

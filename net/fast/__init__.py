@@ -1,1 +1,1 @@
-"""How blocks run fast: layouts, bands of rows, threads, memory. Nothing here changes what they compute."""
+"""How blocks run fast: layouts, layers, bands of rows, threads, memory. Nothing here changes what they compute."""

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import net
-from net.fast.layout import depthwise
+from net.fast.layers import depthwise
 from net.fourier import circular_convolution
 from net.polar import from_polar, to_polar
 

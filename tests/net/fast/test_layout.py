@@ -7,18 +7,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from net.cmmdl import transformer
-from net.fast.layout import (
-    channels_last,
-    depthwise,
-    keep_channels_last,
-    mix_channels,
-    planes,
-    pointwise,
-    product,
-    reflected,
-    reflected_by_parts,
-    transposed,
-)
+from net.fast.layers import depthwise, mix_channels, pointwise, product, reflected, reflected_by_parts
+from net.fast.layout import channels_last, keep_channels_last, planes, transposed
 from net.sdlb import SDLB
 
 
