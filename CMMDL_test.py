@@ -34,6 +34,7 @@ from data.images import ImageError
 from data.interrupt import SIGNALS, end_at_once
 from data.pairs import PairSet
 from data.streams import steady_streams
+from data.words import counted
 from utils import report, tables
 from utils.contenders import Contender, Folder, Network, given_folders, place, reference_rules
 from utils.failures import INTERRUPTED, limits_in_plain_words, sentence
@@ -179,10 +180,11 @@ def notes(pair_set: PairSet, args: argparse.Namespace) -> Iterator[str]:
 
 def what_was_done(result: Result) -> str:
     """How many pairs of a set were fused or scored, and the time that each network took."""
-    count = sum(len(shown.thumbnails) > 2 for shown in result.pictures.values())  # more than the two sources
+    methods = {row.method for row in result.rows if not row.is_reference}
+    count = sum(not methods.isdisjoint(shown.thumbnails) for shown in result.pictures.values())
     times = (f"{tables.label(name)} {statistics.median(seconds):.2f} s" for name, seconds in result.seconds.items())
     took = ", ".join(times)
-    return f"{count} pair{'s' * (count != 1)}" + (f"; {took} a pair (median)" if took else "")
+    return counted(count, "pair") + (f"; {took} a pair (median)" if took else "")
 
 
 def run_video(args: argparse.Namespace) -> int:
@@ -195,7 +197,7 @@ def run_video(args: argparse.Namespace) -> int:
     if done.problem:
         print(f"ended early: {done.problem}", file=sys.stderr)
     rate = done.frames / (time.perf_counter() - began)
-    print(f"{args.out}: {done.frames} frames, {rate:.1f} a second", file=sys.stderr)
+    print(f"{args.out}: {counted(done.frames, 'frame')}, {rate:.1f} a second", file=sys.stderr)
     return 1 if done.problem else 0
 
 

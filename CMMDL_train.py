@@ -34,6 +34,7 @@ from data import sources
 from data.interrupt import StopRequest, leave_signals_to_parent
 from data.progress import progress_bar
 from data.streams import steady_streams
+from data.words import counted
 from net.devices import is_emulated_bf16, pick_device
 from net.method import Method
 from net.training.objective import Batch, Objective
@@ -120,7 +121,8 @@ def train(args: argparse.Namespace, world: World) -> bool:
     if checkpoint:
         runs.go_on(checkpoint, folder, training)
     if processes != world.size:
-        log.warning("begun with %d process(es): the weights will be others than without an interruption", processes)
+        begun = counted(processes, "process", "processes")
+        log.warning("begun with %s: the weights will be others than without an interruption", begun)
 
     probe = sources.probe(source.epoch(0, recipe.stages[-1].size))
     with Board(folder, training, recipe.epochs, probe, source.held_out) as board, StopRequest() as stop:
@@ -138,7 +140,8 @@ def train(args: argparse.Namespace, world: World) -> bool:
 
 def announce(args: argparse.Namespace, folder: Path, source: sources.Source, recipe: Recipe, world: World) -> None:
     """Say in the log what will be trained, and what about it is unusual."""
-    log.info("%s: recipe %s, %s, %d process(es) on %s", folder, args.recipe, source, world.size, world.device.type)
+    processes = counted(world.size, "process", "processes")
+    log.info("%s: recipe %s, %s, %s on %s", folder, args.recipe, source, processes, world.device.type)
     if recipe.iterations and not args.epochs:
         log.info("%d iterations are %d epochs of this data", recipe.iterations, recipe.epochs)
     for size in sorted({stage.size for stage in recipe.stages}):
@@ -165,8 +168,9 @@ def resume(
             training.count_in(recipe.batch_of(recipe.stages[0]))
             recipe = recipe.in_epochs(steps, epoch=training.epoch, step=training.step, done=training.steps)
         if (training.epoch, training.step) > (recipe.epochs, 0):
-            done = f"{training.epoch} epochs are done" + (" and a part of the next one" if training.step else "")
-            raise ValueError(f"{checkpoint}: {done}; expected --epochs of no fewer")
+            more = " and a part of the next one" if training.step else ""
+            done = counted(training.epoch, "epoch") + more
+            raise ValueError(f"{checkpoint}: holds {done}; expected --epochs of no fewer")
         if training.epoch < recipe.epochs:
             open_loader(args, source, recipe, training)  # now rather than after something is written
     except ValueError as error:

@@ -33,6 +33,7 @@ from data.files import sha256
 from data.masks import find_masks
 from data.options import named_path
 from data.pairs import PairError, find_sets
+from data.words import counted
 from net.ablation import PARTS
 from net.fuser import to_uint8
 from net.training import cmmdl_losses, cmmdl_training, objective, recipe, sobel, ssim
@@ -88,7 +89,7 @@ def main() -> int:
         for folder in args.data:
             rows[folder].append(score(variant, model, folder, args.limit))
     for folder in args.data:
-        print(text(f"{folder.name}, {len(rows[folder][0].images)} held-out images", rows[folder]))
+        print(text(f"{folder.name}, {counted(len(rows[folder][0].images), 'held-out image')}", rows[folder]))
     return 0
 
 

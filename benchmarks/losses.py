@@ -19,6 +19,7 @@ from data.crops import Planes, centre, read_images
 from data.options import named_path
 from data.progress import progress_bar
 from data.sources import with_maps
+from data.words import counted
 from net.fuser import to_uint8
 from net.training.cmmdl_losses import (
     edge_loss,
@@ -97,7 +98,7 @@ def main() -> int:
             for row in rows:
                 image = to_uint8(fused[row.method], stretch=True)
                 row.images[str(number)] = evaluate(image, ir, vis, protocol="cddfuse")
-        print(text(f"{folder.name}, {len(images)} held-out images", rows), flush=True)
+        print(text(f"{folder.name}, {counted(len(images), 'held-out image')}", rows), flush=True)
     return 0
 
 

@@ -8,6 +8,7 @@ from data.files import instead_of_file
 from data.images import EXTENSIONS
 from data.kinds import Kind, is_role, recognise, recognise_files
 from data.pairs import Pair, PairError, PairSet, Refusal
+from data.words import counted
 
 EXPECTED = "expected two paths: visible, infrared"
 Line = tuple[int, list[str]]  # its number in the file and its fields
@@ -92,7 +93,7 @@ def _is_header(home: Path, fields: list[str]) -> bool:
 
 def _line_problem(home: Path, fields: list[str]) -> str:
     if len(fields) != 2 or not all(fields):
-        return f"{len(fields)} field{'s' * (len(fields) != 1)} ({_one_line(', '.join(fields))}); {EXPECTED}"
+        return f"{counted(len(fields), 'field')} ({_one_line(', '.join(fields))}); {EXPECTED}"
     missing: dict[str, list[str]] = {}  # by what is there instead of a file
     for name in fields:
         if problem := instead_of_file(home / name):

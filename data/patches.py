@@ -32,6 +32,7 @@ from data.pairs import Pair, PairError, PairSet, find_sets, read_pair
 from data.patchfile import DTYPES, MAX_SIZE, PatchFileError, PatchWriter
 from data.progress import progress_bar
 from data.streams import steady_streams
+from data.words import counted
 
 WORKERS = 2  # threads that read and cut
 AHEAD = 4  # pairs cut and not yet written, whose patches are in memory: one gives one patch, the next thirty
@@ -221,8 +222,8 @@ def _as_text(name: str) -> str:
 
 def _summary(tally: Tally) -> str:
     return (
-        f"{tally.kept} patches kept, {tally.dropped} dropped for low contrast; "
-        f"{tally.images} images ({tally.masked} with a mask), {tally.refused} inputs refused"
+        f"{counted(tally.kept, 'patch', 'patches')} kept, {tally.dropped} dropped for low contrast; "
+        f"{counted(tally.images, 'image')} ({tally.masked} with a mask), {counted(tally.refused, 'input')} refused"
     )
 
 

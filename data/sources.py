@@ -15,6 +15,7 @@ from data.pairs import Refusal
 from data.patchfile import PatchDataset
 from data.progress import progress_bar
 from data.scenes import pairs as rendered_pairs
+from data.words import counted
 from net.training.recipe import Crops
 
 ImageMap = Callable[[Tensor, Tensor], Tensor]  # of vis and ir (1, 1, H, W) in [0, 1], the same form
@@ -40,7 +41,7 @@ class PatchSource:
 
     def __str__(self) -> str:
         of_patch = f", {called(self.image_maps)} of each patch, not of its whole image" if self.image_maps else ""
-        return f"{len(self.dataset)} patches of {self.path}{of_patch}"
+        return f"{counted(len(self.dataset), 'patch', 'patches')} of {self.path}{of_patch}"
 
     def epoch(self, epoch: int, size: int) -> Dataset:  # noqa: ARG002 - ready-made patches know neither
         """The patches to draw in an epoch."""
@@ -106,13 +107,13 @@ class CropSource:
     def __str__(self) -> str:
         refused = f", {len(self.refused)} refused" if self.refused else ""
         of_image = f", with {called(self.image_maps)} of each whole pair" if self.image_maps else ""
-        found = f"crops of {len(self.images)} images of {self.name}"
+        found = f"crops of {counted(len(self.images), 'image')} of {self.name}"
         return f"{found}, {len(self.held_out)} more held out{refused}{of_image}"
 
     def smaller_than(self, size: int) -> str:
         """How many images no crop of so many pixels fits in, and the first of them; "" where there is none."""
         small = [name for name, image in zip(self.names, self.images, strict=True) if min(image[0].shape) < size]
-        return f"{len(small)} of {len(self.images)} images, first {small[0]}" if small else ""
+        return f"{len(small)} of {counted(len(self.images), 'image')}, first {small[0]}" if small else ""
 
     def epoch(self, epoch: int, size: int) -> Dataset:
         """The crops of `size` pixels to draw in an epoch."""
@@ -152,7 +153,8 @@ def full_batches(length: int, batch_size: int, ranks: int) -> int:
         ValueError: there are fewer patches than one batch for each process takes.
     """
     if length < batch_size * ranks:
-        raise ValueError(f"{length} patches; expected at least one batch of {batch_size} for {ranks} process(es)")
+        expected = f"expected at least one batch of {batch_size} for {counted(ranks, 'process', 'processes')}"
+        raise ValueError(f"{counted(length, 'patch', 'patches')}; {expected}")
     return length // (batch_size * ranks)
 
 

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from data.files import instead_of_file
 from data.options import named_path
+from data.words import counted
 from utils.failures import command
 from utils.figures import save_figure
 from utils.metrics import METRICS
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.out.exists() and args.out.samefile(args.history):
         raise UsageError(f"--out {args.out}: is the history itself; expected another name for the picture")
     draw(columns, args.out)
-    print(f"{len(columns['epoch'])} epochs of {args.history}; {args.out}")
+    print(f"{counted(len(columns['epoch']), 'epoch')} of {args.history}; {args.out}")
     return 0
 
 

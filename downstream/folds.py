@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from data.words import counted
 from downstream.material import Material, time_of
 
 GAP = 10  # frames
@@ -83,7 +84,7 @@ def folds(found: Sequence[Sequence[int]], stems: Sequence[str], count: int) -> l
         ValueError: fewer scenes than folds.
     """
     if len(found) < count:
-        raise ValueError(f"{len(found)} scene(s) for {count} folds; expected at least one for each")
+        raise ValueError(f"{counted(len(found), 'scene')} for {count} folds; expected at least one for each")
     parts: list[list[int]] = [[] for _ in range(count)]
     for scene in sorted(found, key=len, reverse=True):
         time = time_of(stems[scene[0]])

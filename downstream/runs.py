@@ -15,6 +15,7 @@ import torch
 
 from data.files import write_text
 from data.progress import progress_bar
+from data.words import counted
 from downstream.folds import folds, scenes
 from downstream.material import Material
 from downstream.training import Budget, digest_of_pretrained
@@ -131,5 +132,5 @@ def add_cross_validation(parser: argparse.ArgumentParser) -> None:
 
 def conditions(args: argparse.Namespace, shape: tuple[int, int]) -> str:
     """What a title says of a run: folds, seeds, the size of images (H, W), and epochs."""
-    seeds = "one seed" if args.seeds == 1 else f"{args.seeds} seeds"
-    return f"{args.folds} folds, {seeds}; {shape[1]}x{shape[0]}, {args.epochs} epochs"
+    folds, seeds, epochs = counted(args.folds, "fold"), counted(args.seeds, "seed"), counted(args.epochs, "epoch")
+    return f"{folds}, {seeds}; {shape[1]}x{shape[0]}, {epochs}"

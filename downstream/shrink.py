@@ -18,6 +18,7 @@ import cv2
 from data.images import write_image
 from data.options import named_path
 from data.progress import progress_bar
+from data.words import counted
 from downstream.boxes import boxes_folder
 from downstream.material import has_labels, open_labels, open_material
 from utils.failures import command
@@ -57,7 +58,7 @@ def shrink(data: Path, size: tuple[int, int], out: Path) -> str:
     if boxes:
         shutil.copytree(boxes, out / "boxes")
     truth = [word for word, there in (("labels", len(parts) > 2), ("boxes", boxes)) if there]
-    return f"{len(material.stems)} pairs at {size[0]}x{size[1]} with {' and '.join(truth)}"
+    return f"{counted(len(material.stems), 'pair')} at {size[0]}x{size[1]} with {' and '.join(truth)}"
 
 
 if __name__ == "__main__":

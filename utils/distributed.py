@@ -11,6 +11,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from data.words import counted
+
 NOTE = "note of the latest attempt"
 
 
@@ -78,7 +80,7 @@ def join(device: torch.device) -> World:
     if device.type == "cuda":
         local, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if local >= count:
-            raise ValueError(f"more processes than the {count} GPU(s) here; expected --nproc_per_node {count}")
+            raise ValueError(f"more processes than the {counted(count, 'GPU')} here; expected --nproc_per_node {count}")
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
     backend = "nccl" if device.type == "cuda" else "gloo"

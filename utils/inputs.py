@@ -7,6 +7,7 @@ import numpy as np
 
 from data.images import MAX_PIXELS, ImageError, TooManyPixels, read_image
 from data.pairs import Pair, check_sizes, size_of
+from data.words import counted
 from net.fuser import to_uint8, to_unit
 from utils.metrics import grey
 from utils.registration import Shift, misalignment
@@ -76,7 +77,7 @@ class Remarks:
         """The sentences."""
         lines = [f"warning: {line}; fusing expects registered pairs" for line in self.shifted[:NAMED]]
         if len(self.shifted) > NAMED:
-            lines.append(f"warning: {len(self.shifted) - NAMED} more pairs look misaligned")
+            lines.append(f"warning: {counted(len(self.shifted) - NAMED, 'more pair')} with such a shift")
         if self.resized:
             more = f" (in {len(self.resized)} pairs; this is the first)" if len(self.resized) > 1 else ""
             lines.insert(0, f"resized: {self.resized[0]}{more}")

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import cv2
 import numpy as np
 
+from data.words import counted
 from utils.metrics import METRICS
 from utils.tables import PRINTED, Row, cell, is_best, label, named
 
@@ -89,7 +90,7 @@ def section(key: str, name: str, rows: Sequence[Row], pictures: Mapping[str, Pic
     count = max((len(found.thumbnails) for found in pictures.values()), default=1)
     room = f"--count: {count}; --beside: {59 if names else 53}em"  # for so many pictures beside the scores
     return (
-        f'<section id="{key}" style="{room}"><h2>{html.escape(name)} ({len(pictures)} images)</h2>'
+        f'<section id="{key}" style="{room}"><h2>{html.escape(name)} ({counted(len(pictures), "image")})</h2>'
         f'{means(rows)}{choice(methods)}{strips}<div><table class="images">'
         f'<thead><tr><th class="sort" aria-sort="none">image</th>'
         f'<th class="row">pictures</th>{names}{heads}</tr></thead><tbody>{lines}</tbody></table></div></section>'

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from data.files import write_text
+from data.words import counted
 from net.methods import METHODS
 from utils.metrics import METRICS
 
@@ -73,7 +74,7 @@ def markdown(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
     """All sets with all twelve metrics; the best figure of each column among the methods is bold."""
     parts = [f"Protocol `{protocol}`. Means over the images; higher is better except for MSE.", ""]
     for name, rows in tables.items():
-        parts += [f"### {name} ({count(rows)} images)", ""]
+        parts += [f"### {name} ({counted(count(rows), 'image')})", ""]
         parts += markdown_table(METRICS, cells(rows, METRICS, "**{}**"))
         sources = [f"- {row.label}: {row.source}" for row in rows if row.source]
         parts += ["", *sources, ""] if sources else [""]

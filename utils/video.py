@@ -16,6 +16,7 @@ from torch import Tensor
 from data.files import instead_of_file
 from data.interrupt import StopRequest
 from data.progress import progress_bar
+from data.words import counted
 from net.fuser import PERCENTILES, Fuser, to_uint8, to_unit
 from utils.failures import limits_in_plain_words, tile_advice
 from utils.inputs import resize
@@ -180,7 +181,7 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
             try:
                 held = int(cv2.VideoCapture(for_opencv(part)).get(cv2.CAP_PROP_FRAME_COUNT)) if count else 0
                 if held < count:
-                    found = f"holds {max(held, 0)} of {count} frames"
+                    found = f"holds {max(held, 0)} of {counted(count, 'frame')}"
                     raise VideoError(f"{path}: {found}; expected room on the disk for all")
                 if count:
                     part.replace(path)
@@ -205,11 +206,12 @@ def _ending(sources: tuple[VideoFile, VideoFile], last: tuple, written: int, lim
     broken = [source for source in ended if _lacks_frames(source, written)]
     if broken:
         claims = " and ".join(f"{s.path.name} of {s.count}" for s in broken)
-        return f"frame {written + 1} cannot be read in {claims}; the {written} frames before it were fused"
+        return f"frame {written + 1} cannot be read in {claims}; the video ends after {counted(written, 'frame')}"
     if len(ended) == 1:
         longer = next(source for source in sources if source is not ended[0])
-        more = f"{longer.count} frames" if longer.count else "more"
-        return f"{ended[0].path.name} has {written} frames, {longer.path.name} {more}; expected as many in both"
+        more = counted(longer.count, "frame") if longer.count else "more"
+        found = f"{ended[0].path.name} has {counted(written, 'frame')}, {longer.path.name} {more}"
+        return f"{found}; expected as many in both"
     return ""
 
 

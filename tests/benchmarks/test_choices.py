@@ -66,7 +66,7 @@ def test_so_many_images_of_a_folder_are_scored(few_pairs, monkeypatch, capsys, l
     options = ["--data", few_pairs, "--out", few_pairs, "--variant", "best", "--limit", limit]
     monkeypatch.setattr(sys, "argv", ["choices", *map(str, options)])
     assert choices.main() == 0
-    assert f"The test result of pairs, {limit} held-out images" in capsys.readouterr().out
+    assert f"The test result of pairs, {limit} held-out image" in capsys.readouterr().out
 
 
 def test_a_training_that_was_stopped_ends_it(command, monkeypatch):

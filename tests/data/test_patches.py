@@ -59,7 +59,7 @@ def test_patch_is_dropped_if_either_image_is_low_in_contrast(tmp_path, side, cap
     status, out = cut(tmp_path)
     assert status == 0
     assert len(PatchDataset(out)) == 3
-    assert "3 patches kept, 3 dropped for low contrast; 1 images" in capsys.readouterr().out
+    assert "3 patches kept, 3 dropped for low contrast; 1 image " in capsys.readouterr().out
     cut(tmp_path, "--no-contrast-filter")
     assert len(PatchDataset(out)) == 6
 

@@ -53,7 +53,7 @@ def test_crops_differ_from_epoch_to_epoch_and_have_the_size_asked_for():
 
 def test_a_source_says_what_it_has_and_what_it_lacks():
     image = np.zeros((3, 40, 40), np.uint8)
-    assert str(CropSource([image], [image], (), seed=1, name="x")) == "crops of 1 images of x, 1 more held out"
+    assert str(CropSource([image], [image], (), seed=1, name="x")) == "crops of 1 image of x, 1 more held out"
     assert str(CropSource([image], [], ("a", "b"), seed=1, name="x")).endswith(", 0 more held out, 2 refused")
 
 

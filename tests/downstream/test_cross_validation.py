@@ -113,7 +113,7 @@ def test_other_pretrained_weights_another_judge_or_device_are_other_settings(tmp
 
 def test_a_title_says_under_what_conditions_its_figures_were_found():
     args = Namespace(folds=3, seeds=1, epochs=45)
-    assert conditions(args, (120, 160)) == "3 folds, one seed; 160x120, 45 epochs"
+    assert conditions(args, (120, 160)) == "3 folds, 1 seed; 160x120, 45 epochs"
     args.seeds = 2
     assert conditions(args, (120, 160)) == "3 folds, 2 seeds; 160x120, 45 epochs"
 

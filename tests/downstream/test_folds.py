@@ -63,7 +63,7 @@ def test_each_fold_has_its_share_of_both_times_of_day_however_many_images_their_
 
 
 def test_more_folds_than_scenes_are_refused():
-    with pytest.raises(ValueError, match=r"1 scene\(s\) for 2 folds"):
+    with pytest.raises(ValueError, match=r"1 scene for 2 folds"):
         folds.folds([[0, 1]], ["1", "2"], 2)
 
 

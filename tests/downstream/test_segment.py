@@ -177,7 +177,7 @@ def test_what_cannot_be_begun_is_said_in_a_sentence(labelled, tmp_path, capsys, 
     (tmp_path / "weights").mkdir()
     for options, message in (
         (["--pretrained", str(tmp_path / "weights")], "no weights of a SegformerForSemanticSegmentation"),
-        (["--folds", "9"], "4 scene(s) for 9 folds"),
+        (["--folds", "9"], "4 scenes for 9 folds"),
         (["--device", "gpu"], "expected auto, cpu or cuda"),
     ):
         assert segment.main([*common, *options]) == 2

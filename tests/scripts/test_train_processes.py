@@ -173,6 +173,6 @@ def test_another_number_of_processes_goes_on_with_a_warning(patches, tmp_path, c
         launch.at(2, launch.kill)
     before = checkpoint(launch.last)
     assert script.main(["--h5", str(patches), "--out", str(tmp_path), *SMALL, "--epochs", "2"]) == 0
-    assert "begun with 2 process(es)" in capsys.readouterr().err
+    assert "begun with 2 processes" in capsys.readouterr().err
     after = checkpoint(launch.last)
     assert after["steps"] == before["steps"] + 16 - 2 * before["step"]  # eight steps an epoch now, half of them begun

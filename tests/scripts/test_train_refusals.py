@@ -127,7 +127,7 @@ def test_unsuitable_options_are_refused_before_anything_is_written(
         (["--data", "{folder}/small/ir"], "no pair folder; expected sub-folders"),
         (["--data", "{folder}/nowhere"], "nowhere: no such folder; expected a folder of pairs"),
         (["--data", "{folder}/small"], "crops of 128x128 pixels; expected at most 16, the largest image's side"),
-        (["--data", "{folder}/small", "--size", "8"], "1 patches; expected at least one batch of 4"),
+        (["--data", "{folder}/small", "--size", "8"], "1 patch; expected at least one batch of 4"),
     ],
 )
 def test_unsuitable_data_are_refused_before_anything_is_written(tmp_path, capsys, options, words):

@@ -134,7 +134,7 @@ def test_a_checkpoint_of_a_finished_run_is_gone_on_from_in_a_new_folder(train, t
 def test_more_epochs_than_are_asked_for_are_refused(train, tmp_path, capsys):
     assert train("--epochs", 2) == 0
     assert train("--epochs", 1, "--resume", tmp_path / "000-cmmdl" / "last.pth") == 1
-    assert_one_sentence(capsys.readouterr().err, "2 epochs are done; expected --epochs of no fewer")
+    assert_one_sentence(capsys.readouterr().err, "holds 2 epochs; expected --epochs of no fewer")
     assert [path.name for path in tmp_path.iterdir()] == ["000-cmmdl"]
 
 
@@ -172,7 +172,7 @@ def test_a_part_of_an_epoch_more_than_is_asked_for_is_refused(train, tmp_path, m
         patch.setattr(Board, "after_step", at_step(6, send(signal.SIGTERM)))
         assert train("--epochs", 3) == 130
     assert train("--epochs", 1, "--resume", tmp_path / "000-cmmdl" / "last.pth") == 1
-    assert_one_sentence(capsys.readouterr().err, "1 epochs are done and a part of the next one; expected --epochs of")
+    assert_one_sentence(capsys.readouterr().err, "holds 1 epoch and a part of the next one; expected --epochs of")
 
 
 def test_a_last_checkpoint_that_is_damaged_is_refused_with_what_else_to_do(train, tmp_path, monkeypatch, capsys):

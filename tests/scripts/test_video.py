@@ -143,7 +143,7 @@ def test_a_broken_frame_is_told_and_the_finished_part_plays(films, tmp_path, cap
     assert run("--video", tmp_path / "noise.mp4", films[1], "--out", tmp_path / "fused.mp4") == 1
     count = len(play(tmp_path / "fused.mp4"))
     assert 1 <= count < 10
-    message = f"frame {count + 1} cannot be read in noise.mp4 of 12; the {count} frames before it were fused"
+    message = f"frame {count + 1} cannot be read in noise.mp4 of 12; the video ends after {count} frame"
     assert message in capsys.readouterr().err
 
 

@@ -31,7 +31,7 @@ def test_more_processes_than_gpus_are_refused_with_the_number_that_fits(monkeypa
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("LOCAL_RANK", "2")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(ValueError, match=r"more processes than the 2 GPU\(s\) here; expected --nproc_per_node 2"):
+    with pytest.raises(ValueError, match=r"more processes than the 2 GPUs here; expected --nproc_per_node 2"):
         distributed.join(torch.device("cuda"))
 
 

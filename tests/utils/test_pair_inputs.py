@@ -24,4 +24,4 @@ def test_ten_misaligned_pairs_are_named_and_the_others_counted():
     *named, last = remarks.lines()
     assert [line.split(":")[1] for line in named] == [f" {i}" for i in range(10)]
     assert "9: PET looks shifted against MRI by about 8 pixels (8 to the right);" in named[-1]
-    assert last == "warning: 2 more pairs look misaligned"
+    assert last == "warning: 2 more pairs with such a shift"

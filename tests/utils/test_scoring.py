@@ -16,6 +16,7 @@ from tests.pictures import save
 from utils import metrics, scoring
 from utils.contenders import Network
 from utils.scoring import Result, run_set
+from utils.tables import Row
 
 TORCH = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to ..."
 
@@ -113,9 +114,10 @@ def test_a_set_ends_with_its_number_of_pairs_and_the_median_time_of_each_network
     fused = failed | {"mine": ""}
     pictures = {name: SimpleNamespace(thumbnails=shown) for name, shown in (("1", fused), ("2", failed), ("3", fused))}
     seconds = {"cmmdl-lite": [1.0, 9.0, 2.0], "mlfuse": [0.5]}
-    said = CMMDL_test.what_was_done(Result([], pictures, seconds=seconds))
+    rows = [Row("mine"), Row("max", is_reference=True)]
+    said = CMMDL_test.what_was_done(Result(rows, pictures, seconds=seconds))
     assert said == "2 pairs; CMMDL-lite 2.00 s, MLFuse 0.50 s a pair (median)"
-    assert CMMDL_test.what_was_done(Result([], {"1": pictures["1"]})) == "1 pair"
+    assert CMMDL_test.what_was_done(Result(rows, {"1": pictures["1"]})) == "1 pair"
 
 
 def test_the_bar_counts_the_pairs_of_a_set_refused_ones_too(monkeypatch, score):
