@@ -32,7 +32,7 @@ class LearnableDWT(nn.Module):
         super().__init__()
         self.low_taps, self.high_taps = map(nn.Parameter, haar_taps())
         self.high_mix = nn.Conv2d(3 * dim, 3 * dim, 3, padding=1, groups=dim)
-        self.low_mix = DilatedDepthwiseConv(dim, 3, dilation=3, bias=True)
+        self.low_mix = DilatedDepthwiseConv(dim, dilation=3, bias=True)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         dim, height, width = x.shape[1:]

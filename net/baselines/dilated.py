@@ -4,21 +4,19 @@ from torch import Tensor, nn
 
 
 class DilatedDepthwiseConv(nn.Conv2d):
-    """Convolution of every channel by itself with a dilated kernel, size kept.
+    """Convolution of every channel by itself with a dilated 3x3 kernel, size kept.
 
     On a CPU it reads planes: where channels lie side by side, torch 2.13's gradient of its weight in bf16 is wrong by
     its own size and more, since oneDNN leaves a part of it unwritten.
 
     Args:
         channels: C of (B, C, H, W).
-        kernel: odd side of the kernel.
-        dilation: pixels from one of its entries to the next.
+        dilation: pixels from one of the kernel's entries to the next.
         bias: whether there is one.
     """
 
-    def __init__(self, channels: int, kernel: int, *, dilation: int, bias: bool) -> None:
-        padding = dilation * (kernel // 2)
-        super().__init__(channels, channels, kernel, padding=padding, dilation=dilation, groups=channels, bias=bias)
+    def __init__(self, channels: int, *, dilation: int, bias: bool) -> None:
+        super().__init__(channels, channels, 3, padding=dilation, dilation=dilation, groups=channels, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.contiguous() if x.device.type == "cpu" else x)

@@ -47,7 +47,7 @@ def translate(
     *,
     expected: Mapping[str, Tensor],
     release_names: Sequence[tuple[str, str]],
-    unused: Set[str] = frozenset(),
+    unused: Set[str],
 ) -> dict[str, Tensor]:
     """The tensors under our names, after checking that they are exactly the expected ones.
 

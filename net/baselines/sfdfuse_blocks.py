@@ -85,7 +85,7 @@ class DualShuffleFeedForward(nn.Module):
         super().__init__()
         self.project_in = conv1x1(dim, 2 * hidden)
         self.dwconv5 = depthwise_conv(hidden // 4, 5)
-        self.dwconv3_dilated = DilatedDepthwiseConv(hidden // 4, 3, dilation=2, bias=False)
+        self.dwconv3_dilated = DilatedDepthwiseConv(hidden // 4, dilation=2, bias=False)
         self.project_out = conv1x1(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:

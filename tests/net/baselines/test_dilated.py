@@ -12,7 +12,7 @@ from net.baselines.sfdfuse_blocks import DualShuffleFeedForward
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_the_gradient_of_the_weight_is_right_in_every_layout_and_precision(layout, precision):
     torch.manual_seed(0)
-    convolution = DilatedDepthwiseConv(16, 3, dilation=2, bias=True)
+    convolution = DilatedDepthwiseConv(16, dilation=2, bias=True)
     x = torch.randn(2, 16, 48, 48).contiguous(memory_format=layout)
     weight = convolution.weight.double().detach().requires_grad_()
     exact = torch.nn.functional.conv2d(x.double(), weight, padding=2, dilation=2, groups=16).square().sum()
