@@ -171,7 +171,7 @@ def write_report(
 def notes(pair_set: PairSet, args: argparse.Namespace) -> Iterator[str]:
     """What a reader of a set's scores should know beforehand."""
     learnt = {name for name in args.method if net.METHODS[name].learns}
-    if pair_set.task != "ivf" and learnt - weights_by_method(args.weights or [], args.method).keys():
+    if pair_set.task != "ivf" and learnt - weights_by_method(args.weights, args.method).keys():
         yield "the weights that ship were trained on infrared and visible pairs alone; --weights takes others"
     if args.published and not published(usual_name(pair_set), args.protocol):
         sets = ", ".join(published_sets(args.protocol)) or "none"
@@ -222,7 +222,7 @@ def open_fusers(args: argparse.Namespace) -> dict[str, net.Fuser]:
     Raises:
         UsageError, WeightsError, FileNotFoundError: weights that are missing, wrong, or of another method.
     """
-    fusers, files = {}, weights_by_method(args.weights or [], args.method)
+    fusers, files = {}, weights_by_method(args.weights, args.method)
     for name in args.method:
         model = open_model(name, files.get(name), f"--weights {name}=PATH")
         if args.compile:

@@ -23,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.ahead import ahead
+from data.files import instead_of_file
 from data.images import ImageError
 from data.interrupt import StopRequest
 from data.luminance import luminance, span_of
@@ -254,10 +255,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     args = parser.parse_args(argv)
     try:
-        if args.out.is_dir():
-            parser.error(f"--out {args.out}: a folder; expected a file name such as {args.out / 'patches.h5'}")
-        if args.out.exists() and not args.out.is_file():
-            parser.error(f"--out {args.out}: a pipe or device; expected a file name such as patches.h5")
+        if args.out.exists() and (found := instead_of_file(args.out)):
+            parser.error(f"--out {args.out}: {found}; expected a file name such as patches.h5")
         other = args.out.suffix.lower() not in (".h5", ".hdf5") and args.out.exists() and args.out.stat().st_size
         if other and not h5py.is_hdf5(args.out):
             parser.error(f"--out {args.out}: a file that is no h5 file; expected one to replace, or a new name")

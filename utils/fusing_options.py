@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import net
+from data.files import instead_of_file
 from data.images import EXTENSIONS, MAX_PIXELS
 from data.kinds import TASKS
 from data.options import named_path
@@ -34,7 +35,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--out", type=named_path, help="where images, tables and index.html go (result; scores of --fused alone: "
         "scores), or the video (result/fused.mp4)")  # fmt: skip
     add("--method", choices=net.METHODS, action="append", help="repeat to compare several (cmmdl)")
-    add("--weights", action="append", metavar="[NAME=]PATH", help="weights file (the one that ships in models/)")
+    add("--weights", action="append", metavar="[NAME=]PATH", default=[],
+        help="weights file (the one that ships in models/)")  # fmt: skip
     add("--fused", action="append", metavar="DIR[=NAME]", default=[],
         help="score the images of another program, alone or beside each --method; repeatable")  # fmt: skip
     add("--protocol", choices=PROTOCOLS, default="cmmdl", help="scoring convention (cmmdl, the release's)")
@@ -89,15 +91,17 @@ def refuse_what_would_be_ignored(parser: argparse.ArgumentParser, args: argparse
 
 def check_out(args: argparse.Namespace) -> None:
     """Raise UsageError, or OSError, where the output cannot go."""
-    if args.out.exists() and args.out.is_dir() is bool(args.video):
-        found, expected = ("folder", "file") if args.video else ("file", "folder")
-        raise UsageError(f"is a {found}; expected a {expected}")
-    if args.video and args.out.exists() and not args.out.is_file():
-        raise UsageError("is a pipe or device; expected a file")
-    if not args.video and args.out.suffix.lower() in EXTENSIONS and not args.out.exists():
-        raise UsageError("expected a folder, for images, tables and the page")
-    if args.video and args.out.exists() and any(path.exists() and args.out.samefile(path) for path in args.video):
-        raise UsageError("is one of the two videos to fuse; expected another file")
+    there = args.out.exists()
+    if not args.video:
+        if there and not args.out.is_dir():
+            raise UsageError("is a file; expected a folder")
+        if not there and args.out.suffix.lower() in EXTENSIONS:
+            raise UsageError("expected a folder, for images, tables and the page")
+    elif there:
+        if found := instead_of_file(args.out):
+            raise UsageError(f"is {found}; expected a file")
+        if any(path.exists() and args.out.samefile(path) for path in args.video):
+            raise UsageError("is one of the two videos to fuse; expected another file")
 
 
 def weights_by_method(given: Sequence[str], methods: Sequence[str]) -> dict[str, Path]:

@@ -60,7 +60,7 @@ def test_an_out_that_cannot_be_examined_is_a_usage_error(folder, capsys, monkeyp
     def denied(path):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "is_dir", denied)
+    monkeypatch.setattr(Path, "exists", denied)
     assert "a.h5: Permission denied; expected a file name" in usage_error(capsys, *arguments(folder))
 
 
