@@ -70,22 +70,27 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args.recipe = args.recipe or next(iter(known))
     if args.recipe not in known:
         parser.error(f"argument --recipe: invalid choice: {args.recipe!r}; {args.method} has {', '.join(known)}")
-    if args.without and "without" not in inspect.signature(methods[args.method].network).parameters:
-        parser.error(f"argument --without: {args.method} has no parts that can be left out")
-    if args.init and args.without:
-        parser.error("argument --without: builds a new network; it does not go with --init")
-    if args.teacher and not known[args.recipe].teacher:
-        parser.error(f"argument --teacher: recipe {args.recipe} of {args.method} has none")
-    if args.keep_norms and not args.init:
-        parser.error("argument --keep-norms: keeps the statistics of given weights; it goes with --init")
-    if args.size and not (args.data or args.demo):
-        parser.error("argument --size: goes with --data or --demo; the patches of a file have their size")
-    for option in ("mask_classes", "no_held_out"):
-        if getattr(args, option) and not args.data:
-            parser.error(f"argument --{option.replace('_', '-')}: goes with --data")
-    if args.passes and not (args.data or args.demo):
-        parser.error("argument --passes: goes with --data or --demo; an epoch is one pass through a file")
+    refuse_what_would_be_ignored(parser, args)
     return args
+
+
+def refuse_what_would_be_ignored(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End the program where options were given that do nothing in a training of this kind."""
+    method, crops = net.METHODS[args.method], args.data or args.demo
+    has_parts = "without" in inspect.signature(method.network).parameters
+    has_teacher = method.recipes[args.recipe].teacher
+    for option, ignored, why in (
+        ("without", args.without and not has_parts, f"{args.method} has no parts that can be left out"),
+        ("without", args.without and args.init, "builds a new network; it does not go with --init"),
+        ("teacher", args.teacher and not has_teacher, f"recipe {args.recipe} of {args.method} has none"),
+        ("keep-norms", args.keep_norms and not args.init, "keeps the statistics of given weights; it goes with --init"),
+        ("size", args.size and not crops, "goes with --data or --demo; the patches of a file have their size"),
+        ("passes", args.passes and not crops, "goes with --data or --demo; an epoch is one pass through a file"),
+        ("mask-classes", args.mask_classes and not args.data, "goes with --data"),
+        ("no-held-out", args.no_held_out and not args.data, "goes with --data"),
+    ):
+        if ignored:
+            parser.error(f"argument --{option}: {why}")
 
 
 def run_folder(text: str) -> Path:
