@@ -31,13 +31,13 @@ from pathlib import Path
 import net
 from data.files import write_text
 from data.images import ImageError
-from data.interrupt import SIGNALS, end_at_once
+from data.interrupt import INTERRUPTED, SIGNALS, end_at_once
 from data.pairs import PairSet
 from data.streams import steady_streams
 from data.words import counted
 from utils import report, tables
 from utils.contenders import Contender, Folder, Network, given_folders, place, reference_rules
-from utils.failures import INTERRUPTED, limits_in_plain_words, sentence
+from utils.failures import limits_in_plain_words, sentence
 from utils.fusing_options import parse, weights_by_method
 from utils.inputs import Reader
 from utils.journal import Journal

@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader
 
 import net
 from data import sources
-from data.interrupt import StopRequest, leave_signals_to_parent
+from data.interrupt import INTERRUPTED, StopRequest, leave_signals_to_parent
 from data.progress import progress_bar
 from data.streams import steady_streams
 from data.words import counted
@@ -70,9 +70,9 @@ def carry_out(args: argparse.Namespace) -> int:
         with failures.in_plain_words():
             world = distributed.join(pick_device(args.device))
             log.setLevel(logging.INFO if world.is_main else logging.ERROR)
-            return 0 if train(args, world) else failures.INTERRUPTED
+            return 0 if train(args, world) else INTERRUPTED
     except KeyboardInterrupt:
-        return failures.INTERRUPTED
+        return INTERRUPTED
     except (ValueError, OSError, MemoryError) as error:
         log.error("error: %s", failures.sentence(error), extra={"silent": not failures.first_to_fail()})
         return 1

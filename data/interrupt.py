@@ -5,6 +5,7 @@ import signal
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTED = 130  # exit status of a program that one of them ended
 
 
 class StopRequest:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from data.ahead import ahead
 from data.files import instead_of_file
 from data.images import ImageError
-from data.interrupt import StopRequest
+from data.interrupt import INTERRUPTED, StopRequest
 from data.luminance import luminance, span_of
 from data.masks import CLASSES, TARGETS, Masks, class_numbers, find_masks
 from data.options import named_path, whole
@@ -125,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _carry_out(args)
         except KeyboardInterrupt:
             print(f"interrupted; {args.out} is as it was before", file=sys.stderr)
-            return 130
+            return INTERRUPTED
 
 
 def _carry_out(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ exact. `pairs` yields them one by one; on the command line
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from data.images import ImageError, write_image
+from data.interrupt import INTERRUPTED
 from data.options import named_path, whole
 from data.progress import progress_bar
 from data.rendering import layouts, sensors
@@ -122,7 +123,7 @@ def write_test_img(folder: Path) -> None:
         write_image(folder / sample.collection / "ir" / f"{sample.stem}.png", scene.ir, small=True)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 0 done, 1 a file could not be written, 130 interrupted.
 
     Exits with 2 on bad usage.
@@ -136,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=whole(0), metavar="S", help="seed of the first pair (default 0)")
     parser.add_argument("--height", type=side, metavar="H", help=f"{SMALLEST} to {LARGEST} (default 240)")
     parser.add_argument("--width", type=side, metavar="W", help=f"{SMALLEST} to {LARGEST} (default 320)")
-    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
     fixed = "test_img" in given
     folder = given.pop("test_img" if fixed else "out")
     if fixed and given:
@@ -146,16 +147,13 @@ def main(arguments: list[str] | None = None) -> int:
     with steady_streams():
         try:
             (write_test_img if fixed else write_folder)(folder, **given)
-            return 0
-        except OSError as error:
-            reason = f"{error.filename or folder}: cannot be written: {error.strerror}"
-        except ImageError as error:
-            reason = str(error)
+        except ImageError as error:  # a file could not be written
+            print(f"error: {error}", file=sys.stderr)
+            return 1
         except KeyboardInterrupt:
             print(f"interrupted; what lies in {folder} is whole", file=sys.stderr)
-            return 130
-        print(f"{parser.prog}: error: {reason}", file=sys.stderr)
-        return 1
+            return INTERRUPTED
+    return 0
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ import cv2
 import torch
 import torch.distributed as dist
 
+from data.interrupt import INTERRUPTED
 from data.streams import steady_streams
 from utils.distributed import meeting_point
 
-USAGE, INTERRUPTED = 2, 130  # exit status of what cannot be used, and of Ctrl-C
+USAGE = 2  # exit status of what cannot be used
 NO_MEMORY = (  # how torch (on Linux, Windows, a GPU), what it calls, and OpenCV say that there is too little memory
     "can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "ALLOC_FAILED", "Insufficient memory",
 )  # fmt: skip

@@ -245,7 +245,8 @@ def test_command_line_refuses_a_file_where_the_folder_should_be(tmp_path, capsys
 def test_command_line_names_what_it_could_not_write(tmp_path, capsys):
     (tmp_path / "vi").write_text("in the way")
     assert scenes.main(["--out", str(tmp_path), "--count", "1", "--height", "32", "--width", "32"]) == 1
-    assert re.search(rf"{tmp_path / 'vi'}/\S+: cannot be written \(Not a directory\)", capsys.readouterr().err)
+    said = capsys.readouterr().err
+    assert re.search(rf"^error: {tmp_path / 'vi'}/\S+: cannot be written \(Not a directory\)$", said, re.M)
 
 
 def test_ctrl_c_leaves_whole_files(tmp_path, monkeypatch, capsys):
