@@ -111,6 +111,104 @@ class _Frame:
         return faces
 
 
+class _Vehicle:
+    """What is painted of a vehicle in its frame; see `vehicle`."""
+
+    def __init__(self, canvas: Canvas, rng: np.random.Generator, frame: _Frame, running: float) -> None:
+        self.canvas, self.frame, self.form, self.running = canvas, frame, frame.body, running
+        self.colour = pick(rng, PAINT)
+        self.base = rng.uniform(0.42, 0.48) + 0.06 * running - 0.03 * canvas.night  # heat
+        self.lit = canvas.night and running >= 0.5
+        self.detailed = canvas.pixels(1.5, frame.z) > 22
+
+    def ground(self) -> None:
+        """The shadow under it and, close by, the treads of its tyres."""
+        form, extent = self.form, 2 * self.frame.half_length
+        shadow = rectangle(-0.53 * form.width, 0.53 * form.width, -0.03 * extent, 1.03 * extent)
+        on_ground = self.frame.place(shadow[:, 0], shadow[:, 1], np.full(4, 0.01))
+        self.canvas.paint([on_ground], (0.02,) * 3, 0.38 + 0.08 * self.running, opacity=0.85, lies=True)
+        for wheel in form.wheels if self.detailed else ():
+            edges = (0.04 - form.width / 2, form.width / 2 - 0.26)
+            tread = [rectangle(edge, edge + 0.22, 0, 1.4 * form.radius) for edge in edges]
+            placed = [self.frame.place(t[:, 0], wheel, t[:, 1]) for t in tread]
+            self._put(placed, RUBBER, self.base + 0.05 + 0.15 * self.running)
+
+    def face(self, polygon: np.ndarray, panel: str) -> None:
+        """One of the frame's outer faces, with what is on it."""
+        light = self.canvas.brightness(np.cross(polygon[-1] - polygon[0], polygon[1] - polygon[0]))
+        if panel == "glass":
+            self._put([polygon], shade(self.colour, 0.7), self.base)
+            self._put([inset(polygon, 0.06, 0.94, 0.08, 0.95)], GLASS, self.base - 0.1, texture=self._mirror)
+            return
+        self._put([polygon], self.colour, self._heat, texture=self._sheen(0.75 * light if panel == "bumper" else light))
+        if panel in ("left", "right"):
+            self._flank(1 if panel == "right" else -1)
+        elif panel in ("rear", "front"):
+            self._end(polygon, panel == "front")
+        elif panel == "doors" and self.detailed:
+            self._put([inset(polygon, 0.49, 0.51, 0, 1)], shade(self.colour, 0.4), self.base - 0.02)
+        elif panel == "bumper" and polygon[0, 1] < polygon[-1, 1] and self.detailed:
+            self._put([inset(polygon, 0.70, 0.79, 0, 0.3)], RUBBER, self.base + 0.4 * self.running)  # the exhaust
+
+    def _flank(self, sign: int) -> None:
+        """Windows, seams and wheels of the right (1) or left (-1) side."""
+        form, base = self.form, self.base
+
+        def put(outlines: list[np.ndarray | Points], tone: Colour, heat: float, **options) -> None:
+            self._put([self.frame.on_side(outline, sign) for outline in outlines], tone, heat, **options)
+
+        put(form.windows, GLASS, base - 0.1, texture=self._mirror)
+        if self.detailed:
+            seam = form.windows[-1][0][0]
+            put([rectangle(0.1, 2 * self.frame.half_length - 0.1, 0.3, 0.4)], RUBBER, base)
+            put([rectangle(seam - 0.03, seam, 0.42, form.belt + 0.05)], RUBBER, base - 0.02)
+        hub = form.radius
+        rings = ((1.18, RUBBER, 0.02, 0.05), (1.0, RUBBER, 0.05, 0.2), (0.6, CHROME, 0.1, 0.3), (0.2, RUBBER, 0.1, 0.3))
+        for size, tone, cold, hot in rings if self.detailed else rings[1:3]:
+            outlines = [ellipse(wheel, hub, size * hub, size * hub) for wheel in form.wheels]
+            put(outlines, tone, base + cold + hot * self.running)
+
+    def _end(self, quad: np.ndarray, front: bool) -> None:
+        """Lamps and number plate of the rear, or of the front with the grille; by night the beams of its lamps."""
+        base, rise = self.base, max(1e-3, float(np.ptp(quad[:, 1])))
+        low, high = 0.3, min(0.9, 0.3 + 0.26 / rise)
+        lamps = [inset(quad, u, u + 0.17, low, high) for u in (0.03, 0.80)]
+        plate = [inset(quad, 0.37, 0.63, 0.12, 0.12 + 0.14 / rise)]
+        if not front:
+            self._put(lamps, TAIL_LAMP, base, glow=(1.1, 0.03, 0.02) if self.lit else (0, 0, 0))
+            if self.detailed:
+                self._put(plate, PLATE, base - 0.03)
+            return
+        self._put([inset(quad, 0.26, 0.74, 0.2, 0.85)], RUBBER, base + 0.12 + 0.25 * self.running)
+        self._put(lamps, HEAD_LAMP, base + 0.08, glow=(22, 21, 18) if self.lit else (0, 0, 0))
+        if self.detailed:
+            self._put(plate, PLATE, base)
+        if self.lit:
+            aim = self.frame.sin, -0.13, self.frame.cos
+            self.canvas.lights.append(Light(tuple(quad.mean(0)), aim, (7.0, 6.7, 6.0), 4))
+
+    def _put(self, polygons: list[np.ndarray], tone: Colour, heat: float | Field, **options) -> None:
+        self.canvas.paint(polygons, tone, heat, salient=True, casts=tone is self.colour, **options)
+
+    def _heat(self, x: np.ndarray, _y: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """That of the body: warm towards the hood."""
+        return self.base + 0.18 * self.running * smoothstep(0.3, 0.9, self.frame.along(x, z))
+
+    def _sheen(self, light: float) -> Field:
+        """Paint in this light, with a glint along the belt."""
+
+        def reflect(_x: np.ndarray, y: np.ndarray, _z: np.ndarray) -> np.ndarray:
+            glint = np.exp(-(((y - self.form.belt + 0.12) / 0.05) ** 2))
+            return light * (0.6 + 0.5 * np.clip(y / self.frame.peak, 0, 1) + 0.3 * glint)
+
+        return reflect
+
+    def _mirror(self, _x: np.ndarray, y: np.ndarray, _z: np.ndarray) -> np.ndarray:
+        """Glass, brighter towards the roof."""
+        belt = self.form.belt
+        return 0.25 + 1.2 * np.clip((y - belt + 0.1) / (self.frame.peak - belt + 0.2), 0, 1) ** 2
+
+
 def vehicle(
     canvas: Canvas, rng: np.random.Generator, x: float, z: float, yaw: float, body: str = "sedan", running: float = 1.0
 ) -> None:
@@ -119,79 +217,9 @@ def vehicle(
     body: a key of BODIES. running: from 0, stood for hours, to 1, driven just now: warm hood, tyres and exhaust; from
     0.5 its lights are on by night.
     """
-    form, colour = BODIES[body], pick(rng, PAINT)
-    frame = _Frame(form, x, z, yaw)
-    base = rng.uniform(0.42, 0.48) + 0.06 * running - 0.03 * canvas.night
-    lit = canvas.night and running >= 0.5
-    detailed = canvas.pixels(1.5, z) > 22
-    extent = 2 * frame.half_length
-
-    def body_heat(px: np.ndarray, _y: np.ndarray, pz: np.ndarray) -> np.ndarray:
-        return base + 0.18 * running * smoothstep(0.3, 0.9, frame.along(px, pz))
-
-    def sheen(light: float) -> Field:
-        def reflect(_x: np.ndarray, py: np.ndarray, _z: np.ndarray) -> np.ndarray:
-            glint = np.exp(-(((py - form.belt + 0.12) / 0.05) ** 2))
-            return light * (0.6 + 0.5 * np.clip(py / frame.peak, 0, 1) + 0.3 * glint)
-
-        return reflect
-
-    def mirror(_x: np.ndarray, py: np.ndarray, _z: np.ndarray) -> np.ndarray:
-        return 0.25 + 1.2 * np.clip((py - form.belt + 0.1) / (frame.peak - form.belt + 0.2), 0, 1) ** 2
-
-    def put(polygons: list[np.ndarray], tone: Colour, heat: float | Field, **options) -> None:
-        canvas.paint(polygons, tone, heat, salient=True, casts=tone is colour, **options)
-
-    def flank(sign: int) -> None:
-        put([frame.on_side(window, sign) for window in form.windows], GLASS, base - 0.1, texture=mirror)
-        if detailed:
-            seam = form.windows[-1][0][0]
-            put([frame.on_side(rectangle(0.1, extent - 0.1, 0.3, 0.4), sign)], RUBBER, base)
-            put([frame.on_side(rectangle(seam - 0.03, seam, 0.42, form.belt + 0.05), sign)], RUBBER, base - 0.02)
-        hub = form.radius
-        rings = ((1.18, RUBBER, 0.02, 0.05), (1.0, RUBBER, 0.05, 0.2), (0.6, CHROME, 0.1, 0.3), (0.2, RUBBER, 0.1, 0.3))
-        for size, tone, cold, hot in rings if detailed else rings[1:3]:
-            outlines = [ellipse(wheel, hub, size * hub, size * hub) for wheel in form.wheels]
-            put([frame.on_side(outline, sign) for outline in outlines], tone, base + cold + hot * running)
-
-    def end(quad: np.ndarray, front: bool) -> None:
-        rise = max(1e-3, float(np.ptp(quad[:, 1])))
-        low, high = 0.3, min(0.9, 0.3 + 0.26 / rise)
-        lamps = [inset(quad, u, u + 0.17, low, high) for u in (0.03, 0.80)]
-        plate = [inset(quad, 0.37, 0.63, 0.12, 0.12 + 0.14 / rise)]
-        if not front:
-            put(lamps, TAIL_LAMP, base, glow=(1.1, 0.03, 0.02) if lit else (0, 0, 0))
-            if detailed:
-                put(plate, PLATE, base - 0.03)
-            return
-        put([inset(quad, 0.26, 0.74, 0.2, 0.85)], RUBBER, base + 0.12 + 0.25 * running)
-        put(lamps, HEAD_LAMP, base + 0.08, glow=(22, 21, 18) if lit else (0, 0, 0))
-        if detailed:
-            put(plate, PLATE, base)
-        if lit:
-            canvas.lights.append(Light(tuple(quad.mean(0)), (frame.sin, -0.13, frame.cos), (7.0, 6.7, 6.0), 4))
-
-    shadow = rectangle(-0.53 * form.width, 0.53 * form.width, -0.03 * extent, 1.03 * extent)
-    canvas.paint([frame.place(shadow[:, 0], shadow[:, 1], np.full(4, 0.01))], (0.02,) * 3, 0.38 + 0.08 * running,
-                 opacity=0.85, lies=True)
-    for wheel in form.wheels if detailed else ():
-        edges = (0.04 - form.width / 2, form.width / 2 - 0.26)
-        tread = [rectangle(edge, edge + 0.22, 0, 1.4 * form.radius) for edge in edges]
-        put([frame.place(t[:, 0], wheel, t[:, 1]) for t in tread], RUBBER, base + 0.05 + 0.15 * running)
+    frame = _Frame(BODIES[body], x, z, yaw)
+    painted = _Vehicle(canvas, rng, frame, running)
+    painted.ground()
     for polygon, panel in sorted(frame.faces(), key=lambda face: -np.hypot(face[0][:, 0], face[0][:, 2]).mean()):
-        if not canvas.faces_camera(polygon):
-            continue
-        light = canvas.brightness(np.cross(polygon[-1] - polygon[0], polygon[1] - polygon[0]))
-        if panel == "glass":
-            put([polygon], shade(colour, 0.7), base)
-            put([inset(polygon, 0.06, 0.94, 0.08, 0.95)], GLASS, base - 0.1, texture=mirror)
-            continue
-        put([polygon], colour, body_heat, texture=sheen(0.75 * light if panel == "bumper" else light))
-        if panel in ("left", "right"):
-            flank(1 if panel == "right" else -1)
-        elif panel in ("rear", "front"):
-            end(polygon, panel == "front")
-        elif panel == "doors" and detailed:
-            put([inset(polygon, 0.49, 0.51, 0, 1)], shade(colour, 0.4), base - 0.02)
-        elif panel == "bumper" and polygon[0, 1] < polygon[-1, 1] and detailed:
-            put([inset(polygon, 0.70, 0.79, 0, 0.3)], RUBBER, base + 0.4 * running)  # the exhaust
+        if canvas.faces_camera(polygon):
+            painted.face(polygon, panel)
