@@ -100,17 +100,7 @@ def train(args: argparse.Namespace, world: World) -> bool:
     steps = steps_per_epoch(recipe, recipe.stages[-1], source, world)
     in_steps, recipe = recipe, recipe.in_epochs(steps)
 
-    seed_everything(args.seed)
-    network = open_network(args, method).to(world.device)
-    options = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": world.device.type == "cuda"}
-    optimizer = torch.optim.Adam(recipe.groups(network), **options)
-    average = MovingAverage(network, recipe.ema_decay) if recipe.ema_decay else None
-    training = Training(args.method, network, optimizer, average, world)
-    if args.compile:
-        # After the average, which is a copy that nothing runs but the scores of an epoch. Crops have few sizes: a
-        # graph for each, because Inductor fails at one for all.
-        method.compile_network(network, dynamic=False)
-    seed_everything(args.seed + world.rank)
+    training = begin(args, method, recipe, world)
     checkpoint = runs.find(args, world)
     processes = world.size
     if checkpoint:
@@ -136,6 +126,21 @@ def train(args: argparse.Namespace, world: World) -> bool:
         log.info("done: %s", weights)
         log.info("to fuse with it: python CMMDL_test.py --method %s --weights %s --data DIR", method.name, weights)
     return True
+
+
+def begin(args: argparse.Namespace, method: Method, recipe: Recipe, world: World) -> Training:
+    """The network with its optimiser and its moving average, as they are before the first step."""
+    seed_everything(args.seed)
+    network = open_network(args, method).to(world.device)
+    options = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": world.device.type == "cuda"}
+    optimizer = torch.optim.Adam(recipe.groups(network), **options)
+    average = MovingAverage(network, recipe.ema_decay) if recipe.ema_decay else None
+    if args.compile:
+        # After the average, which is a copy that nothing runs but the scores of an epoch. Crops have few sizes: a
+        # graph for each, because Inductor fails at one for all.
+        method.compile_network(network, dynamic=False)
+    seed_everything(args.seed + world.rank)  # what each process draws from now on is its own
+    return Training(args.method, network, optimizer, average, world)
 
 
 def announce(args: argparse.Namespace, folder: Path, source: sources.Source, recipe: Recipe, world: World) -> None:
