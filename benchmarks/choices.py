@@ -18,7 +18,7 @@ import argparse
 import hashlib
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -66,7 +66,7 @@ VARIANTS = [*RECIPES, *(f"without-{part}" for part in PARTS)]
 
 
 @command
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.choices", description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR", help="pair folder")
     parser.add_argument("--variant", action="append", choices=VARIANTS, help="repeatable; default: all")
@@ -76,7 +76,7 @@ def main() -> int:
     parser.add_argument("--size", type=whole(16), default=64, help="side of the crops, pixels")
     parser.add_argument("--limit", type=positive, default=6, help="held-out images of each folder that are scored")
     parser.add_argument("--seed", type=not_negative, default=42)
-    args, args.options = parser.parse_known_args()
+    args, args.options = parser.parse_known_args(argv)
     args.home = args.out / f"dim{args.dim}-epochs{args.epochs}-size{args.size}-seed{args.seed}-{digest(args)}"
     rows = {folder: [] for folder in args.data}
     for folder in args.data:

@@ -8,7 +8,7 @@ these optima than to others, but it cannot score well where its loss does not.
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -76,14 +76,14 @@ LOSSES: dict[str, Loss] = {
 
 
 @command
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.losses", description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR", help="pair folder")
     parser.add_argument("--limit", type=positive, default=4, help="images of each folder")
     parser.add_argument("--size", type=whole(MIN_SIDE), default=192, help="side of their centres, pixels")
     parser.add_argument("--steps", type=positive, default=150)
     parser.add_argument("--weights", type=named_path, action="append", default=[], help="networks to score beside")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     for folder in args.data:
         images = centres(folder, args.limit, args.size)
         networks = {path.name: load_checked(path) for path in args.weights}

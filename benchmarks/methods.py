@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -34,8 +35,8 @@ from utils.options import positive
 
 
 @command
-def main() -> int:
-    args = arguments()
+def main(argv: Sequence[str] | None = None) -> int:
+    args = arguments(argv)
     if args.worker:
         return work(args)
     load = os.getloadavg()[0]
@@ -69,13 +70,13 @@ def measure(args: argparse.Namespace) -> dict[str, Cost]:
     return {name: Cost(statistics.median(seconds), max(peaks)) for name, (seconds, peaks) in found.items()}
 
 
-def arguments() -> argparse.Namespace:
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__.split("\n")[0])
     add_settings(parser)
     parser.add_argument("--batch-size", type=positive, default=1, help="images in a pass")
     parser.add_argument("--method", nargs="+", choices=net.METHODS, default=list(net.METHODS), help="the first is 1")
     parser.add_argument("--worker", choices=net.METHODS, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

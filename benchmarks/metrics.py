@@ -6,6 +6,7 @@ literal median over ours. Exit status 1 if a value differs by more than 1e-6 of 
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -26,13 +27,13 @@ def texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 @command
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__.split("\n")[0])
     side = whole(metrics.MIN_SIDE)
     parser.add_argument("--height", type=side, default=576)
     parser.add_argument("--width", type=side, default=768)
     parser.add_argument("--repeats", type=positive, default=5)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
 
     rng = np.random.default_rng(0)
     ir, vis = texture(rng, args.height, args.width), texture(rng, args.height, args.width)

@@ -28,11 +28,11 @@ TIMES = 2  # that each pair is moved
 
 
 @command
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.registration", description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR", help="repeatable")
     parser.add_argument("--every", type=positive, default=1, metavar="N", help="only every Nth pair")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     print(f"{'':<20}{'pairs':>6}{'warned':>8}{'moved':>7}{'found':>8}{'error':>9}{'check':>10}")
     for folder in args.data:
         for pair_set in find_sets(folder):

@@ -8,7 +8,7 @@ exceeds 1e-3. Needs requirements-export.txt.
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +28,14 @@ TOLERANCE = 1e-3
 
 
 @command
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.runtimes", description=__doc__.split("\n")[0])
     add_settings(parser)
     parser.set_defaults(repeats=9)
     learnt = [name for name, method in net.METHODS.items() if method.learns]
     parser.add_argument("--method", choices=learnt, default="cmmdl-lite")
     parser.add_argument("--weights", type=named_path, metavar="PATH", help="of the method (those that ship)")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     keep_freed_memory(every_size=not net.METHODS[args.method].by_bands)
     torch.set_num_threads(args.threads)
     pair = torch.rand(2, 1, 1, args.height, args.width, generator=torch.Generator().manual_seed(1))

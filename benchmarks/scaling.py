@@ -38,14 +38,14 @@ PATCH = 64
 
 
 @command
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.split("\n")[0])
     parser.add_argument("--largest", type=whole(SMALLEST), default=1024, help="side of the largest image, pixels")
     parser.add_argument("--repeats", type=positive, default=1, help="rounds of two passes; the median counts")
     parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
     parser.add_argument("--out", type=named_path, default=Path("result/scaling.png"))
     parser.add_argument("--rank-worker", action="store_true", help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.rank_worker:
         return rank_worker(args)
     print(f"float32, CPU, {args.threads} threads, torch {torch.__version__}, freed memory kept")

@@ -55,8 +55,8 @@ GRADIENT_TOLERANCE = 1e-2  # float32 noise, grown by Fourier transforms and by t
 
 
 @command
-def main() -> int:
-    args = arguments()
+def main(argv: Sequence[str] | None = None) -> int:
+    args = arguments(argv)
     if args.worker:
         return work(args)
     if args.weights and not isinstance(load_checked(args.weights), net.CMMDL):

@@ -11,6 +11,7 @@ The scores are the means in those tables; the times are taken anew, all methods 
 import argparse
 import csv
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -25,14 +26,14 @@ SCORES = ("VIF", "Qabf")
 
 
 @command
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tradeoff", description=__doc__.split("\n")[0])
     parser.add_argument("--results", type=named_path, required=True, metavar="DIR", help="output of CMMDL_test.py")
     parser.add_argument("--set", help="which of its sets (the only one)")
     parser.add_argument("--out", type=named_path, help="the picture (tradeoff.png in DIR)")
     add_settings(parser)
     parser.set_defaults(batch_size=1)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     args.set, args.out = args.set or only_set(args.results), args.out or args.results / "tradeoff.png"
     scores = read(args.results, args.set)
     args.method = list(scores)

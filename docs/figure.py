@@ -5,6 +5,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -23,10 +24,10 @@ WIDTH, GAP = 320, 6  # pixels, of each image and between two
 
 
 @command
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m docs.figure", description="Make the README's picture")
     parser.add_argument("--out", type=named_path, default=ROOT / "docs" / "fused.png")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     keep_freed_memory()
     fuser = net.Fuser(open_model("cmmdl"))
     rows = []

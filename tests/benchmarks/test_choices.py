@@ -1,7 +1,6 @@
 """Trainings that differ in one thing."""
 
 import json
-import sys
 from argparse import Namespace
 
 import pytest
@@ -14,29 +13,29 @@ from utils.metrics import evaluate
 
 
 @pytest.fixture
-def command(monkeypatch, tmp_path):
-    """Sets the command line: rendered pairs, the smallest training, and what is given."""
+def run(tmp_path):
+    """Run the program on rendered pairs with the smallest training and what is given; the exit status."""
     write_folder(tmp_path / "pairs", 12, height=44, width=48)
 
     def given(*arguments):
         data = ["--data", str(tmp_path / "pairs"), "--out", str(tmp_path / "out")]
         small = ["--dim", "8", "--epochs", "1", "--size", "16"]
-        monkeypatch.setattr(sys, "argv", ["choices", *data, *small, *arguments])
+        return choices.main([*data, *small, *arguments])
 
     return given
 
 
-def test_each_variant_is_trained_once_and_has_its_row(command, capsys):
+def test_each_variant_is_trained_once_and_has_its_row(run, capsys):
     before = dict(net.METHODS["cmmdl"].recipes)
-    command("--variant", "best", "--variant", "loss-paper", "--variant", "without-sdlb")
-    assert choices.main() == 0
+    variants = ["--variant", "best", "--variant", "loss-paper", "--variant", "without-sdlb"]
+    assert run(*variants) == 0
     first = capsys.readouterr()
     rows = [line.split() for line in first.out.splitlines()]
     scores = {row[0]: row[1:] for row in rows if row and row[0] in choices.VARIANTS}
     assert list(scores) == ["best", "loss-paper", "without-sdlb"]
     assert scores["best"] != scores["loss-paper"] != scores["without-sdlb"]
     assert net.METHODS["cmmdl"].recipes == before
-    assert choices.main() == 0
+    assert run(*variants) == 0
     again = capsys.readouterr()
     assert again.out == first.out and "epoch 1/1" in first.err and "epoch 1/1" not in again.err
 
@@ -64,15 +63,13 @@ def test_so_many_images_of_a_folder_are_scored(few_pairs, monkeypatch, capsys, l
     monkeypatch.setattr(choices, "train", lambda *_: few_pairs)
     monkeypatch.setattr(choices, "load_checked", lambda _: net.build("average"))
     options = ["--data", few_pairs, "--out", few_pairs, "--variant", "best", "--limit", limit]
-    monkeypatch.setattr(sys, "argv", ["choices", *map(str, options)])
-    assert choices.main() == 0
+    assert choices.main(list(map(str, options))) == 0
     assert f"The test result of pairs, {limit} held-out image" in capsys.readouterr().out
 
 
-def test_a_training_that_was_stopped_ends_it(command, monkeypatch):
+def test_a_training_that_was_stopped_ends_it(run, monkeypatch):
     monkeypatch.setattr(choices, "train", lambda *_: None)
-    command("--variant", "best")
-    assert choices.main() == 1
+    assert run("--variant", "best") == 1
 
 
 def test_other_data_options_or_losses_are_trained_anew(tmp_path, monkeypatch):
@@ -101,18 +98,15 @@ def test_an_image_or_label_that_is_another_one_is_trained_anew(tmp_path):
     assert len(set(seen)) == 4 and choices.digest(args) == seen[-1]
 
 
-def test_other_options_go_to_the_training(command, tmp_path, capsys):
-    command("--variant", "best", "--passes", "2", "--batch-size", "4")
-    assert choices.main() == 0
+def test_other_options_go_to_the_training(run, tmp_path, capsys):
+    assert run("--variant", "best", "--passes", "2", "--batch-size", "4") == 0
     arguments = json.loads(next(tmp_path.glob("out/*/best/*/arguments.json")).read_text())["arguments"]
     assert (arguments["passes"], arguments["batch_size"]) == (2, 4)
-    command("--variant", "best", "--lightning")
     with pytest.raises(SystemExit):
-        choices.main()
+        run("--variant", "best", "--lightning")
     assert "unrecognized arguments: --lightning" in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_trained_on_ends_it(command, tmp_path, capsys):
-    command("--data", str(tmp_path / "nowhere"), "--variant", "best")
-    assert choices.main() == 2
+def test_a_folder_that_cannot_be_trained_on_ends_it(run, tmp_path, capsys):
+    assert run("--data", str(tmp_path / "nowhere"), "--variant", "best") == 2
     assert "nowhere" in capsys.readouterr().err

@@ -1,7 +1,5 @@
 """The comparison of losses without a network."""
 
-import sys
-
 import pytest
 import torch
 
@@ -56,8 +54,7 @@ def test_the_table_has_scores_of_the_middles_of_held_out_images(few_pairs, tmp_p
     torch.save({"method": "cmmdl-lite", "options": network.options, "model": network.state_dict()}, tmp_path / "a.pth")
     monkeypatch.setattr(losses, "minimised", minimised)
     options = ["--data", few_pairs, "--limit", "1", "--size", "48", "--steps", "7", "--weights", tmp_path / "a.pth"]
-    monkeypatch.setattr(sys, "argv", ["losses", *map(str, options)])
-    assert losses.main() == 0
+    assert losses.main(list(map(str, options))) == 0
     rows = {line[:16].strip(): line[16:].split() for line in capsys.readouterr().out.splitlines()}
     _, held_out, *_ = read_images([few_pairs], progress=False)
     vis, ir = (part[8:56, 12:60] for part in held_out[0][:2])

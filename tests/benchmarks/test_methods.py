@@ -36,10 +36,9 @@ def test_every_method_is_counted_without_being_run(name):
     assert (methods.gmac(name, 32, 40) > 0) == (methods.parameters(name) > 0) == net.METHODS[name].learns
 
 
-def test_the_table_has_a_line_for_each_method_with_its_ratio_to_the_first(monkeypatch, capsys):
+def test_the_table_has_a_line_for_each_method_with_its_ratio_to_the_first(capsys):
     options = ["--method", "mlfuse", "average", "--height", "16", "--width", "16", "--repeats", "1"]
-    monkeypatch.setattr(sys, "argv", ["methods", *options])
-    assert methods.main() == 0
+    assert methods.main(options) == 0
     settings, allocator, _, first, second = capsys.readouterr().out.splitlines()
     assert settings.startswith("16x16, batch 1, float32, CPU") and "torch" in settings and "load average" in allocator
     assert first.split()[:2] == ["MLFuse", "109,497"] and first.count("1.000") == 2
@@ -50,8 +49,7 @@ def test_the_median_time_and_the_largest_memory_of_the_rounds_count_as_parts_of_
     rounds = {"max": iter([(2.0, 300.0), (4.0, 200.0), (9.0, 400.0)]), "average": iter([(1.0, 100.0)] * 3)}
     monkeypatch.setattr(methods, "child", lambda _, name: next(rounds[name]))
     options = ["--method", "max", "average", "--height", "16", "--width", "16", "--repeats", "3"]
-    monkeypatch.setattr(sys, "argv", ["methods", *options])
-    assert methods.main() == 0
+    assert methods.main(options) == 0
     first, second = (line.split()[3:] for line in capsys.readouterr().out.splitlines()[-2:])
     assert first == ["4.00", "s", "1.000", "400", "MB", "1.000"]
     assert second == ["1.00", "s", "0.250", "100", "MB", "0.250"]
@@ -59,13 +57,12 @@ def test_the_median_time_and_the_largest_memory_of_the_rounds_count_as_parts_of_
 
 def test_the_time_is_that_of_one_image_of_a_batch(monkeypatch, capsys):
     options = ["--worker", "average", "--height", "9", "--width", "8", "--batch-size", "4"]
-    monkeypatch.setattr(sys, "argv", ["methods", *options])
     clock, shapes = iter(range(0, 100, 2)), []
     monkeypatch.setattr(methods.time, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(methods, "keep_freed_memory", lambda **_: None)
     average = net.METHODS["average"].network
     monkeypatch.setattr(average, "forward", lambda _, vis, ir: shapes.extend([vis.shape, ir.shape]))
-    assert methods.main() == 0
+    assert methods.main(options) == 0
     assert json.loads(capsys.readouterr().out)[0] == 2 / 4 and set(shapes) == {(4, 1, 9, 8)}
 
 

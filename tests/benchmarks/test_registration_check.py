@@ -1,6 +1,5 @@
 """What the registration check finds of pairs that are moved."""
 
-import sys
 
 import numpy as np
 
@@ -14,16 +13,14 @@ def test_a_moved_image_shares_what_is_left_of_both():
     np.testing.assert_array_equal(registration.without(vis, 3, -2), registration.without(ir, -3, 2))
 
 
-def test_each_set_has_a_line(monkeypatch, tmp_path, capsys):
+def test_each_set_has_a_line(tmp_path, capsys):
     write_folder(tmp_path / "pairs", 3, height=128, width=160)
-    monkeypatch.setattr(sys, "argv", ["registration", "--data", str(tmp_path / "pairs")])
-    assert registration.main() == 0
+    assert registration.main(["--data", str(tmp_path / "pairs")]) == 0
     name, pairs, warned, moved, found, error, *_ = capsys.readouterr().out.splitlines()[1].split()
     assert (name, pairs, warned, moved) == ("pairs", "3", "0.0%", "6")
     assert float(found.rstrip("%")) >= 50 and float(error) < 1
 
 
-def test_what_is_no_pair_folder_is_refused(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(sys, "argv", ["registration", "--data", str(tmp_path / "nowhere")])
-    assert registration.main() == 2
+def test_what_is_no_pair_folder_is_refused(tmp_path, capsys):
+    assert registration.main(["--data", str(tmp_path / "nowhere")]) == 2
     assert "no such folder" in capsys.readouterr().err

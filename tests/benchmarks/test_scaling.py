@@ -1,7 +1,6 @@
 """How cost grows, measured of the smallest images."""
 
 import argparse
-import sys
 
 import pytest
 
@@ -26,8 +25,7 @@ def test_the_table_and_the_exponent_follow_from_times_and_pixels(monkeypatch, ca
     cost = lambda _, size, batch, train: {"seconds": batch * (size / 64) ** 3, "peak": 100.0}  # noqa: ARG005, E731
     monkeypatch.setattr(scaling, "measure", cost)
     monkeypatch.setattr(scaling, "measure_ranks", lambda _, processes: {"seconds": 1.0 * processes, "peak": 100.0})
-    monkeypatch.setattr(sys, "argv", ["scaling", "--largest", "256", "--out", str(tmp_path / "a.png")])
-    assert scaling.main() == 0
+    assert scaling.main(["--largest", "256", "--out", str(tmp_path / "a.png")]) == 0
     printed = capsys.readouterr().out
     rows = [line.split() for line in printed.splitlines()[2:5]]
     assert rows == [["64", "1.000", "100", "1.00"], ["128", "8.000", "100", "2.00"], ["256", "64.000", "100", "4.00"]]
@@ -39,9 +37,8 @@ def test_the_table_and_the_exponent_follow_from_times_and_pixels(monkeypatch, ca
     ("option", "value", "words"),
     [("--largest", "32", "from 64"), ("--repeats", "0", "from 1"), ("--threads", "-1", "from 1")],
 )
-def test_what_cannot_be_measured_is_a_usage_error(monkeypatch, capsys, option, value, words):
-    monkeypatch.setattr(sys, "argv", ["scaling", f"{option}={value}"])
+def test_what_cannot_be_measured_is_a_usage_error(capsys, option, value, words):
     with pytest.raises(SystemExit) as caught:
-        scaling.main()
+        scaling.main([f"{option}={value}"])
     assert caught.value.code == 2
     assert f"{option}: {value!r}; expected a whole number {words}" in capsys.readouterr().err

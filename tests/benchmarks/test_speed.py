@@ -1,7 +1,6 @@
 """Both sides are timed on the same weights, and what they give is compared."""
 
 import re
-import sys
 
 import pytest
 import torch
@@ -10,13 +9,8 @@ import net
 from benchmarks import speed
 
 
-def run(monkeypatch, *options):
-    monkeypatch.setattr(sys, "argv", ["speed", *options])
-    return speed.main()
-
-
-def test_times_and_peaks_of_both_sides_and_how_far_they_are_apart(monkeypatch, capsys):
-    assert run(monkeypatch, "--height", "24", "--width", "16", "--repeats", "1") == 0
+def test_times_and_peaks_of_both_sides_and_how_far_they_are_apart(capsys):
+    assert speed.main(["--height", "24", "--width", "16", "--repeats", "1"]) == 0
     output = capsys.readouterr().out
     assert re.match(r"inference, 16x24, batch 1, CPU .+ \(\w+\), \d+ threads, allocator as-started, torch", output)
     for side in ("literal", "ours"):
@@ -39,7 +33,7 @@ def test_sides_that_compute_other_things_are_found(options, apart, status, monke
 
     monkeypatch.setattr(speed, "child", child)
     monkeypatch.setattr(speed, "floor", lambda *_: 1.0)
-    assert run(monkeypatch, "--allocator", "tuned", "--height", "16", "--width", "16", *options) == status
+    assert speed.main(["--allocator", "tuned", "--height", "16", "--width", "16", *options]) == status
     printed = capsys.readouterr().out
     assert f"{apart:.1e}" in printed and "time ratio 1.50\nmemory ratio 1.50\n" in printed
 
@@ -57,17 +51,17 @@ def test_sides_that_compute_other_things_are_found(options, apart, status, monke
         (["--threads", "0"], "--threads: '0'; expected a whole number from 1"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(options, message, monkeypatch, capsys):
+def test_what_cannot_be_measured_is_refused(options, message, capsys):
     with pytest.raises(SystemExit) as exit_:
-        run(monkeypatch, *options)
+        speed.main(options)
     assert exit_.value.code == 2
     assert message in capsys.readouterr().err
 
 
-def test_weights_that_are_not_there_or_of_another_method_are_refused(tmp_path, monkeypatch, capsys):
+def test_weights_that_are_not_there_or_of_another_method_are_refused(tmp_path, capsys):
     torch.save({"method": "mlfuse", "model": net.build("mlfuse").state_dict()}, tmp_path / "mlfuse.pth")
     for name, words in (("none.pth", "no such weights file"), ("mlfuse.pth", "weights of another method")):
-        assert run(monkeypatch, "--weights", str(tmp_path / name)) == 2
+        assert speed.main(["--weights", str(tmp_path / name)]) == 2
         assert capsys.readouterr().err == f"error: {tmp_path / name}: {words}" + (
             "; expected those of CMMDL\n" if name == "mlfuse.pth" else "\n"
         )

@@ -1,6 +1,5 @@
 """The picture of speed against quality, and what it is refused."""
 
-import sys
 
 import cv2
 import pytest
@@ -20,9 +19,8 @@ def results(tmp_path):
     return tmp_path
 
 
-def run(monkeypatch, *options):
-    monkeypatch.setattr(sys, "argv", ["tradeoff", *map(str, options)])
-    return tradeoff.main()
+def run(*options):
+    return tradeoff.main(list(map(str, options)))
 
 
 def test_figures_come_from_the_tables_and_times_relative_to_cmmdl(results, monkeypatch, capsys):
@@ -31,7 +29,7 @@ def test_figures_come_from_the_tables_and_times_relative_to_cmmdl(results, monke
         return {name: Cost(seconds, 300) for name, seconds in zip(args.method, (8.0, 0.04, 0.001), strict=True)}
 
     monkeypatch.setattr(tradeoff, "measure", measure)
-    assert run(monkeypatch, "--results", results, "--out", results / "plot.png") == 0
+    assert run("--results", results, "--out", results / "plot.png") == 0
     title, cmmdl, lite, maximum, _ = capsys.readouterr().out.splitlines()
     assert title.startswith("TNO, 640x480, ")
     assert cmmdl.split() == ["CMMDL", "8.000", "s", "1.00000", "VIF", "0.750", "Qabf", "0.500"]
@@ -54,9 +52,9 @@ def test_each_score_stands_over_the_time_and_rules_are_hollow(results, monkeypat
         assert [len(x.get_facecolor()) for x in dots] == [1, 1, 0] and axis.get_xscale() == "log"
 
 
-def test_a_run_without_cmmdl_is_refused_by_what_is_there(results, monkeypatch, capsys):
+def test_a_run_without_cmmdl_is_refused_by_what_is_there(results, capsys):
     (results / "cmmdl" / "TNO" / "metrics.csv").unlink()
-    assert run(monkeypatch, "--results", results, "--set", "TNO") == 2
+    assert run("--results", results, "--set", "TNO") == 2
     assert "tables of TNO by these methods: cmmdl-lite, max; expected cmmdl" in capsys.readouterr().err
 
 
@@ -64,22 +62,22 @@ NO_TABLES = [b"", b"image,VIF\nmean,0.5\n", b"image,VIF,Qabf\n1,0.5,0.5\n", b"im
 
 
 @pytest.mark.parametrize("content", NO_TABLES, ids=range(len(NO_TABLES)))
-def test_a_table_without_means_is_refused_by_name(results, monkeypatch, capsys, content):
+def test_a_table_without_means_is_refused_by_name(results, capsys, content):
     (results / "max" / "TNO" / "metrics.csv").write_bytes(content)
-    assert run(monkeypatch, "--results", results) == 2
+    assert run("--results", results) == 2
     assert "metrics.csv: no row of means" in capsys.readouterr().err
 
 
 def test_the_only_set_is_taken_and_of_several_one_is_to_be_named(results, monkeypatch, capsys):
     monkeypatch.setattr(tradeoff, "measure", lambda args: {name: Cost(1.0, 300) for name in args.method})
-    assert run(monkeypatch, "--results", results) == 0 and (results / "tradeoff.png").exists()
+    assert run("--results", results) == 0 and (results / "tradeoff.png").exists()
     (results / "cmmdl" / "MSRS").mkdir()
     (results / "cmmdl" / "MSRS" / "metrics.csv").write_text(TABLE.format(vif=1, qabf=1))
-    assert run(monkeypatch, "--results", results) == 2
+    assert run("--results", results) == 2
     assert "sets that CMMDL fused: MSRS, TNO; name one by --set" in capsys.readouterr().err
 
 
 def test_the_picture_has_the_format_of_its_name(results, monkeypatch):
     monkeypatch.setattr(tradeoff, "measure", lambda args: {name: Cost(1.0, 300) for name in args.method})
-    assert run(monkeypatch, "--results", results, "--out", results / "plot.jpg") == 0
+    assert run("--results", results, "--out", results / "plot.jpg") == 0
     assert (results / "plot.jpg").read_bytes().startswith(b"\xff\xd8")
