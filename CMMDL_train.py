@@ -196,7 +196,7 @@ def train_epochs(
             phase = recipe.phase(training.epoch)
             objective = training.world.wrap(Objective(training.model, phase))  # anew: it trains other parts
         loader = open_loader(args, source, recipe, training)
-        if not train_one_epoch(objective, loader, training, recipe, board, stop, args.precision, args.save_seconds):
+        if not train_one_epoch(args, objective, loader, recipe, training, board, stop):
             training.save(board.folder / LAST)
             return False
         training.end_epoch()
@@ -209,15 +209,9 @@ def train_epochs(
 
 
 def train_one_epoch(
-    objective: nn.Module,
-    loader: DataLoader,
-    training: Training,
-    recipe: Recipe,
-    board: Board,
-    stop: StopRequest,
-    precision: str,
-    save_seconds: float,
-) -> bool:
+    args: argparse.Namespace, objective: nn.Module, loader: DataLoader, recipe: Recipe, training: Training,
+    board: Board, stop: StopRequest,
+) -> bool:  # fmt: skip
     """The steps of one epoch that `loader` still has. False if it was asked to stop after one of them.
 
     Raises:
@@ -233,13 +227,13 @@ def train_one_epoch(
     for indices, batch in zip(loader.batch_sampler, bar, strict=True):
         training.lr = [recipe.lr_at(epoch, training.step / steps, part) for part in recipe.parts(training.model)]
         batch = Batch(*(x.to(world.device, non_blocking=True) for x in batch))  # (B, 1, S, S) each
-        loss = objective(batch, precision)
+        loss = objective(batch, args.precision)
         training.optimizer.zero_grad(set_to_none=True)
         loss["total"].backward()
         norm = recipe.clip(training.model)
 
         # one exchange a step: the processes agree on what they log, on whether to go on, and on when to save
-        wishes = stop.requested, world.is_main and time.monotonic() - saved > save_seconds
+        wishes = stop.requested, world.is_main and time.monotonic() - saved > args.save_seconds
         shared = world.mean(torch.stack([*loss.values(), norm, *norm.new_tensor(wishes)]).detach()).tolist()
         *values, norm, stop_now, save_now = shared
         terms = dict(zip(loss, values, strict=True))
