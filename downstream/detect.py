@@ -23,7 +23,7 @@ from downstream.boxes import KINDS, open_boxes
 from downstream.detector import BUDGET, MODELS, build, check_size, predict, train
 from downstream.material import CASES, TIMES, add_inputs, open_contenders, open_material, time_of
 from downstream.precision import average_precision, coco_program
-from downstream.runs import Run, add_cross_validation, conditions, cross_validate, kept_in, open_store
+from downstream.runs import Run, add_cross_validation, conditions, cross_validate, open_store
 from downstream.training import Budget, add_budget
 from net.devices import pick_device
 from utils.failures import command
@@ -34,15 +34,9 @@ COLUMNS = [*PRINTED[:3], *(f"{what} {name}" for what in ("AP", "AP50") for name 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line: 0 all done, 2 something cannot be used or written, 130 interrupted."""
+    """Train and test on every method's images, then write the tables: 0 all done, 2 something cannot be used or
+    written, 130 interrupted."""
     args = parse(argv)
-    with kept_in(args.out / "runs"):
-        judge(args)
-    return 0
-
-
-def judge(args: argparse.Namespace) -> None:
-    """Train and test on every method's images, then write the tables. Raises what `command` reports."""
     device = pick_device(args.device)
     budget = Budget.of(args)
     network = build(budget)  # what is missing is told before anything is read
@@ -66,6 +60,7 @@ def judge(args: argparse.Namespace) -> None:
     title = f"Average precision in percent ± deviation over {conditions(args, material.shape)}"
     tables.write(args.out, "detect", results, COLUMNS, title, printed=PRINTED)
     tqdm.write(f"tables: {args.out / 'detect.md'}", file=sys.stderr)
+    return 0
 
 
 def scores(times: Sequence[str], truth: Sequence[np.ndarray], found: Sequence, shape: tuple) -> tables.Scores:

@@ -90,7 +90,8 @@ def cross_validate(
     parts = folds(scenes(material), material.stems, args.folds)
     everything = range(len(material.stems))
     lengths = [steps(len(material.stems) - len(part)) for part in parts]
-    with progress_bar(total=sum(lengths) * args.seeds * len(contenders), unit="step") as bar:
+    total = sum(lengths) * args.seeds * len(contenders)
+    with kept_in(store.folder), progress_bar(total=total, unit="step") as bar:
         for contender in contenders:
             pictures = material.pictures(contender)
             images, outcomes = digest(pictures, *truth, *map(np.array, parts)), {}

@@ -28,7 +28,7 @@ from downstream import tables
 from downstream.contrast import columns as contrast_columns
 from downstream.contrast import contrasts
 from downstream.material import CASES, add_inputs, open_contenders, open_labels, open_material, time_of
-from downstream.runs import Run, add_cross_validation, conditions, cross_validate, kept_in, open_store
+from downstream.runs import Run, add_cross_validation, conditions, cross_validate, open_store
 from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
 from downstream.training import Budget, add_budget
 from net.devices import pick_device
@@ -41,15 +41,9 @@ COLUMNS = ["mIoU", tables.AGAINST, *CLASSES, *CASES]
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line: 0 all done, 2 something cannot be used or written, 130 interrupted."""
+    """Train and test on every method's images, then write the tables: 0 all done, 2 something cannot be used or
+    written, 130 interrupted."""
     args = parse(argv)
-    with kept_in(args.out / "runs"):
-        judge(args)
-    return 0
-
-
-def judge(args: argparse.Namespace) -> None:
-    """Train and test on every method's images, then write the tables. Raises what `command` reports."""
     device = pick_device(args.device)
     budget = Budget.of(args)
     build(budget)  # what is missing is told before anything is read
@@ -78,6 +72,7 @@ def judge(args: argparse.Namespace) -> None:
     extra = contrast_columns(material.stems) if args.contrast else ()
     tables.write(args.out, "segment", results, COLUMNS, title, printed=PRINTED, extra=extra)
     tqdm.write(f"tables: {args.out / 'segment.md'}", file=sys.stderr)
+    return 0
 
 
 def confusions(stems: Sequence[str], truth: np.ndarray, found: np.ndarray) -> dict[str, list]:

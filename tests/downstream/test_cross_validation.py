@@ -3,7 +3,6 @@
 import csv
 import json
 from argparse import Namespace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ import torch
 from downstream import detect, runs, segment, tables
 from downstream.folds import scenes
 from downstream.material import open_contenders, open_material
-from downstream.runs import Store, conditions, cross_validate, digest, kept_in, open_store
+from downstream.runs import Store, conditions, cross_validate, digest, open_store
 from downstream.training import Budget
 from tests.pictures import save
 
@@ -94,9 +93,13 @@ def test_an_object_that_is_of_the_next_image_now_is_noticed():
     assert digest(one, none) != digest(none, one) == digest(none.copy(), one.copy())
 
 
-def test_an_interrupt_tells_from_where_the_same_command_goes_on():
-    with pytest.raises(KeyboardInterrupt, match="the same command goes on from out/runs"), kept_in(Path("out/runs")):
+def test_an_interrupt_tells_from_where_the_same_command_goes_on(validate, tmp_path, monkeypatch):
+    def interrupted(*_):
         raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "get", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=f"the same command goes on from {tmp_path / 'runs'}"):
+        validate()
 
 
 def test_other_pretrained_weights_another_judge_or_device_are_other_settings(tmp_path):
