@@ -282,7 +282,7 @@ def _tiff_header(data: bytes) -> tuple[int, int, bytes]:
     first, *others = (tags for tags, _ in tiff.directories(data))
     if not all(tags.get(tiff.KIND, 0) & 1 or tags.get(tiff.OLD_KIND) == 2 for tags in others):
         raise _Several("several pages")
-    return first.get(tiff.WIDTH, 0), first.get(tiff.HEIGHT, 0), b""  # the decoder itself turns a TIFF upright
+    return first.get(tiff.WIDTH, 0), first.get(tiff.HEIGHT, 0), data  # whose tags are those of an EXIF block
 
 
 _FORMATS = (

@@ -47,6 +47,8 @@ class Tiff:
         bits = self.bits()
         if self.tags.get(LAYOUT) == APART and self.tags.get(CHANNELS, 1) > 1 and bits > 8:
             return f"of {bits} bits with each channel by itself (planar); expected the channels of a pixel side by side"
+        if self.tags.get(CHANNELS, 1) == 2 and bits > 8:  # of which OpenCV gives the upper 8
+            return f"of {bits} bits with two channels, as grey with alpha; expected one, three or four"
         return ""
 
     def bits(self) -> int:
@@ -59,11 +61,17 @@ class Tiff:
         return f"{self.tags.get(CHANNELS, 1)} x {self.bits()} bits, {numbers} numbers"
 
     def as_opencv_reads_it(self) -> bytes:
-        """The file with alpha called what OpenCV leaves alone: at 8 bits it would multiply the colours by it."""
-        if self.values(ALPHA) != [STRAIGHT]:
+        """The file with alpha called what OpenCV leaves alone: at 8 bits it would multiply the colours by it. And as if
+        it was stored upright: of 8 bits in tiles OpenCV would turn each tile by itself."""
+        changes = {ALPHA: 0} if self.values(ALPHA) == [STRAIGHT] else {}
+        changes |= {ORIENTATION: 1} if self.tags.get(ORIENTATION, 1) != 1 else {}
+        if not changes:
             return self.data
-        at = self.entries[ALPHA] + 8
-        return self.data[:at] + struct.pack(f"{order_of(self.data)}H", 0) + self.data[at + 2 :]
+        data, order = bytearray(self.data), order_of(self.data)
+        for tag, value in changes.items():
+            kind = struct.unpack_from(f"{order}H", data, self.entries[tag] + 2)[0]
+            struct.pack_into(f"{order}{_LETTERS[kind]}", data, self.entries[tag] + 8, value)
+        return bytes(data)
 
     def is_damaged(self) -> bool:
         """Whether a deflated piece is: at 8 bits OpenCV reads over that."""

@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 
 from data.images import ImageError, TooManyPixels, read_image
 from tests.pictures import picture
@@ -121,6 +122,27 @@ def test_deep_channels_apart_are_refused(tmp_path, dtype):
 def test_channels_apart_of_8_bits_are_read(tmp_path):
     image = picture(channels=3)
     np.testing.assert_array_equal(read_image(written(tmp_path, tiff(image, apart=True, t284=2))), image)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_two_deep_channels_are_refused(tmp_path, dtype):
+    image = picture(channels=4, dtype=dtype)[..., :2]
+    bits = 8 * image.itemsize
+    with pytest.raises(ImageError, match=f"a TIFF of {bits} bits with two channels, as grey with alpha; expected one"):
+        read_image(written(tmp_path, tiff(image, t338=2)))
+
+
+UPRIGHT = {2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: np.transpose, 6: lambda a: np.rot90(a, 3),
+           7: lambda a: np.rot90(a, 2).T, 8: np.rot90}  # fmt: skip
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_a_picture_in_tiles_is_turned_upright_as_a_whole(tmp_path, orientation, dtype, order):
+    image, how = picture(channels=1, dtype=dtype), [(274, "H", 1, orientation, True)]
+    tifffile.imwrite(tmp_path / "a.tif", image, byteorder=order, tile=(16, 16), compression="zlib", extratags=how)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), UPRIGHT[orientation](image))
 
 
 @pytest.mark.parametrize(("method", "name"), [(34712, "JPEG 2000"), (50000, "Zstandard"), (1234, "method 1234")])
