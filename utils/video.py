@@ -35,7 +35,7 @@ class VideoError(ValueError):
 
 @dataclass
 class RunningRange:
-    """Stretches fused frames to the full range by black and white points that move slowly, so that nothing flickers.
+    """Stretches frames to the full range by black and white points that move slowly, so that nothing flickers.
 
     Both are exponential averages of the frames' 0.1 and 99.9 percentiles; the first frame sets them.
     """
@@ -61,7 +61,7 @@ class Done:
 
 
 class VideoFile:
-    """The frames of one video file as RGB."""
+    """The frames of one video file as RGB of 8 bits; grey of 16 bits (thermal counts) by a running range."""
 
     def __init__(self, path: Path) -> None:
         if problem := instead_of_file(path):
@@ -72,6 +72,12 @@ class VideoFile:
             raise VideoError(f"{path}: not a video that OpenCV can read; expected mp4, avi, mov or mkv")
         self.count = max(0, int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT)))  # as the header claims; 0: unknown
         self.fps = self.capture.get(cv2.CAP_PROP_FPS)
+        depth = deep_grey(self.capture)
+        if depth == "gray16le":
+            self.capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)  # or OpenCV gives the upper 8 bits
+        elif depth:
+            raise VideoError(f"{path}: {depth} pixels; expected at most 8 bits, or gray16le (ffmpeg -pix_fmt gray16le)")
+        self.stretch = RunningRange()  # of 16 bits
         self.seconds = 0.0  # from the first frame to the one read last
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -80,7 +86,18 @@ class VideoFile:
             if not there:
                 return
             self.seconds = self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            if frame.dtype == np.uint16:
+                counts = torch.from_numpy(frame.astype(np.float32))[None, None]
+                yield cv2.cvtColor(to_uint8(self.stretch(counts), stretch=False), cv2.COLOR_GRAY2RGB)
+            else:
+                yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+
+def deep_grey(capture: cv2.VideoCapture) -> str:
+    """What FFmpeg calls a video's grey pixels of more than 8 bits, as gray16le; "" for others."""
+    code = (int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)) % 2**32).to_bytes(4, "little")
+    little, big = code[:2] == b"Y1", code[2:] == b"1Y"
+    return f"gray{code[3]}le" if little else f"gray{code[0]}be" if big else ""
 
 
 def for_opencv(path: Path) -> str:
