@@ -18,6 +18,7 @@ from typing import Any
 
 import net
 from data.images import EXTENSIONS
+from data.interrupt import SIGNALS
 from utils import tables
 from utils.contenders import reference_rules
 from utils.memory import keep_freed_memory
@@ -183,7 +184,6 @@ def as_markdown(words: str) -> str:
 
 
 if __name__ == "__main__":
-    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C: what was uploaded is removed
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)
+    for number in SIGNALS:  # as Ctrl-C: what was uploaded is removed
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())

@@ -261,7 +261,7 @@ def open_journal(contenders: Sequence[Contender], args: argparse.Namespace) -> J
 
 
 if __name__ == "__main__":
-    for number in SIGNALS:  # a scheduler's end is as Ctrl-C: what is done is kept
+    for number in SIGNALS:  # a scheduler's end, or a closed terminal, is as Ctrl-C: what is done is kept
         signal.signal(number, signal.default_int_handler)
     status = main()
     if status == INTERRUPTED:  # an image may still be on its way

@@ -1,15 +1,17 @@
-"""Ctrl-C and termination as a request that long work answers at its next safe point."""
+"""Ctrl-C, termination and a closed terminal as a request that long work answers at its next safe point."""
 
 import os
 import signal
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not on Windows, nor under nohup
+    SIGNALS += (signal.SIGHUP,)
 INTERRUPTED = 130  # exit status of a program that one of them ended
 
 
 class StopRequest:
-    """While active, SIGINT and SIGTERM set `requested`; a second SIGINT interrupts at once.
+    """While active, `SIGNALS` set `requested`; a second SIGINT interrupts at once.
 
         with StopRequest() as stop:
             for item in work:
@@ -40,7 +42,7 @@ class StopRequest:
 
 
 def end_at_once(status: int) -> None:
-    """From now on SIGINT and SIGTERM end the process at once, with this status; what it is writing has no name yet."""
+    """From now on `SIGNALS` end the process at once, with this status; what it is writing has no name yet."""
     for number in SIGNALS:
         signal.signal(number, lambda *_: os._exit(status))
 

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from data.interrupt import StopRequest, leave_signals_to_parent
+from data.interrupt import SIGNALS, StopRequest, leave_signals_to_parent
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_is_noted_and_the_work_goes_on(number):
     with StopRequest() as stop:
         assert not stop.requested
@@ -27,7 +27,7 @@ def test_a_second_ctrl_c_interrupts_at_once_and_a_second_termination_does_not():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_what_is_left_ends_at_once_without_a_word(number):
     code = "import os; from data.interrupt import end_at_once; end_at_once(130)"
     killed = f"{code}; os.kill(os.getpid(), {int(number)}); 1 / 0"
@@ -36,10 +36,18 @@ def test_what_is_left_ends_at_once_without_a_word(number):
 
 
 def test_the_handlers_from_before_come_back():
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in SIGNALS]
     with pytest.raises(ValueError), StopRequest():
         raise ValueError
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize(("begun_by", "ends"), [("SIG_DFL", True), ("SIG_IGN", False)])  # the second is nohup's
+def test_a_closed_terminal_is_a_signal_but_not_under_nohup(begun_by, ends):
+    begin = f"import signal; signal.signal(signal.SIGHUP, signal.{begun_by}); from data.interrupt import SIGNALS"
+    asked = [sys.executable, "-c", f"{begin}; print(signal.SIGHUP in SIGNALS)"]
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == f"{ends}\n"
 
 
 def test_a_helper_process_leaves_its_parents_group():

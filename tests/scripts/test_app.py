@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import torch
 import CMMDL_app
 import net
 from data.images import read_image
+from data.interrupt import SIGNALS
 from data.scenes import render
 from tests.pictures import save
 from utils.metrics import METRICS, evaluate, grey
@@ -275,7 +275,7 @@ def test_no_place_for_what_is_uploaded_is_told(tmp_path, monkeypatch, capsys):
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_page_that_is_ended_leaves_no_picture(tmp_path, number):
     (tmp_path / "gradio.py").write_text(STUB)
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(tmp_path)}
