@@ -3,6 +3,7 @@
 import itertools
 import math
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ MEMORY = 0.95  # of the running range: how much of it each frame keeps, about a 
 FALLBACK_FPS = 25.0
 MAX_RATIO = 1.02  # two rates of frames that count as one
 MAX_TICKS = 65535  # into which MPEG-4 divides a second at most; OpenCV needs a rate that is a whole number of them
+ROOM = 16 * 2**20  # bytes left on the disk for one more frame and, at the end, the index without which no file plays
 SLACK = 2  # frames by which a header's count may be off without anything being wrong
 
 
@@ -121,7 +123,8 @@ def fuse_video(vis: Path, ir: Path, out: Path, fuser: Fuser, *, resize_ir: bool 
         limit: only so many frames; 0 takes all.
 
     Raises:
-        VideoError: before anything is written, for files that cannot be opened, have no frame or do not fit together.
+        VideoError: before anything is written, for files that cannot be opened, have no frame or do not fit together;
+            and as `writer` does.
         OutOfMemory: a frame does not fit; those before it are in the file.
     """
     sources = VideoFile(vis), VideoFile(ir)
@@ -170,7 +173,8 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
         size: width and height of the frames that the function takes, uint8 (H, W, 3).
 
     Raises:
-        VideoError: it cannot be written, or the file that OpenCV closed does not hold every frame (a full disk).
+        VideoError: it cannot be written; the disk is nearly full, and the frames before are in the file; or that does
+            not hold them all, as where the disk was full sooner.
     """
     if path.suffix.lower() not in CODECS:
         raise VideoError(f"{path}: extension '{path.suffix}'; expected one of {', '.join(CODECS)}")
@@ -186,6 +190,8 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
 
     def write(frame: np.ndarray) -> None:
         nonlocal count
+        if shutil.disk_usage(path.parent).free < ROOM:  # OpenCV does not tell that a frame found no room
+            raise VideoError(f"{path}: less than {ROOM >> 20} MB left on the disk after {count} frames; expected more")
         whole = cv2.copyMakeBorder(frame, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
         video.write(cv2.cvtColor(whole, cv2.COLOR_RGB2BGR))
         count += 1
