@@ -57,8 +57,11 @@ class Tiff:
 
     def described(self) -> str:
         """What a pixel is, in words."""
-        numbers = NUMBER.get(self.values(NUMBERS)[0] if self.values(NUMBERS) else 1, "other")
-        return f"{self.tags.get(CHANNELS, 1)} x {self.bits()} bits, {numbers} numbers"
+        try:
+            number = next(iter(self.values(NUMBERS)), 1)
+        except struct.error:  # a tag that lies beyond the end
+            number = 0
+        return f"{self.tags.get(CHANNELS, 1)} x {self.bits()} bits, {NUMBER.get(number, 'other')} numbers"
 
     def as_opencv_reads_it(self) -> bytes:
         """The file with alpha called what OpenCV leaves alone: at 8 bits it would multiply the colours by it. And as if

@@ -168,3 +168,11 @@ def test_a_tag_that_lies_beyond_the_end_is_damage(tmp_path):
     data = tiff(picture(channels=3))
     with pytest.raises(ImageError, match="damaged or cut-off TIFF"):
         read_image(written(tmp_path, data[:-12]))  # the bits of the three channels
+
+
+def test_pixels_that_are_not_read_are_described_although_a_tag_lies_beyond_the_end(tmp_path):
+    data = tiff(np.arange(24 * 40 * 3, dtype=np.uint32).reshape(24, 40, 3))
+    with pytest.raises(ImageError, match=r"pixels that are not read \(3 x 32 bits, whole numbers\)"):
+        read_image(written(tmp_path, data))
+    with pytest.raises(ImageError, match=r"pixels that are not read \(3 x 32 bits, other numbers\)"):
+        read_image(written(tmp_path, data[:-2]))  # what numbers they are
