@@ -74,11 +74,14 @@ def version(package: str) -> str | None:
 
 
 def commit() -> str | None:
-    """The commit of this source tree, marked where files differ from it; None outside a git checkout."""
+    """The commit of this source tree, marked where files differ from it, or code of a training, such as another method,
+    is not in it; None outside a git checkout."""
     try:
         if not ROOT.samefile(_git("rev-parse", "--show-toplevel")):  # a copy within another checkout
             return None
-        return _git("describe", "--always", "--dirty", "--abbrev=12")
+        name = _git("describe", "--always", "--dirty", "--abbrev=12")
+        added = _git("ls-files", "--others", "--exclude-standard", "--", "net/*.py", "data/*.py", "utils/*.py")
+        return f"{name}-dirty" if added and not name.endswith("-dirty") else name
     except (OSError, subprocess.SubprocessError):
         return None
 

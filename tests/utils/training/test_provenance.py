@@ -69,3 +69,22 @@ def test_the_commit_is_that_of_this_tree_alone(tmp_path, monkeypatch):
     assert provenance.commit() is None
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     assert len(provenance.commit()) == 12
+
+
+def test_the_commit_is_marked_where_the_code_is_not_all_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    code, added = tmp_path / "train.py", tmp_path / "net" / "baselines" / "another.py"
+    code.write_text("1\n")
+    for command in (["init", "-q"], ["add", "train.py"], ["commit", "-q", "-m", "code"]):
+        subprocess.run([*git, *command], check=True)
+    (tmp_path / "TNO").mkdir()
+    (tmp_path / "TNO" / "notes.txt").write_text("no code\n")
+    clean = provenance.commit()
+    added.parent.mkdir(parents=True)
+    added.write_text("METHOD = 1\n")
+    with_another = provenance.commit()
+    code.write_text("2\n")
+    assert len(clean) == 12 and with_another == provenance.commit() == f"{clean}-dirty"
+    added.unlink()
+    assert provenance.commit() == f"{clean}-dirty"
