@@ -116,7 +116,13 @@ def train(args: argparse.Namespace, world: World) -> bool:
 
     probe = sources.probe(source.epoch(0, recipe.stages[-1].size))
     with Board(folder, training, recipe.epochs, probe, source.held_out) as board, StopRequest() as stop:
-        if not train_epochs(args, source, recipe, training, board, stop):
+        try:
+            done = train_epochs(args, source, recipe, training, board, stop)
+        except RuntimeError as error:
+            if stop.requested and failures.of_compiler(error):  # the signal reached the compiler too, and ended it
+                raise KeyboardInterrupt from error
+            raise
+        if not done:
             log.info("stopped in epoch %d; %s", training.epoch + 1, runs.way_on(args.resume, folder))
             return False
     if world.is_main:

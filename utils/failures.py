@@ -133,11 +133,17 @@ def replacement(error: Exception, out_of_memory: str) -> OutOfMemory | CannotCom
     for said, words in LIMITS.items():
         if isinstance(error, RuntimeError) and said in str(error):
             return OutOfMemory(words)
-    if any(kind.__name__ == "BackendCompilerFailed" for kind in type(error).__mro__):  # importing it takes seconds
-        found = str(error).partition("\n")[0]
+    if of_compiler(error):
+        inner = error.inner_exception
+        found = f"{type(inner).__name__}: {inner}".partition("\n")[0]
         needs = "it needs a compiler that works, such as g++, or another that CXX names"
         return CannotCompile(f"--compile failed ({found}); {needs}; install one, or leave --compile out")
     return None
+
+
+def of_compiler(error: Exception) -> bool:
+    """Whether `torch.compile` raised an error, told by its name: importing its types takes seconds."""
+    return any(kind.__name__ == "BackendCompilerFailed" for kind in type(error).__mro__)
 
 
 def lacks_memory(error: Exception) -> bool:

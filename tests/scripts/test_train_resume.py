@@ -58,6 +58,21 @@ def test_a_signal_between_epochs_is_answered_after_the_next_step(train, tmp_path
     assert_same_training(tmp_path / "000-cmmdl", undisturbed)
 
 
+@pytest.mark.parametrize("signalled, status", [(True, 130), (False, 1)])
+def test_a_signal_that_ends_the_compiler_is_no_failure_of_the_compiler(train, monkeypatch, capsys, signalled, status):
+    class BackendCompilerFailed(RuntimeError):
+        inner_exception = OSError("g++ was killed")
+
+    def compiling(*_):
+        if signalled:
+            os.kill(os.getpid(), signal.SIGINT)
+        raise BackendCompilerFailed
+
+    monkeypatch.setattr(script.Objective, "forward", compiling)
+    assert train() == status
+    assert ("--compile failed (OSError: g++ was killed)" in capsys.readouterr().err) != signalled
+
+
 def test_a_checkpoint_amid_an_epoch_is_written_when_its_time_has_passed_since_the_last_one(train, monkeypatch):
     saved, clock = [], count(step=100)
     monkeypatch.setattr(script, "time", Namespace(monotonic=lambda: next(clock)))  # a step takes 100 seconds
