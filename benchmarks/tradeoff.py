@@ -51,8 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def only_set(results: Path) -> str:
     """The set that CMMDL fused. Raises ValueError where there are several, or none."""
     sets = sorted(table.parent.name for table in (results / "cmmdl").glob("*/metrics.csv"))
-    if len(sets) != 1:
-        raise ValueError(f"{results}: sets that CMMDL fused: {', '.join(sets) or 'none'}; name one by --set")
+    if not sets:
+        expected = "expected what CMMDL_test.py writes with --method cmmdl and others"
+        raise ValueError(f"{results}: no folder cmmdl with the table of a set; {expected}")
+    if len(sets) > 1:
+        raise ValueError(f"{results}: sets that CMMDL fused: {', '.join(sets)}; name one by --set")
     return sets[0]
 
 

@@ -1,6 +1,5 @@
 """The picture of speed against quality, and what it is refused."""
 
-
 import cv2
 import pytest
 
@@ -75,6 +74,12 @@ def test_the_only_set_is_taken_and_of_several_one_is_to_be_named(results, monkey
     (results / "cmmdl" / "MSRS" / "metrics.csv").write_text(TABLE.format(vif=1, qabf=1))
     assert run("--results", results) == 2
     assert "sets that CMMDL fused: MSRS, TNO; name one by --set" in capsys.readouterr().err
+
+
+def test_a_folder_in_which_cmmdl_fused_nothing_is_refused_with_what_to_run(results, capsys):
+    (results / "cmmdl").rename(results / "mine")
+    assert run("--results", results) == 2
+    assert "no folder cmmdl with the table of a set; expected what CMMDL_test.py writes" in capsys.readouterr().err
 
 
 def test_the_picture_has_the_format_of_its_name(results, monkeypatch):
