@@ -180,7 +180,7 @@ def tiled(model: nn.Module, vis: Tensor, ir: Tensor, tile: int) -> Tensor:
         for left in starts(width, tile):
             area = (..., slice(top, top + tile), slice(left, left + tile))
             weight = (ramp[:, None] * ramp[None, :])[: height - top, : width - left]
-            total[area] += model(vis[area], ir[area]).float() * weight
+            total[area] += model(vis[area], ir[area]) * weight
             weights[area] += weight
     return total.div_(weights)
 

@@ -35,6 +35,7 @@ def test_the_model_card_has_the_digest():
 def test_the_model_cards_tell_the_size_of_their_networks_and_how_their_histories_end(name, told):
     model, history = net.load(MODELS / f"{name}.pth"), curves.read(MODELS / f"{name}.history.csv")
     facts = {column: values[-1] for column, values in history.items()} | {"dim": model.options["dim"]}
+    assert model.options == net.build(name.lower()).options, "which a training of the method has by default"
     facts["weights"] = sum(parameter.numel() for parameter in model.parameters())
     card = (MODELS / "README.md").read_text().replace("\n", " ")
     assert [words for words in told if words.format(**facts) not in card] == []

@@ -136,7 +136,7 @@ def stretched_maximum(vis: Tensor, ir: Tensor) -> Tensor:
     """
     maximum = torch.maximum(vis, ir)
     low, high = maximum.amin((2, 3), keepdim=True), maximum.amax((2, 3), keepdim=True)
-    gain = (1 / (high - low).clamp_min(1e-6)).clamp(1, STRETCH)
+    gain = 1 / (high - low).clamp_min(1 / STRETCH)
     still = low / (low + 1 - high).clamp_min(1e-6)
     return (still + gain * (maximum - still)).clamp(0, 1)
 

@@ -183,6 +183,8 @@ GOOD = torch.rand(1, 1, 8, 8)
         (GOOD, GOOD / 0, "ir holds NaN or infinite"),
         (GOOD.int(), GOOD.int(), "expected floating point"),
         (GOOD.double(), GOOD, "expected one dtype"),
+        (GOOD, GOOD.to("meta"), "ir torch.float32 on meta; expected one dtype and one device"),
+        (GOOD.half(), GOOD.half(), "vis and ir are torch.float16, the network's weights torch.float32"),
         (GOOD.double(), GOOD.double(), r"vis and ir are torch.float64, the network's weights torch.float32"),
         (GOOD.to("meta"), GOOD.to("meta"), "vis and ir are on meta, the network's weights on cpu; expected one device"),
         (GOOD[..., :2, :], GOOD[..., :2, :], "8x2 pixels; expected at least 3x3"),
@@ -213,8 +215,11 @@ def test_the_output_is_in_single_precision_under_autocast_too(small, pair):
 def test_weights_in_half_precision_are_refused_and_autocast_is_not(small):
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         assert small(GOOD.bfloat16(), GOOD.bfloat16()).isfinite().all()
-    with pytest.raises(ValueError, match=r"weights are torch.bfloat16; expected float32, and torch.autocast"):
-        small.bfloat16()(GOOD.bfloat16(), GOOD.bfloat16())
+        with pytest.raises(ValueError, match=r"vis and ir are torch.float64, the network's weights torch.float32"):
+            small(GOOD.double(), GOOD.double())
+    for dtype in (torch.bfloat16, torch.float16):
+        with pytest.raises(ValueError, match=f"weights are {dtype}; expected float32, and torch.autocast for less"):
+            small.to(dtype)(GOOD.to(dtype), GOOD.to(dtype))
 
 
 @pytest.mark.parametrize(

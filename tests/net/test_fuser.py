@@ -74,10 +74,12 @@ def test_floats_are_spread_between_their_percentiles_over_all_channels():
     dim = np.linspace(0, 0.5, 1001, dtype=np.float32).reshape(7, 143)
     spread = ((dim - 0.0005) / 0.499).clip(0, 1)  # 0.1 and 99.9 percent of 0.5
     np.testing.assert_allclose(to_unit(dim, "visible")[0, 0].numpy(), spread, atol=1e-5)
-    red, green, blue = to_unit(np.dstack([dim, dim, np.full_like(dim, 0.25)]), "visible")[0].numpy()
-    assert np.ptp(blue) == 0 and blue[0, 0] == pytest.approx(0.5, abs=1e-3) and np.array_equal(red, green)
-    assert (red.min(), red.max()) == (0, 1)
+    red, green, blue = to_unit(np.dstack([np.full_like(dim, 0.25), dim, dim]), "visible")[0].numpy()
+    assert np.ptp(red) == 0 and red[0, 0] == pytest.approx(0.5, abs=1e-3) and np.array_equal(green, blue)
+    assert (blue.min(), blue.max()) == (0, 1)
     np.testing.assert_allclose(to_unit(1e-15 * dim.astype(float), "visible")[0, 0].numpy(), spread, atol=1e-5)
+    spot = np.float32(0.3) * np.eye(40, 40, 39, dtype=np.float32)  # one of 1600 pixels, the rest of one value
+    assert np.array_equal(to_unit(spot, "visible")[0, 0].numpy(), spot > 0)
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
@@ -117,7 +119,7 @@ def test_other_images_are_refused(fuser, vis, ir, message):
         fuser(vis, ir)
 
 
-@pytest.mark.parametrize("options", [{"precision": "fp8"}, {"tile": 8}, {"precision": "bf16"}])
+@pytest.mark.parametrize("options", [{"precision": "fp8"}, {"tile": 31}, {"tile": -64}, {"precision": "bf16"}])
 def test_impossible_options_are_refused(small, options):
     with pytest.raises(ValueError, match="expected"):
         net.Fuser(small, device="cpu", **options)
@@ -173,6 +175,17 @@ def test_a_network_that_gives_no_numbers_is_refused(images):
 
     with pytest.raises(ValueError, match="NaN or infinite values for this pair"):
         net.Fuser(Broken(), device="cpu")(*images)
+
+
+def test_a_network_in_training_mode_fuses_in_eval_mode_and_may_give_half_precision(images):
+    class Half(Average):
+        def forward(self, vis, ir):
+            assert not self.training
+            return super().forward(vis, ir).bfloat16()
+
+    grey = images[0][..., 0], images[1]
+    fused = [net.Fuser(network, device="cpu", stretch=False)(*grey).astype(int) for network in (Average(), Half())]
+    np.testing.assert_allclose(*fused, atol=1)
 
 
 def test_without_a_stretch_what_is_beyond_black_and_white_is_clipped():

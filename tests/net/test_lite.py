@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 import net
 from net.training.cmmdl_losses import stretched_maximum, structure_loss
@@ -37,6 +38,15 @@ def test_images_of_any_size_fuse_by_bands_as_in_training(lite, size):
         by_bands = lite(vis, ir)
     assert by_bands.shape == vis.shape and by_bands.min() >= 0 and by_bands.max() <= 1
     torch.testing.assert_close(lite(vis, ir).detach(), by_bands, rtol=0, atol=1e-5)
+
+
+def test_an_image_that_fills_no_whole_cells_is_seen_with_its_border_repeated(lite, pair):
+    odd = [image[..., :30, :37] for image in pair]
+    with torch.inference_mode():
+        larger = lite(*(F.pad(image, (0, 3, 0, 2), mode="replicate") for image in odd))
+        found = lite(*odd)
+    inside = (..., slice(0, 28), slice(0, 35))  # the blend of the last two pixels sees zeros beyond the image
+    torch.testing.assert_close(found[inside], larger[inside], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("source", [0, 1])
@@ -131,6 +141,7 @@ def test_the_learning_rate_rises_again_at_each_restart_and_falls_to_a_hundredth(
         assert cycle[:top] == sorted(cycle[:top]) and cycle[top:] == sorted(cycle[top:], reverse=True)
         assert cycle[-1] == pytest.approx(0.01 * peak, rel=0.05)
     assert recipe.lr_at(epochs - 1, 1) == pytest.approx(0.01 * RESTART_LR * recipe.lr)
+    assert DISTILLED.lr_at(144, 0) == pytest.approx(0.01 * RESTART_LR * DISTILLED.lr), "4 / 7 of 252 epochs"
 
 
 def test_the_teacher_leaves_at_the_first_restart():

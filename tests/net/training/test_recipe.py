@@ -66,6 +66,7 @@ def test_every_epoch_has_a_stage_and_the_stages_come_in_their_order(recipe, epoc
 def test_larger_crops_come_in_smaller_batches_but_never_alone():
     assert [BEST.batch_of(stage) for stage in BEST.stages] == [8, 4]
     assert [BEST.override(batch_size=2).batch_of(stage) for stage in BEST.stages] == [2, 2]
+    assert [BEST.override(batch_size=7).batch_of(stage) for stage in BEST.stages] == [7, 4]
 
 
 def test_what_is_overridden_changes_and_nothing_else():

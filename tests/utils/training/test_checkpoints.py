@@ -68,6 +68,9 @@ def test_an_epochs_line_has_the_mean_of_each_term():
     training.end_epoch()
     assert training.history[-1] == {"epoch": 1, "steps": 3, "lr": 1e-3, "total": 3.0, "gradient": 6.0}
     assert (training.epoch, training.step, training.steps, training.sums) == (1, 0, 3, {})
+    training.end_step({"total": 5.0})
+    training.end_epoch()
+    assert training.history[-1] == {"epoch": 2, "steps": 4, "lr": 1e-3, "total": 5.0}
 
 
 def test_the_average_counts_the_steps_of_all_epochs(monkeypatch):
