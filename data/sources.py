@@ -128,7 +128,7 @@ def with_maps(images: Sequence[Planes], image_maps: Sequence[ImageMap], *, progr
     result = []
     for image in progress_bar(images, unit="image", desc=called(image_maps), disable=not progress):
         pair = [torch.from_numpy(source)[None, None] / 255 for source in image[:2]]
-        result.append((*image, *((made(*pair).clamp(0, 1) * 255).round().byte()[0, 0].numpy() for made in image_maps)))
+        result.append((*image, *((made(*pair) * 255).round().byte()[0, 0].numpy() for made in image_maps)))
     return result
 
 

@@ -10,7 +10,18 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from data.crops import CROPS, HELD_OUT, CropDataset, Line, beyond, centre, crops_per_epoch, oriented, read_images
+from data.crops import (
+    CROPS,
+    HELD_OUT,
+    CropDataset,
+    Line,
+    beyond,
+    centre,
+    crops_per_epoch,
+    is_held_out,
+    oriented,
+    read_images,
+)
 from data.pairs import PairError
 from net.training.recipe import Crops
 
@@ -208,6 +219,7 @@ def test_the_last_crop_is_the_one_before_the_first():
 def test_about_a_tenth_is_held_out_and_one_name_always_falls_on_one_side(folder, tmp_path):
     train, held_out, *_ = read_images([folder])
     assert 1 <= len(held_out) <= 6
+    assert [i for i in range(60) if is_held_out(str(i))] == [6, 29, 37, 40, 48], "those of every version"
     (tmp_path / "again").mkdir()
     (folder / "vi").rename(tmp_path / "again" / "visible")
     (folder / "ir").rename(tmp_path / "again" / "infrared")
@@ -268,3 +280,4 @@ def test_the_centre_of_an_image_is_taken_and_small_ones_whole():
     image = np.arange(300 * 200).reshape(300, 200)
     assert np.array_equal(image[centre(300, 200, 128)], image[86:214, 36:164])
     assert np.array_equal(image[:50][centre(50, 200, 128)], image[:50, 36:164])
+    assert centre(9, 4, 4) == (slice(2, 6), slice(0, 4)), "of an odd number left over one more after it"

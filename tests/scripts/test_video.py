@@ -4,7 +4,6 @@ import os
 import resource
 import signal
 from itertools import count
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -113,13 +112,6 @@ def test_a_stretch_leaves_the_colour(scene):
     (_, *before), (luminance, *after) = planes
     assert np.ptp(luminance.numpy()) > 0.8
     assert all((one - other).abs().mean() < 0.01 for one, other in zip(before, after, strict=True))
-
-
-def test_headers_that_say_nothing_are_no_reason_to_warn():
-    vis, ir = (SimpleNamespace(path=Path(name), fps=fps, count=0) for name, fps in (("v.mp4", 25), ("i.mp4", 0)))
-    assert utils.video._other_rates(vis, ir) == ""
-    said = "i.mp4 has 7 frames, v.mp4 more; expected as many in both"
-    assert utils.video._ending((vis, ir), ("a frame", None), 7, 0) == said
 
 
 @pytest.mark.parametrize("name", ["fused.MP4", "fused.mov", "fused.m4v", "fused.AVI"])
@@ -296,6 +288,16 @@ def test_a_full_disk_is_told_and_leaves_the_old_video(films, tmp_path, capsys, s
     assert [path.read_bytes() for path in out.parent.iterdir()] == [b"old"]
 
 
+def test_a_video_that_lacks_its_last_frame_is_not_kept(tmp_path, scene, monkeypatch):
+    held = SimpleNamespace(get=lambda _: 2)
+    monkeypatch.setattr(cv2, "VideoCapture", lambda _: held)
+    refused = pytest.raises(utils.video.VideoError, match="holds 2 of 3 frames")
+    with refused, utils.video.writer(tmp_path / "fused.avi", 10, (96, 64)) as write:
+        for _ in range(3):
+            write(scene.vis)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_too_little_memory_ends_with_a_sentence_and_keeps_the_frames_before(films, tmp_path, monkeypatch, capsys):
     frames, forward = [], Average.forward
 
@@ -336,9 +338,9 @@ def test_any_rate_can_be_written_as_mp4_and_film_rates_and_slow_ones_keep_three_
 
 def test_names_with_colons_are_files(tmp_path, scene, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    film(tmp_path / "12:30.avi", [scene.vis] * 3)
+    film(tmp_path / "12:30.mp4", [scene.vis] * 3)
     film(tmp_path / "ir.avi", [scene.ir] * 3)
-    assert run("--video", "12:30.avi", "ir.avi", "--out", "cam:1.mp4") == 0
+    assert run("--video", "12:30.mp4", "ir.avi", "--out", "cam:1.mp4") == 0
     assert len(play(tmp_path / "cam:1.mp4")) == 3
 
 

@@ -1,8 +1,13 @@
-"""CMMDL_test.py --video: what a header claims of frames that are not there."""
+"""CMMDL_test.py --video: what headers claim of frames that are not there, and of rates."""
+
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
+import pytest
 
 import CMMDL_test
+import utils.video
 from data.scenes import render
 
 
@@ -25,3 +30,24 @@ def test_frames_of_a_rate_that_changes_are_not_taken_for_missing_and_those_of_a_
         said[name] = CMMDL_test.main([*videos, "--method", "average"]), capsys.readouterr().err
     assert said["changing.mkv"][0] == 0 and "cannot be read" not in said["changing.mkv"][1]
     assert said["cut.mkv"][0] == 1 and " cannot be read in cut.mkv of 12; the " in said["cut.mkv"][1]
+
+
+def test_headers_that_say_nothing_are_no_reason_to_warn():
+    vis, ir = (SimpleNamespace(path=Path(name), fps=fps, count=0) for name, fps in (("v.mp4", 25), ("i.mp4", 0)))
+    assert utils.video._other_rates(vis, ir) == ""
+    said = "i.mp4 has 7 frames, v.mp4 more; expected as many in both"
+    assert utils.video._ending((vis, ir), ("a frame", None), 7, 0) == said
+    assert utils.video._ending((vis, ir), ("a frame", None), 7, limit=9) == said
+    assert utils.video._ending((vis, ir), ("a frame", None), 7, limit=7) == ""
+
+
+@pytest.mark.parametrize(("other", "told"), [(24, True), (25.4, False), (24.6, False)])
+def test_rates_that_differ_by_more_than_2_percent_are_two(other, told):
+    vis, ir = (SimpleNamespace(path=Path(f"{fps}.mp4"), fps=fps) for fps in (25, other))
+    assert bool(utils.video._other_rates(vis, ir)) == told
+
+
+@pytest.mark.parametrize(("read", "lacking"), [(9, True), (10, False)])
+def test_a_header_may_be_off_by_two_frames(read, lacking):
+    source = SimpleNamespace(count=12, fps=10, seconds=(read - 1) / 10)
+    assert utils.video._lacks_frames(source, read) == lacking

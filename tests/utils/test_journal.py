@@ -1,14 +1,17 @@
 """One run at a time writes to an output folder, however close together two begin."""
 
 import errno
+import os
 import subprocess
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from utils.journal import Journal
+from data.pairs import Pair, PairSet
+from utils.journal import Journal, digest_of_sources
 from utils.options import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,3 +72,20 @@ def test_a_file_that_another_run_has_just_replaced_is_not_taken_for_its_own(tmp_
     monkeypatch.setattr("utils.journal.hold", replaced)
     with pytest.raises(UsageError, match="another run writes there"):
         Journal(tmp_path, {}, go_on=False)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("side", ["vis", "ir"])
+def test_a_pair_with_a_pipe_is_not_waited_for(tmp_path, side):
+    os.mkfifo(tmp_path / "pipe")
+    files = {"vis": Path(__file__), "ir": Path(__file__), side: tmp_path / "pipe"}
+    pair = Pair("1", **files)
+    journal = Journal(tmp_path, {}, go_on=False)
+    journal.note_sources(PairSet("set", None, (pair,), ()), pair)
+    journal.close()
+
+
+def test_pairs_of_another_task_are_fused_from_something_else():
+    pair = Pair("1", Path(__file__), Path(__file__))
+    infrared = PairSet("set", None, (pair,), ())
+    assert digest_of_sources(infrared, pair) != digest_of_sources(replace(infrared, task="mef"), pair)

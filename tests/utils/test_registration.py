@@ -57,7 +57,10 @@ def test_only_a_peak_that_stands_clear_of_all_near_the_centre_is_a_shift(scale, 
     assert (found.right, found.down) == shift and CONFIDENCE == 5.5
 
 
-@pytest.mark.parametrize(("scale", "column", "right"), [(1.0, 3, None), (1.0, 4, 4), (1.0, 15, 15), (0.5, 15, None)])
+@pytest.mark.parametrize(
+    ("scale", "column", "right"),
+    [(1.0, 3, None), (0.9, 3, 3 / 0.9), (1.0, 4, 4), (1.0, 15, 15), (0.5, 15, None)],
+)
 def test_a_peak_within_the_tolerance_or_out_of_reach_is_no_shift(scale, column, right):
     surface = np.zeros((64, 64))
     surface[32, 32 + column] = 1
@@ -72,6 +75,7 @@ def test_a_shift_of_two_pixels_is_tolerated(scene):
 def test_the_shift_is_told_in_words():
     assert str(Shift(-4.2, 3)) == "by about 5 pixels (4 to the left, 3 down)"
     assert str(Shift(0.3, -6)) == "by about 6 pixels (6 up)"
+    assert str(Shift(0.6, 9)) == "by about 9 pixels (1 to the right, 9 down)"
     assert str(Shift(8, 0.2)) == "by about 8 pixels (8 to the right)"
 
 

@@ -103,6 +103,19 @@ def test_small_copies_keep_colours_and_are_never_larger(width, shown):
     assert np.abs(copy.astype(int) - (250, 120, 10)).max() < 5
 
 
+@pytest.mark.parametrize(("shape", "shown"), [((3, 5000), (1, 360)), ((70_000, 4), (8000, 1))])
+def test_small_copies_of_lines_of_pixels_have_at_least_one_and_fit_into_a_jpeg(shape, shown):
+    encoded = base64.b64decode(thumbnail(np.zeros(shape, np.uint8)).partition("base64,")[2])
+    assert cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED).shape == shown
+
+
+def test_small_copies_are_averaged():
+    stripes = np.tile(np.array([0, 250], np.uint8), (12, THUMBNAIL))  # every second column is bright
+    encoded = base64.b64decode(thumbnail(stripes).partition("base64,")[2])
+    copy = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert copy.shape == (6, THUMBNAIL) and np.abs(copy.astype(int) - 125).max() < 5
+
+
 def test_names_with_blanks_become_addresses(made):
     assert 'data-file="a%201.png"' in made
 

@@ -101,6 +101,7 @@ def test_a_picture_too_small_to_fuse_is_refused(fuse, images):
 
 
 def test_large_pictures_are_refused_with_the_limit_before_they_are_decoded(monkeypatch, fuse, images):
+    assert 1920 * 1080 < uploads.MAX_PIXELS < 1.02 * 1920 * 1080
     monkeypatch.setattr(uploads, "MAX_PIXELS", 48 * 64 - 1)
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     advice = r"a little more than 1920x1080 \(CMMDL_test\.py takes any size\)"
