@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data.images import ImageError, read_image
-from data.pairs import PairError, composed, images_by_name, size_of
+from data.pairs import PairError, images_by_name, size_of
 
 CLASSES = ("unlabelled", "car", "person", "bike", "curve", "car stop", "guardrail", "colour cone", "bump")  # of MSRS
 LABEL_FOLDERS = ("segmentation_labels", "labels")
@@ -25,7 +25,7 @@ class Masks:
 
     def file(self, stem: str) -> Path | None:
         """The file of a pair, or None without one. Raises ImageError for two."""
-        paths = self.files.get(composed(stem), [])
+        paths = self.files.get(stem, [])
         if len(paths) > 1:
             names = " and ".join(path.name for path in paths)
             raise ImageError(f"{stem}: {paths[0].parent} holds {names}; a stem must name one image")

@@ -48,10 +48,10 @@ def test_mask_folder_is_salient_where_not_zero(tmp_path, capsys):
 def test_a_mask_in_colour_is_salient_where_any_channel_is_not_zero_and_alpha_does_not_count(tmp_path, channels):
     save_pair(tmp_path / "set", "1")
     mask = np.zeros((40, 60, channels), np.uint8)
-    mask[:8, :, 0], mask[..., 3:] = 1, 255
+    mask[:8, :, 1], mask[..., 3:] = 1, 255
     save(tmp_path / "set" / "mask" / "1.png", mask)
     _, out = cut(tmp_path)
-    np.testing.assert_array_equal(PatchDataset(out)[0][2][0], mask[:16, :16, 0])
+    np.testing.assert_array_equal(PatchDataset(out)[0][2][0], mask[:16, :16, 1])
 
 
 def test_label_folder_of_text_files_does_not_hide_the_mask_folder(tmp_path):

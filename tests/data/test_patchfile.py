@@ -54,11 +54,12 @@ def test_index_beyond_the_end_is_an_index_error(tmp_path, dtype):
         patches[4]
 
 
-def test_rounding_above_1_is_clamped(tmp_path):
+def test_rounding_above_1_and_below_0_is_clamped(tmp_path):
     path = authors_file(tmp_path / "a.h5")
     with h5py.File(path, "r+") as file:
-        file["vis_patchs/0"][...] = 1.0001
-    assert PatchDataset(path)[0][0].max() == 1
+        file["vis_patchs/0"][...], file["ir_patchs/0"][...] = 1.0001, -0.0001
+    vis, ir, _ = PatchDataset(path)[0]
+    assert (vis == 1).all() and (ir == 0).all()
 
 
 @pytest.mark.parametrize(("workers", "start"), [(0, None), (2, "fork"), (2, "spawn")])
@@ -195,7 +196,7 @@ def test_group_in_place_of_a_patch_is_refused(tmp_path):
     assert "vis_patchs/0 cannot be read" in refusal(path)
 
 
-@pytest.mark.parametrize("value", [255, -1, np.nan])
+@pytest.mark.parametrize("value", [255, 1.002, -0.002, np.nan])
 def test_values_outside_0_to_1_are_refused(tmp_path, value):
     path = authors_file(tmp_path / "a.h5")
     with h5py.File(path, "r+") as file:
