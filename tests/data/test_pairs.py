@@ -121,18 +121,19 @@ def test_folder_without_images_is_refused_once(tmp_path, full, empty):
 
 def test_nested_folders_pair_by_relative_path(tmp_path):
     fill(tmp_path, "infrared/train/1.jpg", "infrared/test/1.jpg", "visible/train/1.png", "visible/test/1.png",
-         "infrared/z.png", "visible/z.png", "visible/train/2.png", "visible/.thumbs/1.png")  # fmt: skip
+         "infrared/z.png", "visible/z.png", "visible/train/2.png", "visible/.thumbs/1.png",
+         "infrared/a/b/1.png", "visible/a/b/1.png")  # fmt: skip
     found = only(tmp_path)
-    assert [pair.name for pair in found.pairs] == ["z", "test/1", "train/1"]
-    assert found.pairs[2].vis == tmp_path / "visible" / "train" / "1.png"
-    assert found.pairs[2].ir == tmp_path / "infrared" / "train" / "1.jpg"
+    assert [pair.name for pair in found.pairs] == ["z", "a/b/1", "test/1", "train/1"]
+    assert found.pairs[3].vis == tmp_path / "visible" / "train" / "1.png"
+    assert found.pairs[3].ir == tmp_path / "infrared" / "train" / "1.jpg"
     assert [refusal.name for refusal in found.refused] == ["train/2.png"]
 
 
 def test_a_link_back_to_a_folder_above_is_not_followed_in_circles(tmp_path):
     fill(tmp_path, "vi/a/1.png", "ir/a/1.png")
     (tmp_path / "vi" / "a" / "again").symlink_to(tmp_path / "vi", target_is_directory=True)
-    assert [pair.name for pair in only(tmp_path).pairs] == ["a/1"]
+    assert [pair.name for pair in only(tmp_path).pairs] == ["a/1"] and not only(tmp_path).refused
 
 
 @pytest.mark.parametrize(("vis", "ir", "task", "words"), [

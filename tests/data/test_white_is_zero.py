@@ -23,7 +23,7 @@ def tiff(pixels, order="<", photometric=0):
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_tiff_whose_lowest_value_is_white_is_turned_right(tmp_path, dtype, order):
-    image = picture(channels=1, dtype=dtype)
+    image = picture(channels=1, dtype=dtype) // 2 + 7
     white = np.iinfo(dtype).max
     path = tmp_path / "a.tif"
     path.write_bytes(tiff(white - image, order))
