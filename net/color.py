@@ -5,11 +5,11 @@ from torch import Tensor
 
 
 def rgb_to_ycbcr(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, 3, H, W) RGB -> luminance Y and chroma Cb, Cr, each (B, 1, H, W), clamped to [0, 1]; grey has chroma 0.5."""
+    """(B, 3, H, W) RGB -> luminance Y and chroma Cb, Cr, each (B, 1, H, W) in [0, 1]; grey has chroma 0.5."""
     r, g, b = rgb.split(1, dim=1)
     y = (0.299 * r + 0.587 * g + 0.114 * b).clamp(0, 1)
-    cb = ((b - y) * 0.564 + 0.5).clamp(0, 1)
-    cr = ((r - y) * 0.713 + 0.5).clamp(0, 1)
+    cb = (b - y) * 0.564 + 0.5
+    cr = (r - y) * 0.713 + 0.5
     return y, cb, cr
 
 

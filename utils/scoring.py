@@ -167,7 +167,7 @@ def finish(
                 file = write(contender, pair_set, pair, image)
                 if not contender.is_reference:
                     pictures.add(contender.name, image, file.relative_to(home).as_posix() if file else "")
-                if protocol and not unscored:
+                if protocol:
                     sources = sources or Sources(grey(ir), grey(vis))
                     scores[contender.name] = sources.evaluate(grey(image), protocol)
         except TooSmall as error:
