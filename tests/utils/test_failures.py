@@ -100,6 +100,7 @@ def test_what_the_system_reports_names_the_file_first(tmp_path):
         (tmp_path / "missing").read_text()
     assert sentence(error.value) == f"{tmp_path / 'missing'}: No such file or directory"
     assert sentence(OSError("in own words")) == "in own words"
+    assert sentence(OSError(28, "No space left")) == "[Errno 28] No space left", "of no file"
 
 
 def test_alone_every_failure_is_the_first():

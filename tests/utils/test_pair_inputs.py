@@ -15,6 +15,8 @@ def test_an_image_is_averaged_where_it_shrinks_and_has_no_steps_where_it_grows()
     assert resize(dots, (2, 3)).tolist() == [[1000] * 3] * 2
     grown = resize(np.float32([[0, 0, 1, 1]] * 4), (4, 16))
     assert grown.shape == (4, 16) and len(np.unique(grown[0].round(3))) > 4
+    narrower = resize(np.float32([[0, 0, 1, 1]] * 4), (3, 16))  # of fewer rows, of more pixels
+    assert narrower.shape == (3, 16) and np.ptp(narrower) > 1.05, "cubic: beyond the values beside an edge"
 
 
 def test_ten_misaligned_pairs_are_named_and_the_others_counted():

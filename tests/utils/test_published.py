@@ -22,7 +22,7 @@ def test_tables_show_published_rows_with_their_sources_and_never_as_the_best():
     ours = [Row(name, {"1": dict.fromkeys(METRICS, 0.1 * i)}) for i, name in enumerate(("cmmdl", "mlfuse"))]
     rows = {"MSRS": [*ours, *published("MSRS", "cddfuse")]}
     text = tables.text("MSRS", rows["MSRS"])
-    assert "CDDFuse, published (361) 6.70 43.38 11.56" in " ".join(text.split())
+    assert "CDDFuse, published (361) 6.70 43.38 11.56 3.47 1.62 1.05 0.69 1.00" in " ".join(text.split())
     emma = next(line for line in text.splitlines() if line.startswith("EMMA"))
     assert emma.split() == ["EMMA,", "published", "(361)", "6.71", "44.13", "11.56", "1.63", "0.97"]
     page = tables.markdown(rows, "cddfuse")

@@ -66,7 +66,8 @@ def test_a_lone_method_is_not_bold():
     assert "**" not in tables.markdown({"A": [row("cmmdl", 1.0), row("max", 0.5, reference=True)]}, "cmmdl")
 
 
-def test_names_are_escaped_for_latex():
+def test_names_are_escaped_for_latex_and_markdown():
+    assert "| a\\|b | 1.00 |" in tables.markdown({"A": [row("a|b", 1.0)]}, "cmmdl")
     assert r"MRI\_CT" in tables.latex({"MRI_CT": [row("cmmdl", 1.0)]}, "cmmdl")
     assert tables.escaped(r"a{50%}~\b") == r"a\{50\%\}\textasciitilde{}\textbackslash{}b"
     assert tables.escaped("[18]<*") == r"{[}18]\textless{}{*}"
