@@ -92,6 +92,8 @@ def test_a_line_whose_folders_say_the_reverse_is_refused(tmp_path):
     found = listed(fill(tmp_path, "ir/1.png", "vi/1.png"), "ir/1.png,vi/1.png\n")
     assert found.pairs == ()
     assert "the first lies in ir, the second in vi; expected visible first, infrared second" in str(found.refused[0])
+    (deeper,) = listed(fill(tmp_path, "set/ir/1.png", "vi/1.png"), "set/ir/1.png,vi/1.png\n").refused
+    assert "the first lies in ir, the second in vi" in str(deeper), "whatever lies above these folders"
 
 
 @pytest.mark.parametrize(("content", "reason"), [

@@ -28,6 +28,11 @@ def test_a_first_line_of_two_files_without_extension_is_no_header(tmp_path):
     assert [pair.name for pair in listed(tmp_path, "a/1,b/1\na/2,b/2\n").pairs] == ["1", "2"]
 
 
+def test_a_first_line_of_three_names_is_a_bad_line_and_no_header(tmp_path):
+    found = listed(fill(tmp_path, "vi/1.png", "ir/1.png"), "name,vi,ir\nvi/1.png,ir/1.png\n")
+    assert [refusal.name for refusal in found.refused] == ["pairs.csv line 1"] and len(found.pairs) == 1
+
+
 @pytest.mark.parametrize("header", ["visible,infrared", "VIS,IR", "left,right"])
 def test_a_header_remains_one_beside_folders_or_one_file_of_its_names(tmp_path, header):
     fill(tmp_path, "visible/1.png", "infrared/1.png", "left")

@@ -33,6 +33,12 @@ def test_contrast_is_measured_between_the_10th_and_90th_percentile():
     assert is_low_in_contrast(outliers)
 
 
+def test_a_contrast_of_a_tenth_is_enough_and_one_below_is_not():
+    steps = np.arange(11) - 1.0  # times a step above p10, p90 is eight of them higher
+    assert not is_low_in_contrast(90 + 1.25 * steps)  # (100 - 90) / 100
+    assert is_low_in_contrast(90 + 1.243 * steps)
+
+
 def test_black_patch_is_low_in_contrast():
     assert is_low_in_contrast(np.zeros((4, 4)))
 
