@@ -46,6 +46,20 @@ def test_long_runs_are_cut_where_neighbours_are_least_alike():
     assert max(map(len, parts)) <= folds.LONGEST
 
 
+def test_runs_of_twelve_stay_whole_and_longer_ones_are_cut_in_their_middle_half():
+    assert folds.cut(list(range(12)), np.zeros(11)) == [list(range(12))]
+    assert len(folds.cut(list(range(13)), np.zeros(12))) == 2
+    alike = np.full(15, 0.9)
+    alike[[2, 3, 11]] = 0.1, 0.5, 0.1  # before images 3, 4 and 12, of which the middle half has 4 alone
+    assert [len(part) for part in folds.cut(list(range(16)), alike)] == [4, 12]
+
+
+def test_a_copy_of_one_grey_is_like_nothing_and_transparency_does_not_count():
+    assert not folds.thumbnail(np.full((48, 64), 7, np.uint8)).any()
+    rgba = np.random.default_rng(0).integers(0, 256, (48, 64, 4), np.uint8)
+    np.testing.assert_array_equal(folds.thumbnail(rgba), folds.thumbnail(rgba[..., :3]))
+
+
 def test_folds_hold_whole_scenes_and_both_times_of_day():
     stems = [f"{i:05}{'DN'[i >= 30]}" for i in range(60)]
     found = [list(range(start, start + 5)) for start in range(0, 60, 5)]
@@ -60,6 +74,10 @@ def test_each_fold_has_its_share_of_both_times_of_day_however_many_images_their_
     stems = ["1D"] * 8 + ["1N"] * 4
     parts = folds.folds([list(range(6)), [6, 7], [8, 9], [10, 11]], stems, 2)
     assert parts == [[0, 1, 2, 3, 4, 5, 10, 11], [6, 7, 8, 9]]  # the first has more images, and yet as many by night
+
+
+def test_large_scenes_come_first_and_a_fold_has_its_images_in_order():
+    assert folds.folds([[0], [1], [2, 3, 4, 5], [6, 7]], ["1D"] * 8, 2) == [[2, 3, 4, 5], [0, 1, 6, 7]]
 
 
 def test_more_folds_than_scenes_are_refused():

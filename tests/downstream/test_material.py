@@ -7,7 +7,7 @@ import pytest
 
 from downstream import contrast, shrink
 from downstream.boxes import open_boxes
-from downstream.material import open_contenders, open_labels, open_material, time_of
+from downstream.material import CASES, cases, open_contenders, open_labels, open_material, time_of
 from tests.pictures import save
 from utils.options import UsageError
 
@@ -41,6 +41,13 @@ def test_boxes_come_from_the_folder_that_is_named(labelled, tmp_path):
 
 def test_names_tell_the_time_of_day():
     assert [time_of(stem) for stem in ("00012D", "00012N", "FLIR", "N", "12")] == ["day", "night", "", "", ""]
+    assert cases(["1D", "2N"]) == CASES and cases(["1D", "street"]) == ["person", "car"]
+
+
+def test_plain_masks_are_no_labels(labelled):
+    (labelled / "Segmentation_labels").rename(labelled / "mask")
+    with pytest.raises(UsageError, match=r"MSRS: no labels of 00001D \(6 missing\)"):
+        open_labels(open_material(labelled))
 
 
 def test_a_smaller_copy_keeps_classes_boxes_and_pairs(labelled, tmp_path, capsys):
