@@ -9,6 +9,7 @@ import torch
 
 from downstream import detect, detector
 from downstream.detector import Found
+from downstream.precision import in_pixels
 from downstream.training import Budget
 
 TWO = np.array([[0, 0.25, 0.5, 0.2, 0.4], [2, 0.75, 0.5, 0.3, 0.3]], np.float32)  # a person and a car
@@ -31,6 +32,10 @@ def transformers(monkeypatch, coco):  # noqa: ARG001
 
 def seen(boxes, score=0.9):
     return Found(boxes[:, 0], np.full(len(boxes), score), boxes[:, 1:])
+
+
+def test_boxes_in_pixels_begin_at_their_left_upper_corner():
+    assert in_pixels(np.array([[0.5, 0.5, 0.25, 0.5]]), (100, 200)) == [[75, 25, 50, 50]]
 
 
 def test_what_is_found_where_it_is_has_full_precision(coco):  # noqa: ARG001

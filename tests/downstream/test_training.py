@@ -19,6 +19,7 @@ def fitted(model, loss_of, *, seed=0, tick=lambda: None, **options):
 def test_the_rate_rises_in_a_tenth_of_the_steps_and_then_falls_evenly():
     assert [rate_at(step, 20) for step in (0, 1, 2, 11, 19)] == pytest.approx([1 / 2, 1, 1, 1 / 2, 1 / 18])
     assert [rate_at(step, 3) for step in range(3)] == pytest.approx([1, 1, 1 / 2])
+    assert [rate_at(step, 200) for step in (18, 19, 20, 21)] == pytest.approx([19 / 20, 1, 1, 179 / 180])
     assert rate_at(0, 1) == 1
 
 
@@ -53,6 +54,7 @@ def test_the_seed_decides_the_order_of_the_images_and_what_is_drawn_about_them()
     batches = seen(1)
     assert batches == seen(1) and len(batches) == 2 * 3
     assert [batch for batch, _ in batches] != [batch for batch, _ in seen(2)]
+    assert [batch for batch, _ in batches[:3]] != [batch for batch, _ in batches[3:]], "each epoch has its own order"
     assert not {drawn for _, drawn in batches} & {drawn for _, drawn in seen(2)}
     for epoch in (batches[:3], batches[3:]):
         assert len({index for batch, _ in epoch for index in batch}) == 6, "none comes twice"
@@ -74,9 +76,10 @@ def test_a_loss_that_is_not_finite_ends_it_before_it_reaches_the_weights():
 
 
 def test_fewer_images_than_a_batch_are_one_step_of_each_epoch():
-    model, batches = nn.Linear(1, 1), []
+    model, batches = nn.Linear(1, 1).eval(), []  # as pretrained ones come
 
     def loss_of(batch, _):
+        assert model.training
         batches.append(sorted(batch))
         return model(torch.ones(1)).sum()
 
