@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from data.images import ImageError
 from downstream import detect, runs, segment, tables
 from downstream.folds import scenes
 from downstream.material import open_contenders, open_material
@@ -25,8 +26,9 @@ def validate(labelled, fused, tmp_path):
     def run(folds=FOLDS, learnt=0, **settings):
         notes = []
 
-        def judge(pictures, on, part, seed, tick):  # noqa: ARG001
+        def judge(pictures, on, part, seed, tick):
             notes.append((on, part, seed))
+            tick()  # one of its steps
             return {"brightness": float(pictures[part].mean()), "seed": seed}
 
         material = open_material(labelled)
@@ -67,6 +69,13 @@ def test_if_one_fused_image_changes_the_trainings_of_its_method_alone_are_done_a
     assert validate()[1] == []
 
 
+def test_a_picture_that_is_missing_is_told_before_anything_is_trained(validate, fused, tmp_path):
+    (fused / "00030D.png").unlink()
+    with pytest.raises(ImageError, match="expected one fused image called 00030D"):
+        validate()
+    assert not (tmp_path / "runs").exists()
+
+
 def test_other_settings_are_trained_anew(validate):
     validate(rate=0.1)
     assert validate(rate=0.1)[1] == []
@@ -83,8 +92,9 @@ def test_the_bar_is_full_in_the_end_also_of_trainings_that_were_kept(validate, m
 
 def test_other_labels_folds_and_files_that_are_no_trainings_are_trained_anew(validate, tmp_path):
     validate()
-    (tmp_path / "runs" / "max-fold0-seed0.json").write_text("[1]")
-    assert len(validate()[1]) == 1
+    for fold, text in enumerate(("[1]", '{"key": ')):
+        (tmp_path / "runs" / f"max-fold{fold}-seed0.json").write_text(text)
+    assert len(validate()[1]) == 2
     assert len(validate(learnt=1)[1]) == 5 * FOLDS * SEEDS and len(validate(learnt=1, folds=2)[1]) == 5 * 2 * SEEDS
 
 

@@ -41,5 +41,18 @@ def test_the_plot_has_the_first_method_on_top_with_its_spread_and_rules_in_grey(
         assert (bars.has_xerr, bars.has_yerr, point.get_color()) == (True, False, color)
 
 
+def test_fewer_columns_are_printed_than_are_written_in_markdown(results, tmp_path, capsys):
+    tables.write(tmp_path, "figures", results, ["mIoU", "car"], "t", printed=["mIoU"])
+    assert "| mIoU | car |" in (tmp_path / "figures.md").read_text()
+    assert "car" not in capsys.readouterr().out + (tmp_path / "figures.tex").read_text()
+
+
 def test_figures_are_printed_to_a_tenth(results):
     assert [tables.cell(result, "mIoU") for result in results] == ["25.0 ± 21.2", "0.3"]
+
+
+def test_the_highest_figure_is_bold_but_for_differences_and_latex_has_its_own_sign_for_spreads(results):
+    results[1] = Result("mine", {"mIoU": 28.0}, {(0, 0): {"mIoU": 12.0}, (1, 0): {"mIoU": 44.0}})
+    tables.compare(results, "mIoU")
+    lines = tables.latex(results, ["mIoU", tables.AGAINST], "t").splitlines()
+    assert r"mine & \textbf{28.0 $\pm$ 22.6} & 3.0 $\pm$ 1.4 \\" in lines
