@@ -37,6 +37,14 @@ def test_every_loss_falls_below_its_start():
         assert (fused - start).abs().max() > 0.1, "it goes as far as from one grey to another"
 
 
+def test_it_begins_between_average_and_maximum_with_steps_of_a_fiftieth_that_become_shorter():
+    vis, ir = torch.full((2, 1, 1, 4, 4), 0.2)
+    ir = ir + 0.4
+    fused = minimised(lambda _vis, _ir, fused, *_: -fused.sum(), vis, ir, vis, vis, steps=2)
+    torch.testing.assert_close(fused, torch.full_like(vis, 0.5 + 0.02 + 0.01))
+    assert not fused.requires_grad
+
+
 def test_the_losses_are_these_numbers():
     k = torch.arange(2 * 16 * 12, dtype=torch.float64).view(2, 1, 16, 12)
     vis, ir, fused = (0.5 + a * torch.cos(b * k) for a, b in ((0.25, 0.37), (0.3, 0.23), (0.4, 0.31)))
