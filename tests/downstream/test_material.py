@@ -198,6 +198,8 @@ def test_a_fused_image_that_is_missing_is_named(labelled, fused, capsys):
     "0 0.5 0.5 0 0.1", "0 0.5 0.5 0.1 0", "a b",
 ])  # fmt: skip
 def test_lines_that_are_no_objects_are_refused_by_file(labelled, text):
+    (labelled / "boxes" / "00031N.txt").write_text("0 0.5 0.5 1 1\n")  # the whole image, which is one
+    open_boxes(open_material(labelled))
     (labelled / "boxes" / "00031N.txt").write_text(text)
     with pytest.raises(ValueError, match=r"00031N\.txt: (lines that are no objects|a class or a box out of range)"):
         open_boxes(open_material(labelled))
