@@ -10,7 +10,6 @@ import torch
 
 import net
 from net.baselines.sfdfuse import RELEASE_NAMES, SFDFuse
-from net.files.states import check_options
 from tests.weight_files import as_released, filled
 
 
@@ -170,16 +169,6 @@ def test_one_changed_bit_is_noticed(tmp_path, place):
         net.load(path)
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
-def test_a_zip_file_that_would_swell_is_refused(tmp_path, method):
-    path, swollen = saved({"w": torch.zeros(10_000)}, tmp_path), tmp_path / "swollen.pth"
-    with zipfile.ZipFile(path) as file, zipfile.ZipFile(swollen, "w", method) as other:
-        for name in file.namelist():
-            other.writestr(name, file.read(name))
-    with pytest.raises(net.WeightsError, match="a compressed zip file"):
-        net.load(swollen)
-
-
 def claims():
     """Small files that ask for a large network, for endless reading, or for what is no number."""
     state = net.build("cmmdl", dim=16, depth=1).state_dict()
@@ -208,13 +197,6 @@ def test_what_a_file_claims_takes_neither_memory_nor_time(tmp_path, claim):
     content, words = claims()[claim]
     with pytest.raises(net.WeightsError, match=words):
         net.load(saved(content, tmp_path))
-
-
-def test_widths_up_to_1024_are_taken_where_there_are_as_many_weights():
-    state = {"weight": torch.zeros(2000)}
-    assert check_options({"dim": 1024, "rate": 1e4}, state) == {"dim": 1024, "rate": 1e4}
-    with pytest.raises(ValueError, match=r"options {'dim': 1025} do not fit its tensors"):
-        check_options({"dim": 1025}, state)
 
 
 def wrong_kinds():
