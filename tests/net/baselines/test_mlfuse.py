@@ -10,6 +10,7 @@ from torch import nn
 
 from net.baselines.mlfuse import MLFuse, MLFuseTraining, read
 from net.baselines.mlfuse_training import RECIPE, infrared_saliency, mlfuse_loss, visual_saliency
+from net.training.objective import Batch
 from net.training.recipe import Crops
 
 
@@ -117,6 +118,16 @@ def test_a_saliency_map_of_other_images_is_refused():
     vis, ir = torch.rand(2, 2, 1, 16, 18)
     with pytest.raises(ValueError, match=r"saliency are \(2, .*, \(1, 1, 16, 18\); expected \(B, 1, H, W\) each"):
         mlfuse_loss(MLFuseTraining(vis, vis, vis, vis), vis, ir, visual_saliency(ir[:1]))
+
+
+def test_the_recipe_minimises_this_loss_of_vis_and_ir_with_the_saliency_of_infrared():
+    vis, ir = torch.rand(2, 2, 1, 24, 31, generator=torch.Generator().manual_seed(0))
+    network, (phase,) = MLFuse(dim=8).eval(), RECIPE.phases
+    saliency = RECIPE.image_map(vis, ir)
+    assert torch.equal(saliency, visual_saliency(ir))
+    batch = Batch(vis, ir, torch.zeros_like(vis), saliency)
+    expected = mlfuse_loss(network.forward_training(vis, ir), vis, ir, saliency)
+    assert phase.loss(phase.outputs(network, batch), batch) == expected
 
 
 def test_saliency_is_the_sum_of_distances_to_every_other_pixel():
