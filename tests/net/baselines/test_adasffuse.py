@@ -214,6 +214,7 @@ def test_each_task_has_a_recipe_with_its_own_loss_and_length(task, iterations):
     recipe = METHOD.recipes[task]
     assert (recipe.iterations, recipe.epochs) == (iterations, None)
     assert (recipe.batch_size, recipe.ema_decay, recipe.crops.orientations) == (12, 0.999, 8)
+    assert recipe.crops == (8, 8, 1, 0), "eight orientations, and as many crops of an image as most recipes take"
     assert recipe.in_epochs(steps=700).epochs == -(-iterations // 700)
     # gone on with by fewer processes, after 20 epochs of 350 steps, or in the next one after as many patches as in 400
     assert recipe.in_epochs(steps=700, epoch=20, done=7000).epochs == 20 + -(-(iterations - 7000) // 700)
