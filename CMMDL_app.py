@@ -6,6 +6,9 @@ Needs `pip install -r requirements-app.txt`. Nothing leaves the computer: the pa
 from elsewhere and keeps no picture when it ends.
 """
 
+if __name__ == "__main__":
+    import utils.idle_threads  # noqa: F401 - before torch
+
 import argparse
 import os
 import re

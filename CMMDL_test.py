@@ -17,6 +17,7 @@ import signal
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while torch loads: no traceback
+    import utils.idle_threads  # noqa: F401 - before torch
 
 import argparse
 import os
