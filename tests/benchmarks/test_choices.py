@@ -64,7 +64,7 @@ def test_so_many_images_of_a_folder_are_scored(few_pairs, monkeypatch, capsys, l
     monkeypatch.setattr(choices, "load_checked", lambda _: net.build("average"))
     options = ["--data", few_pairs, "--out", few_pairs, "--variant", "best", "--limit", limit]
     assert choices.main(list(map(str, options))) == 0
-    assert f"The test result of pairs, {limit} held-out image" in capsys.readouterr().out
+    assert f"The test result of pairs, {limit} held-out image{'s' * (limit > 1)} :" in capsys.readouterr().out
 
 
 def test_a_training_that_was_stopped_ends_it(run, monkeypatch):
