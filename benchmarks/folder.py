@@ -29,6 +29,7 @@ from data.options import named_path
 from data.pairs import PairSet, find_sets, read_pair
 from data.patchfile import PatchDataset
 from data.scenes import write_folder
+from data.words import counted
 from net.fuser import to_uint8, to_unit
 from utils.contenders import Network
 from utils.failures import command
@@ -53,8 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     sets = [pair_set for root in args.data for pair_set in find_sets(root) if pair_set.pairs]
     keep_freed_memory()
-    print(f"{args.count} pairs of {args.width}x{args.height}, {args.repeats} rounds in turn, {CORES} cores, "
-          f"torch {torch.__version__} with {torch.get_num_threads()} threads, freed memory kept")  # fmt: skip
+    rounds, cores, threads = counted(args.repeats, "round"), counted(CORES, "core"), torch.get_num_threads()
+    print(f"{args.count} pairs of {args.width}x{args.height}, {rounds} in turn, {cores}, "
+          f"torch {torch.__version__} with {counted(threads, 'thread')}, freed memory kept")  # fmt: skip
     with tempfile.TemporaryDirectory() as home:
         write_folder(Path(home) / "pairs", args.count, height=args.height, width=args.width)
         (pair_set,) = find_sets(Path(home) / "pairs")

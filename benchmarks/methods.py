@@ -29,6 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import net
 from benchmarks.literal import LiteralCMMDL
+from data.words import counted
 from utils.failures import command
 from utils.memory import keep_freed_memory, peak_memory
 from utils.options import positive
@@ -41,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return work(args)
     load = os.getloadavg()[0]
     size = f"{args.width}x{args.height}, batch {args.batch_size}"
-    print(f"{size}, float32, CPU, {args.threads} threads, torch {torch.__version__}")
-    print(f"allocator after keep_freed_memory, {args.repeats} rounds, load average before {load:.1f}")
+    print(f"{size}, float32, CPU, {counted(args.threads, 'thread')}, torch {torch.__version__}")
+    print(f"allocator after keep_freed_memory, {counted(args.repeats, 'round')}, load average before {load:.1f}")
     measured = measure(args)
     first = measured[args.method[0]]
     print(f"{'':<11}{'parameters':>11}{'GMAC':>8}{'time':>9}{'ratio':>8}{'memory':>11}{'ratio':>8}")

@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks import literal_metrics
 from benchmarks.timing import in_turn
+from data.words import counted
 from utils import metrics
 from utils.failures import command
 from utils.options import positive, whole
@@ -38,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     rng = np.random.default_rng(0)
     ir, vis = texture(rng, args.height, args.width), texture(rng, args.height, args.width)
     fused = cv2.addWeighted(ir, 0.6, vis, 0.4, 0)
-    print(f"{args.width}x{args.height}, {args.repeats} repetitions in turn, OpenCV threads {cv2.getNumThreads()}, "
-          f"OpenCV {cv2.__version__}, NumPy {np.__version__}")
+    print(f"{args.width}x{args.height}, {counted(args.repeats, 'round')} in turn, "
+          f"OpenCV threads {cv2.getNumThreads()}, OpenCV {cv2.__version__}, NumPy {np.__version__}")
 
     ours, literal = metrics.evaluate(fused, ir, vis), literal_metrics.evaluate(fused, ir, vis)
     error = max(abs(ours[name] / literal[name] - 1) for name in metrics.METRICS)

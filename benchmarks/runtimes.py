@@ -18,6 +18,7 @@ import net
 from benchmarks.methods import add_settings
 from benchmarks.timing import in_turn
 from data.options import named_path
+from data.words import counted
 from utils.export import write_onnx
 from utils.failures import command
 from utils.memory import keep_freed_memory
@@ -45,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with torch.inference_mode():
         outputs = {name: fuse() for name, fuse in sides.items()}  # each also warms up
         medians = dict(zip(sides, in_turn(args.repeats, *sides.values()), strict=True))
-    print(f"{args.method}, {args.width}x{args.height}, CPU, {args.threads} threads, {args.repeats} rounds in turn")
+    settings = f"CPU, {counted(args.threads, 'thread')}, {counted(args.repeats, 'round')} in turn"
+    print(f"{args.method}, {args.width}x{args.height}, {settings}")
     for name, median in medians.items():
         print(f"{name:<13}{median:8.3f} s")
     print(f"ratio {medians['ONNX Runtime'] / medians['torch']:.2f}")

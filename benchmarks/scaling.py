@@ -27,6 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 import net
 from benchmarks import speed
 from data.options import named_path
+from data.words import counted
 from net.fast.layout import weights_to_channels_last
 from utils.failures import command
 from utils.memory import keep_freed_memory, peak_memory
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.rank_worker:
         return rank_worker(args)
-    print(f"float32, CPU, {args.threads} threads, torch {torch.__version__}, freed memory kept")
+    print(f"float32, CPU, {counted(args.threads, 'thread')}, torch {torch.__version__}, freed memory kept")
     sizes = [SMALLEST * 2**i for i in range(int(math.log2(args.largest / SMALLEST)) + 1)]
     by_size = [measure(args, size, 1, train=False) for size in sizes]
     table("inference, image side", sizes, by_size, [size**2 for size in sizes])

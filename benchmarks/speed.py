@@ -40,6 +40,7 @@ from benchmarks.literal import LiteralCMMDL
 from benchmarks.methods import answer, gmac
 from benchmarks.timing import in_turn
 from data.options import named_path
+from data.words import counted
 from net.devices import exact_convolutions
 from net.fast.layout import weights_to_channels_last
 from net.fuser import PRECISIONS
@@ -63,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise net.WeightsError(f"{args.weights}: weights of another method; expected those of CMMDL")
     load = os.getloadavg()[0]
     work_done = "training step" if args.train else "inference"
-    on_gpu = args.device == "cuda"
-    device = torch.cuda.get_device_name() if on_gpu else f"{cpu()}, {args.threads} threads, allocator {args.allocator}"
+    on_gpu, threads = args.device == "cuda", counted(args.threads, "thread")
+    device = torch.cuda.get_device_name() if on_gpu else f"{cpu()}, {threads}, allocator {args.allocator}"
     print(f"{work_done}, {args.width}x{args.height}, batch {args.batch_size}, {device}, torch {torch.__version__}")
     print(f"ours in {args.precision}" + ", compiled" * args.compile + ", literal side compiled" * args.compile_literal
           + f", weights {args.weights or 'fresh, seed 0'}, load average before {load:.1f}")  # fmt: skip

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 import net
 from benchmarks.methods import Cost, add_settings, measure
 from data.options import named_path
+from data.words import counted
 from utils.failures import command
 from utils.figures import save_figure
 
@@ -38,12 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     scores = read(args.results, args.set)
     args.method = list(scores)
     costs = measure(args)
-    print(f"{args.set}, {args.width}x{args.height}, {args.threads} threads")
+    settings = f"{args.set}, {args.width}x{args.height}, {counted(args.threads, 'CPU thread')}"
+    print(settings)
     for name, means in scores.items():
         figures = "".join(f"  {score} {means[score]:.3f}" for score in SCORES)
         ratio = costs[name].seconds / costs["cmmdl"].seconds
         print(f"{net.METHODS[name].label:<11}{costs[name].seconds:8.3f} s{ratio:10.5f}{figures}")
-    draw(scores, costs, args.out, title=f"{args.set}, {args.width}x{args.height} on {args.threads} CPU threads")
+    draw(scores, costs, args.out, title=settings)
     print(args.out)
     return 0
 

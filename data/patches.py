@@ -138,7 +138,7 @@ def _carry_out(args: argparse.Namespace) -> int:
         "stride": args.stride,
         "min_contrast": "none" if args.min_contrast is None else args.min_contrast,
         "mask_classes": ",".join(CLASSES[index] for index in args.mask_classes),
-        "sources": ", ".join(f"{_as_text(pair_set.name)} ({len(pair_set.pairs)} pairs)" for pair_set, _ in found),
+        "sources": ", ".join(f"{_as_text(each.name)} ({counted(len(each.pairs), 'pair')})" for each, _ in found),
     }
     try:
         how = {"size": args.size, "dtype": args.dtype, "attributes": attributes}

@@ -191,7 +191,8 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
     def write(frame: np.ndarray) -> None:
         nonlocal count
         if shutil.disk_usage(path.parent).free < ROOM:  # OpenCV does not tell that a frame found no room
-            raise VideoError(f"{path}: less than {ROOM >> 20} MB left on the disk after {count} frames; expected more")
+            done = counted(count, "frame")
+            raise VideoError(f"{path}: less than {ROOM >> 20} MB left on the disk after {done}; expected more")
         whole = cv2.copyMakeBorder(frame, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
         video.write(cv2.cvtColor(whole, cv2.COLOR_RGB2BGR))
         count += 1

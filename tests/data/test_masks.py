@@ -131,5 +131,5 @@ def test_a_folder_of_masks_that_cannot_be_read_refuses_its_set_and_no_other(tmp_
     said = capsys.readouterr().err
     assert said == f"refused: bad: {place}: not readable (Permission denied); expected labels or masks\n"
     with h5py.File(out) as file:
-        assert file.attrs["sources"] == "good (1 pairs)"
+        assert file.attrs["sources"] == "good (1 pair)"
     assert cut(tmp_path, root=tmp_path / "sets" / "bad")[0] == 2

@@ -110,7 +110,7 @@ def test_several_roots_go_to_one_file(tmp_path, capsys):
     assert len(PatchDataset(out)) == 18
     assert capsys.readouterr().out.count("\n") == 1
     with h5py.File(out) as file:
-        assert file.attrs["sources"] == "a (1 pairs), b (1 pairs), one (1 pairs)"
+        assert file.attrs["sources"] == "a (1 pair), b (1 pair), one (1 pair)"
         assert (file.attrs["patch_size"], file.attrs["stride"], file.attrs["form"]) == (16, 20, "float32")
 
 

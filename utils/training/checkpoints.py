@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from data.files import replacing
+from data.words import counted
 from net.files.states import check_values, compare
 from net.files.weights import WeightsError, read
 from utils.distributed import World
@@ -165,7 +166,7 @@ def check_counts(state: dict[str, Any]) -> None:
     if type(batch := state.get("batch", 0)) is not int or not 0 <= batch <= MAX_STEPS:
         raise ValueError(f"{batch!r:.40} patches in a step; expected a count")
     if len(history) != epoch or not all(is_line(line) for line in history):
-        raise ValueError(f"its history does not have a line of figures for each of {epoch} epochs")
+        raise ValueError(f"its history does not have {counted(epoch, 'line')} of figures, one for each epoch")
     if not all(is_finite(value) and value >= 0 for value in state["lr"]):
         raise ValueError(f"its learning rate is {state['lr']!r:.40}; expected numbers from 0")
     if not all(isinstance(name, str) and is_finite(value) for name, value in state["sums"].items()):
