@@ -22,11 +22,11 @@ from typing import Any
 import net
 from data.images import EXTENSIONS
 from data.interrupt import SIGNALS
+from data.options import UsageError, whole
 from utils import tables
 from utils.contenders import reference_rules
 from utils.memory import keep_freed_memory
 from utils.metrics import PROTOCOLS
-from utils.options import UsageError, whole
 from utils.shipped import open_model
 from utils.uploads import Shown, fuse, preview
 

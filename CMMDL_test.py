@@ -33,6 +33,7 @@ import net
 from data.files import write_text
 from data.images import ImageError
 from data.interrupt import INTERRUPTED, SIGNALS, end_at_once
+from data.options import UsageError
 from data.pairs import PairSet
 from data.streams import steady_streams
 from data.words import counted
@@ -43,7 +44,6 @@ from utils.fusing_options import parse, weights_by_method
 from utils.inputs import Reader
 from utils.journal import Journal
 from utils.memory import keep_freed_memory
-from utils.options import UsageError
 from utils.published import published, published_sets, usual_name
 from utils.scoring import Result, run_set
 from utils.sets import describe, open_sets

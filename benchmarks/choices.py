@@ -31,7 +31,7 @@ from benchmarks import losses
 from benchmarks.losses import LOSSES, Loss, centres
 from data.files import sha256
 from data.masks import find_masks
-from data.options import named_path
+from data.options import named_path, not_negative, positive, whole
 from data.pairs import PairError, find_sets
 from data.words import counted
 from net.ablation import PARTS
@@ -42,7 +42,6 @@ from net.training.objective import Phase
 from net.training.recipe import Crops, Recipe, constant
 from utils.failures import command
 from utils.metrics import evaluate
-from utils.options import not_negative, positive, whole
 from utils.shipped import load_checked
 from utils.tables import Row, text
 

@@ -25,7 +25,7 @@ import net
 from benchmarks import literal_metrics, speed
 from benchmarks.timing import in_turn
 from data import patches
-from data.options import named_path
+from data.options import named_path, positive, whole
 from data.pairs import PairSet, find_sets, read_pair
 from data.patchfile import PatchDataset
 from data.scenes import write_folder
@@ -35,7 +35,6 @@ from utils.contenders import Network
 from utils.failures import command
 from utils.memory import keep_freed_memory
 from utils.metrics import evaluate, grey
-from utils.options import positive, whole
 from utils.scoring import run_set
 from utils.shipped import open_model
 

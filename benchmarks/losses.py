@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from data.crops import Planes, centre, read_images
-from data.options import named_path
+from data.options import named_path, positive, whole
 from data.progress import progress_bar
 from data.sources import with_maps
 from data.words import counted
@@ -33,7 +33,6 @@ from net.training.cmmdl_losses import (
 from net.training.sobel import gradient_loss
 from utils.failures import command
 from utils.metrics import MIN_SIDE, evaluate
-from utils.options import positive, whole
 from utils.shipped import load_checked
 from utils.tables import Row, text
 

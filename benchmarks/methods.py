@@ -29,10 +29,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import net
 from benchmarks.literal import LiteralCMMDL
+from data.options import positive
 from data.words import counted
 from utils.failures import command
 from utils.memory import keep_freed_memory, peak_memory
-from utils.options import positive
 
 
 @command

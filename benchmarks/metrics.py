@@ -13,10 +13,10 @@ import numpy as np
 
 from benchmarks import literal_metrics
 from benchmarks.timing import in_turn
+from data.options import positive, whole
 from data.words import counted
 from utils import metrics
 from utils.failures import command
-from utils.options import positive, whole
 
 TOLERANCE = 1e-6
 

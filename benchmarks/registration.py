@@ -14,13 +14,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data.options import named_path
+from data.options import named_path, positive
 from data.pairs import Pair, find_sets, read_pair
 from data.progress import progress_bar
 from utils.failures import command
 from utils.inputs import eight_bit
 from utils.metrics import grey
-from utils.options import positive
 from utils.registration import misalignment
 
 DISTANCES = (5, 12)  # pixels

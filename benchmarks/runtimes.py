@@ -17,12 +17,11 @@ import torch
 import net
 from benchmarks.methods import add_settings
 from benchmarks.timing import in_turn
-from data.options import named_path
+from data.options import UsageError, named_path
 from data.words import counted
 from utils.export import write_onnx
 from utils.failures import command
 from utils.memory import keep_freed_memory
-from utils.options import UsageError
 from utils.shipped import open_model
 
 TOLERANCE = 1e-3

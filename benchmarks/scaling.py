@@ -26,12 +26,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 import net
 from benchmarks import speed
-from data.options import named_path
+from data.options import named_path, positive, whole
 from data.words import counted
 from net.fast.layout import weights_to_channels_last
 from utils.failures import command
 from utils.memory import keep_freed_memory, peak_memory
-from utils.options import positive, whole
 
 SMALLEST = 64
 BATCHES = (2, 4, 8, 16)

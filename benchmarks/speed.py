@@ -39,7 +39,7 @@ import net
 from benchmarks.literal import LiteralCMMDL
 from benchmarks.methods import answer, gmac
 from benchmarks.timing import in_turn
-from data.options import named_path
+from data.options import named_path, positive
 from data.words import counted
 from net.devices import exact_convolutions
 from net.fast.layout import weights_to_channels_last
@@ -47,7 +47,6 @@ from net.fuser import PRECISIONS
 from net.training.cmmdl_losses import fusion_loss
 from utils.failures import command
 from utils.memory import keep_freed_memory, peak_memory
-from utils.options import positive
 from utils.shipped import load_checked
 
 SIDES = ("literal", "ours")

@@ -15,12 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from data.files import instead_of_file
-from data.options import named_path
+from data.options import UsageError, named_path
 from data.words import counted
 from utils.failures import command
 from utils.figures import save_figure
 from utils.metrics import METRICS
-from utils.options import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNTS = ("epoch", "steps")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data.options import UsageError
 from downstream.material import Material
-from utils.options import UsageError
 
 KINDS = ("person", "bicycle", "car")  # by number
 

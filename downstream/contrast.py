@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from data.masks import CLASSES
+from data.options import UsageError
 from data.progress import progress_bar
 from downstream import tables
 from downstream.material import (
@@ -39,7 +40,6 @@ from downstream.material import (
 from utils.failures import command
 from utils.inputs import eight_bit
 from utils.metrics import Image, grey, kept_edges
-from utils.options import UsageError
 
 SMALLEST, NEAREST = 16, 3  # pixels
 TITLE = "Contrast of objects in grey levels, edges kept inside them in percent"

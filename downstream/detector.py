@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from data.options import UsageError
 from downstream.boxes import KINDS
 from downstream.training import Budget, Standardised, fit, missing, pretrained, to_tensor
-from utils.options import UsageError
 from utils.training.checkpoints import seed_everything
 
 BACKBONES = {  # options of transformers' RTDetrResNetConfig; `r50` is the paper's

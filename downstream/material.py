@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from data.masks import TARGETS, Masks, find_masks, read_labels
-from data.options import named_path
+from data.options import UsageError, named_path, positive
 from data.pairs import Pair, PairSet, find_sets, images_by_name, read_pair, size_of
 from data.progress import progress_bar
 from utils.contenders import Contender, Folder, given_folders, reference_rules
 from utils.inputs import eight_bit
-from utils.options import UsageError, positive
 
 NOT_JUDGED = ("laplacian", "dwt")  # rules that are judged only where their pictures are given
 TIMES = {"D": "day", "N": "night"}  # the last letter of a name in MSRS

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from data.files import write_text
+from data.options import positive, whole
 from data.progress import progress_bar
 from data.words import counted
 from downstream.folds import folds, scenes
 from downstream.material import Material
 from downstream.training import Budget, digest_of_pretrained
 from utils.contenders import Contender
-from utils.options import positive, whole
 
 Run = tuple[int, int]  # fold, seed
 Judge = Callable[[np.ndarray, list[int], list[int], int, Callable[[], object]], Any]

@@ -24,6 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.masks import CLASSES
+from data.options import UsageError
 from downstream import tables
 from downstream.contrast import columns as contrast_columns
 from downstream.contrast import contrasts
@@ -33,7 +34,6 @@ from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
 from downstream.training import Budget, add_budget
 from net.devices import pick_device
 from utils.failures import command
-from utils.options import UsageError
 
 PRINTED = ["mIoU", tables.AGAINST, "person", *CASES[:2], "car", *CASES[2:]]
 COLUMNS = ["mIoU", tables.AGAINST, *CLASSES, *CASES]

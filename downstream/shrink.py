@@ -16,14 +16,13 @@ from pathlib import Path
 import cv2
 
 from data.images import write_image
-from data.options import named_path
+from data.options import UsageError, named_path, size
 from data.progress import progress_bar
 from data.words import counted
 from downstream.boxes import boxes_folder
 from downstream.material import has_labels, open_labels, open_material
 from utils.failures import command
 from utils.inputs import eight_bit
-from utils.options import UsageError, size
 
 
 @command

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from data.files import sha256
-from utils.options import UsageError, positive, positive_number
+from data.options import UsageError, positive, positive_number
 
 WARM_UP = 0.1  # of all steps, in which the learning rate rises; then it falls to 0 evenly
 

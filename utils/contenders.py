@@ -13,13 +13,13 @@ import numpy as np
 import net
 from data.images import EXTENSIONS, MAX_PIXELS, ImageError, read_image, write_image
 from data.kinds import colour_source, is_role
+from data.options import UsageError
 from data.pairs import Pair, PairSet, composed, list_images, size_of
 from net.fuser import Fuser, to_uint8, to_unit
 from utils.failures import limits_in_plain_words, tile_advice
 from utils.inputs import eight_bit
 from utils.journal import Journal
 from utils.metrics import grey
-from utils.options import UsageError
 from utils.tables import label
 
 SHOWN = 5  # folders that a message lists

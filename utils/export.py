@@ -19,11 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from data.files import replacing
-from data.options import named_path
+from data.options import UsageError, named_path
 from net.files.safetensors_file import write_safetensors
 from net.methods import method_of, output_of
 from utils.failures import command
-from utils.options import UsageError
 from utils.real_fourier import real_arithmetic
 from utils.shipped import load_checked, open_model
 

@@ -9,11 +9,10 @@ import net
 from data.files import instead_of_file
 from data.images import EXTENSIONS, MAX_PIXELS
 from data.kinds import TASKS
-from data.options import named_path
+from data.options import UsageError, named_path, not_negative, positive, whole
 from net.fuser import PRECISIONS
 from utils.failures import sentence
 from utils.metrics import PROTOCOLS
-from utils.options import UsageError, not_negative, positive, whole
 
 HOME = Path(__file__).resolve().parents[1]
 

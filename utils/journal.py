@@ -14,8 +14,8 @@ import numpy as np
 from data.files import instead_of_file, remove_parts, sha256, write_text
 from data.images import ImageError, read_image
 from data.locks import hold
+from data.options import UsageError
 from data.pairs import Pair, PairSet
-from utils.options import UsageError
 
 NAME = "run.jsonl"
 Key = tuple[str, str, str]  # method, set, image

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.kinds import TASKS, colour_source
+from data.options import UsageError
 from data.pairlist import read_pairs, single_pair
 from data.pairs import PairError, PairSet, find_sets
-from utils.options import UsageError
 
 
 def open_sets(

@@ -8,8 +8,8 @@ from torch import nn
 
 import net
 from data.files import check_digest
+from data.options import UsageError
 from net.methods import method_of
-from utils.options import UsageError
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 

@@ -5,11 +5,11 @@ import shutil
 import numpy as np
 import pytest
 
+from data.options import UsageError
 from downstream import contrast, shrink
 from downstream.boxes import open_boxes
 from downstream.material import CASES, cases, open_contenders, open_labels, open_material, time_of
 from tests.pictures import save
-from utils.options import UsageError
 
 
 def test_every_method_shows_every_pair_in_three_channels(labelled, fused):

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from data.options import UsageError
 from data.pairs import Pair, PairSet
 from utils.journal import Journal, digest_of_sources
-from utils.options import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN = """
 import sys, time
 from pathlib import Path
 from utils.journal import Journal
-from utils.options import UsageError
+from data.options import UsageError
 print("ready", flush=True)
 sys.stdin.readline()
 try:

@@ -3,7 +3,7 @@
 import pytest
 
 import net
-from utils.options import UsageError
+from data.options import UsageError
 from utils.shipped import digest_of_network, open_model, shipped
 
 

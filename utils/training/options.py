@@ -7,11 +7,10 @@ from pathlib import Path
 
 import net
 from data.masks import class_numbers
-from data.options import named_path
+from data.options import named_path, not_negative, positive, positive_number, whole
 from net.ablation import PARTS
 from net.fuser import PRECISIONS
 from utils import failures
-from utils.options import not_negative, positive, positive_number, whole
 
 DEFAULT_H5 = Path("data/MSRS_train_imgsize_128_stride_200.h5")
 

@@ -3,8 +3,7 @@
 import argparse
 
 import pytest
-
-from utils.options import not_negative, positive, positive_number, size, whole
+from data.options import not_negative, positive, positive_number, size, whole
 
 
 @pytest.mark.parametrize(
