@@ -9,7 +9,6 @@ from elsewhere and keeps no picture when it ends.
 if __name__ == "__main__":
     import utils.idle_threads  # noqa: F401 - before torch
 
-import argparse
 import os
 import re
 import signal
@@ -22,7 +21,7 @@ from typing import Any
 import net
 from data.images import EXTENSIONS
 from data.interrupt import SIGNALS
-from data.options import UsageError, whole
+from data.options import Parser, UsageError, whole
 from utils import tables
 from utils.contenders import reference_rules
 from utils.memory import keep_freed_memory
@@ -37,8 +36,8 @@ MISSING = "the page needs the package gradio: pip install -r requirements-app.tx
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve the page until Ctrl-C. 0; 2 for usage, a port that is taken, no place for files, or without gradio."""
-    parser = argparse.ArgumentParser(description="Fuse pairs of pictures on a page in the browser")
-    parser.add_argument("--port", type=whole(1024, 65535), help="port (the first free one from 7860)")
+    parser = Parser("CMMDL_app.py", "Fuse pairs of pictures on a page in the browser.")
+    parser.add_argument("--port", type=whole(1024, 65535), help="of the page (default: the first free one from 7860)")
     args = parser.parse_args(argv)
     keep_freed_memory()  # not blocks of every size: the page may stay open for long
     try:

@@ -1,4 +1,6 @@
-"""What each choice in the recipe `best` and each of CMMDL's parts is worth: `python -m benchmarks.choices --data DIR`.
+"""Measure what each choice in the recipe `best` and each of CMMDL's parts is worth.
+
+    python -m benchmarks.choices --data DIR
 
 Small networks are trained from the same seed on the same crops for as many steps, each with one thing changed: the
 loss, black parts of crops, BatchNorm's statistics, the moving average, the schedule, the limit of the gradients, or
@@ -31,7 +33,7 @@ from benchmarks import losses
 from benchmarks.losses import LOSSES, Loss, centres
 from data.files import sha256
 from data.masks import find_masks
-from data.options import named_path, not_negative, positive, whole
+from data.options import Parser, named_path, not_negative, positive, whole
 from data.pairs import PairError, find_sets
 from data.words import counted
 from net.ablation import PARTS
@@ -66,15 +68,18 @@ VARIANTS = [*RECIPES, *(f"without-{part}" for part in PARTS)]
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.choices", description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR", help="pair folder")
-    parser.add_argument("--variant", action="append", choices=VARIANTS, help="repeatable; default: all")
-    parser.add_argument("--out", type=named_path, default=Path("result/choices"))
-    parser.add_argument("--dim", type=whole(2), default=16, help="channels; the network that ships has 64")
-    parser.add_argument("--epochs", type=positive, default=2)
-    parser.add_argument("--size", type=whole(16), default=64, help="side of the crops, pixels")
-    parser.add_argument("--limit", type=positive, default=6, help="held-out images of each folder that are scored")
-    parser.add_argument("--seed", type=not_negative, default=42)
+    parser = Parser("python -m benchmarks.choices", __doc__)
+    parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR",
+                        help="pair folder; repeatable")  # fmt: skip
+    parser.add_argument("--variant", action="append", choices=VARIANTS, metavar="NAME",
+                        help=f"{', '.join(VARIANTS)}; repeatable (default: all)")  # fmt: skip
+    parser.add_argument("--out", type=named_path, default=Path("result/choices"), metavar="DIR",
+                        help="where the trainings go")  # fmt: skip
+    parser.add_argument("--dim", type=whole(2), default=16, help="feature channels; the network that ships has 64")
+    parser.add_argument("--epochs", type=positive, default=2, help="length of each training")
+    parser.add_argument("--size", type=whole(16), default=64, help="side of the crops in pixels")
+    parser.add_argument("--limit", type=positive, default=6, help="held-out images of each folder to score")
+    parser.add_argument("--seed", type=not_negative, default=42, help="of weights, crops and their order")
     args, args.options = parser.parse_known_args(argv)
     args.home = args.out / f"dim{args.dim}-epochs{args.epochs}-size{args.size}-seed{args.seed}-{digest(args)}"
     rows = {folder: [] for folder in args.data}

@@ -1,4 +1,6 @@
-"""Folders of images: `python -m benchmarks.folder`.
+"""Measure how fast folders of images are fused, scored, cut into patches and loaded.
+
+    python -m benchmarks.folder
 
     fusing    the whole of what CMMDL_test.py does with a folder (reading, fusing, writing, scoring) over the time that
               the network alone takes on the same images: 1 would be a perfect overlap
@@ -10,7 +12,6 @@ The images are rendered scenes in a temporary folder; `--data DIR` cuts patches 
 Rounds take turns; medians count.
 """
 
-import argparse
 import os
 import sys
 import tempfile
@@ -25,7 +26,7 @@ import net
 from benchmarks import literal_metrics, speed
 from benchmarks.timing import in_turn
 from data import patches
-from data.options import named_path, positive, whole
+from data.options import Parser, named_path, positive, whole
 from data.pairs import PairSet, find_sets, read_pair
 from data.patchfile import PatchDataset
 from data.scenes import write_folder
@@ -44,12 +45,13 @@ BATCH, PATCH = 4, 64
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.folder", description=__doc__.split("\n")[0])
-    parser.add_argument("--count", type=whole(BATCH), default=60)
-    parser.add_argument("--height", type=whole(PATCH), default=128)
-    parser.add_argument("--width", type=whole(PATCH), default=160)
-    parser.add_argument("--repeats", type=positive, default=3)
-    parser.add_argument("--data", type=named_path, action="append", default=[], metavar="DIR", help="folders to cut")
+    parser = Parser("python -m benchmarks.folder", __doc__)
+    parser.add_argument("--count", type=whole(BATCH), default=60, help="pairs to render")
+    parser.add_argument("--height", type=whole(PATCH), default=128, help="height of the pairs in pixels")
+    parser.add_argument("--width", type=whole(PATCH), default=160, help="width of the pairs in pixels")
+    parser.add_argument("--repeats", type=positive, default=3, help="rounds")
+    parser.add_argument("--data", type=named_path, action="append", default=[], metavar="DIR",
+                        help="also cut patches of these pair folders; repeatable")  # fmt: skip
     args = parser.parse_args(argv)
     sets = [pair_set for root in args.data for pair_set in find_sets(root) if pair_set.pairs]
     keep_freed_memory()

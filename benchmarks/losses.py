@@ -1,4 +1,6 @@
-"""What a loss asks for: `python -m benchmarks.losses --data DIR` fuses held-out images without any network.
+"""Show what each loss asks for, by fusing held-out images without any network.
+
+    python -m benchmarks.losses --data DIR
 
 Each loss is minimised over the pixels of the fused image themselves (Adam, from between the average and the maximum of
 the sources), so that nothing but the loss decides. The table shows the scores of what it leads to, protocol cddfuse,
@@ -6,7 +8,6 @@ means over the centres of the images that a training on these folders holds out.
 these optima than to others, but it cannot score well where its loss does not.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from data.crops import Planes, centre, read_images
-from data.options import named_path, positive, whole
+from data.options import Parser, named_path, positive, whole
 from data.progress import progress_bar
 from data.sources import with_maps
 from data.words import counted
@@ -76,12 +77,14 @@ LOSSES: dict[str, Loss] = {
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.losses", description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR", help="pair folder")
-    parser.add_argument("--limit", type=positive, default=4, help="images of each folder")
-    parser.add_argument("--size", type=whole(MIN_SIDE), default=192, help="side of their centres, pixels")
-    parser.add_argument("--steps", type=positive, default=150)
-    parser.add_argument("--weights", type=named_path, action="append", default=[], help="networks to score beside")
+    parser = Parser("python -m benchmarks.losses", __doc__)
+    parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR",
+                        help="pair folder; repeatable")  # fmt: skip
+    parser.add_argument("--limit", type=positive, default=4, help="held-out images of each folder to fuse")
+    parser.add_argument("--size", type=whole(MIN_SIDE), default=192, help="side of the part that is fused, in pixels")
+    parser.add_argument("--steps", type=positive, default=150, help="optimiser steps")
+    parser.add_argument("--weights", type=named_path, action="append", default=[],
+                        help="score this network beside the losses; repeatable")  # fmt: skip
     args = parser.parse_args(argv)
     for folder in args.data:
         images = centres(folder, args.limit, args.size)

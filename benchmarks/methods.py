@@ -1,4 +1,6 @@
-"""Size, cost, time and memory of every method on the CPU: `python -m benchmarks.methods`.
+"""Measure size, cost, time and memory of every method on the CPU.
+
+    python -m benchmarks.methods
 
 Weights are fresh: they change none of these figures. Columns:
 
@@ -29,7 +31,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import net
 from benchmarks.literal import LiteralCMMDL
-from data.options import positive
+from data.options import Parser, positive
 from data.words import counted
 from utils.failures import command
 from utils.memory import keep_freed_memory, peak_memory
@@ -72,20 +74,21 @@ def measure(args: argparse.Namespace) -> dict[str, Cost]:
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__.split("\n")[0])
+    parser = Parser("python -m benchmarks.methods", __doc__)
     add_settings(parser)
     parser.add_argument("--batch-size", type=positive, default=1, help="images in a pass")
-    parser.add_argument("--method", nargs="+", choices=net.METHODS, default=list(net.METHODS), help="the first is 1")
+    parser.add_argument("--method", nargs="+", choices=net.METHODS, default=list(net.METHODS), metavar="NAME",
+                        help=f"{', '.join(net.METHODS)}; ratios are to the first (default: all)")  # fmt: skip
     parser.add_argument("--worker", choices=net.METHODS, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """The options that say how a cost is measured."""
-    parser.add_argument("--height", type=positive, default=480)
-    parser.add_argument("--width", type=positive, default=640)
+    parser.add_argument("--height", type=positive, default=480, help="height of the images in pixels")
+    parser.add_argument("--width", type=positive, default=640, help="width of the images in pixels")
     parser.add_argument("--repeats", type=positive, default=1, help="rounds")
-    parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=positive, default=torch.get_num_threads(), help="threads of torch")
 
 
 def child(args: argparse.Namespace, name: str) -> tuple[float, float]:

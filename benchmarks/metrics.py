@@ -1,10 +1,11 @@
-"""Speed of the twelve metrics against their literal implementation: `python -m benchmarks.metrics`.
+"""Measure the speed of the twelve metrics against their literal implementation.
+
+    python -m benchmarks.metrics
 
 Both sides score the same textured images in turn. Printed are the settings, the medians and, last, `ratio N`: the
 literal median over ours. Exit status 1 if a value differs by more than 1e-6 of itself.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from benchmarks import literal_metrics
 from benchmarks.timing import in_turn
-from data.options import positive, whole
+from data.options import Parser, positive, whole
 from data.words import counted
 from utils import metrics
 from utils.failures import command
@@ -29,11 +30,11 @@ def texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__.split("\n")[0])
+    parser = Parser("python -m benchmarks.metrics", __doc__)
     side = whole(metrics.MIN_SIDE)
-    parser.add_argument("--height", type=side, default=576)
-    parser.add_argument("--width", type=side, default=768)
-    parser.add_argument("--repeats", type=positive, default=5)
+    parser.add_argument("--height", type=side, default=576, help="height of the images in pixels")
+    parser.add_argument("--width", type=side, default=768, help="width of the images in pixels")
+    parser.add_argument("--repeats", type=positive, default=5, help="rounds")
     args = parser.parse_args(argv)
 
     rng = np.random.default_rng(0)

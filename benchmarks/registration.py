@@ -1,11 +1,12 @@
-"""How far the registration check can be trusted: `python -m benchmarks.registration --data TNO --data RoadScene`.
+"""Measure how far the registration check can be trusted.
+
+    python -m benchmarks.registration --data TNO --data RoadScene
 
 For each set of registered pairs: how many the check warns about as they are; how many it finds of the same pairs
 after the infrared image is moved by 5 to 12 pixels in a random direction, twice each, both images cut to what they
 still share; how far the shift that it names is from the true one (median, pixels); how long a check takes (median, ms).
 """
 
-import argparse
 import math
 import statistics
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data.options import named_path, positive
+from data.options import Parser, named_path, positive
 from data.pairs import Pair, find_sets, read_pair
 from data.progress import progress_bar
 from utils.failures import command
@@ -28,9 +29,10 @@ TIMES = 2  # that each pair is moved
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.registration", description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR", help="repeatable")
-    parser.add_argument("--every", type=positive, default=1, metavar="N", help="only every Nth pair")
+    parser = Parser("python -m benchmarks.registration", __doc__)
+    parser.add_argument("--data", type=named_path, action="append", required=True, metavar="DIR",
+                        help="pair folder, or folder of pair folders; repeatable")  # fmt: skip
+    parser.add_argument("--every", type=positive, default=1, help="take only every Nth pair")
     args = parser.parse_args(argv)
     print(f"{'':<20}{'pairs':>6}{'warned':>8}{'moved':>7}{'found':>8}{'error':>9}{'check':>10}")
     for folder in args.data:

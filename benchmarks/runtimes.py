@@ -1,11 +1,12 @@
-"""ONNX Runtime against torch on the CPU: `python -m benchmarks.runtimes --method cmmdl-lite`.
+"""Compare ONNX Runtime with torch on the CPU.
+
+    python -m benchmarks.runtimes --method cmmdl-lite
 
 The weights that ship are exported as `utils.export` does it; both then fuse the same pair in turn with as many threads.
 Printed are the medians, their ratio (ONNX Runtime over torch), and how far the outputs are apart. Exit status 1 if that
 exceeds 1e-3. Needs requirements-export.txt.
 """
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ import torch
 import net
 from benchmarks.methods import add_settings
 from benchmarks.timing import in_turn
-from data.options import UsageError, named_path
+from data.options import Parser, UsageError, named_path
 from data.words import counted
 from utils.export import write_onnx
 from utils.failures import command
@@ -29,12 +30,12 @@ TOLERANCE = 1e-3
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.runtimes", description=__doc__.split("\n")[0])
+    parser = Parser("python -m benchmarks.runtimes", __doc__)
     add_settings(parser)
     parser.set_defaults(repeats=9)
     learnt = [name for name, method in net.METHODS.items() if method.learns]
-    parser.add_argument("--method", choices=learnt, default="cmmdl-lite")
-    parser.add_argument("--weights", type=named_path, metavar="PATH", help="of the method (those that ship)")
+    parser.add_argument("--method", choices=learnt, default="cmmdl-lite", help="the network")
+    parser.add_argument("--weights", type=named_path, help="of the network (default: those that ship)")
     args = parser.parse_args(argv)
     keep_freed_memory(every_size=not net.METHODS[args.method].by_bands)
     torch.set_num_threads(args.threads)

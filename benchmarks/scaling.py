@@ -1,4 +1,6 @@
-"""How CMMDL's cost grows: `python -m benchmarks.scaling` prints a table and draws a plot.
+"""Measure how CMMDL's cost grows with images, batches and processes, and draw it.
+
+    python -m benchmarks.scaling
 
     size        inference of square images of one to `--largest` pixels on a side, each in a process of its own
     batch       a training step at 64x64 with ever larger batches
@@ -26,7 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import net
 from benchmarks import speed
-from data.options import named_path, positive, whole
+from data.options import Parser, named_path, positive, whole
 from data.words import counted
 from net.fast.layout import weights_to_channels_last
 from utils.failures import command
@@ -39,11 +41,12 @@ PATCH = 64
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.split("\n")[0])
-    parser.add_argument("--largest", type=whole(SMALLEST), default=1024, help="side of the largest image, pixels")
+    parser = Parser("python -m benchmarks.scaling", __doc__)
+    parser.add_argument("--largest", type=whole(SMALLEST), default=1024, help="side of the largest image in pixels")
     parser.add_argument("--repeats", type=positive, default=1, help="rounds of two passes; the median counts")
-    parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
-    parser.add_argument("--out", type=named_path, default=Path("result/scaling.png"))
+    parser.add_argument("--threads", type=positive, default=torch.get_num_threads(), help="threads of torch")
+    parser.add_argument("--out", type=named_path, default=Path("result/scaling.png"), metavar="FILE",
+                        help="the plot")  # fmt: skip
     parser.add_argument("--rank-worker", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.rank_worker:

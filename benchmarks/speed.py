@@ -1,4 +1,4 @@
-"""Time and memory of CMMDL against its literal implementation.
+"""Measure time and memory of CMMDL against its literal implementation.
 
     python -m benchmarks.speed                      # inference, 640x480
     python -m benchmarks.speed --train              # one training step, batch 4 at 128x128
@@ -39,7 +39,7 @@ import net
 from benchmarks.literal import LiteralCMMDL
 from benchmarks.methods import answer, gmac
 from benchmarks.timing import in_turn
-from data.options import named_path, positive
+from data.options import Parser, named_path, positive
 from data.words import counted
 from net.devices import exact_convolutions
 from net.fast.layout import weights_to_channels_last
@@ -103,20 +103,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__.split("\n")[0])
-    parser.add_argument("--train", action="store_true", help="a training step instead of inference")
-    parser.add_argument("--checkpoint-activations", action="store_true", help="in our training step")
-    parser.add_argument("--height", type=positive, help="default: 480, in training 128")
-    parser.add_argument("--width", type=positive, help="default: 640, in training 128")
-    parser.add_argument("--batch-size", type=positive, help="default: 1, in training 4")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser = Parser("python -m benchmarks.speed", __doc__)
+    parser.add_argument("--train", action="store_true", help="measure a training step instead of inference")
+    parser.add_argument("--checkpoint-activations", action="store_true", help="in our training step, to save memory")
+    parser.add_argument("--height", type=positive, help="height of the images in pixels (default: 480; training: 128)")
+    parser.add_argument("--width", type=positive, help="width of the images in pixels (default: 640; training: 128)")
+    parser.add_argument("--batch-size", type=positive, help="images in a pass (default: 1; training: 4)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where both sides run")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of ours; bf16 is for GPUs or training")
-    parser.add_argument("--compile", action="store_true", help="our side after torch.compile; likewise")
+    parser.add_argument("--compile", action="store_true", help="compile our side; for GPUs or training")
     parser.add_argument("--repeats", type=positive, default=3, help="rounds, of two forward passes of each side")
-    parser.add_argument("--threads", type=positive, default=torch.get_num_threads())
-    parser.add_argument("--allocator", choices=("as-started", "tuned", "default"), default="as-started")
-    parser.add_argument("--compile-literal", action="store_true", help="the literal side after torch.compile")
-    parser.add_argument("--weights", type=named_path, help="of CMMDL, in any form that net.load reads (default: fresh)")
+    parser.add_argument("--threads", type=positive, default=torch.get_num_threads(), help="threads of torch")
+    parser.add_argument("--allocator", choices=("as-started", "tuned", "default"), default="as-started",
+                        help="of the CPU's memory, see the module's docstring")  # fmt: skip
+    parser.add_argument("--compile-literal", action="store_true", help="compile the literal side")
+    parser.add_argument("--weights", type=named_path, help="of CMMDL, as net.load reads them (default: fresh ones)")
     parser.add_argument("--worker", nargs="+", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--keep-freed-memory", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)

@@ -1,4 +1,6 @@
-"""Speed against quality of every method: `python -m benchmarks.tradeoff --results DIR`, a picture and its figures.
+"""Plot the speed of every method against its quality.
+
+    python -m benchmarks.tradeoff --results DIR
 
 DIR is the output of a run that fused one set by several methods, where each has its folder with a table:
 
@@ -8,7 +10,6 @@ The scores are the means in those tables; the times are taken anew, all methods 
 `benchmarks.methods`, and shown relative to CMMDL, on a logarithmic scale.
 """
 
-import argparse
 import csv
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from matplotlib.figure import Figure
 
 import net
 from benchmarks.methods import Cost, add_settings, measure
-from data.options import named_path
+from data.options import Parser, named_path
 from data.words import counted
 from utils.failures import command
 from utils.figures import save_figure
@@ -28,10 +29,10 @@ SCORES = ("VIF", "Qabf")
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tradeoff", description=__doc__.split("\n")[0])
+    parser = Parser("python -m benchmarks.tradeoff", __doc__)
     parser.add_argument("--results", type=named_path, required=True, metavar="DIR", help="output of CMMDL_test.py")
-    parser.add_argument("--set", help="which of its sets (the only one)")
-    parser.add_argument("--out", type=named_path, help="the picture (tradeoff.png in DIR)")
+    parser.add_argument("--set", metavar="NAME", help="which of its sets (default: the only one)")
+    parser.add_argument("--out", type=named_path, metavar="FILE", help="the plot (default: DIR/tradeoff.png)")
     add_settings(parser)
     parser.set_defaults(batch_size=1)
     args = parser.parse_args(argv)

@@ -1,4 +1,7 @@
-"""Types of command-line options, each refusing nonsense in one sentence."""
+"""What the programs' command lines have in common: how their help reads, and the types of their options.
+
+A type refuses nonsense in one sentence, and its attribute `metavar` is what the help calls a value of it.
+"""
 
 import argparse
 import math
@@ -6,11 +9,33 @@ from collections.abc import Callable
 from pathlib import Path
 
 DIGITS = 20  # of a number; what is longer is nonsense, and shown only so far
-SMALLEST, LARGEST = 1e-30, 1e30
 
 
 class UsageError(ValueError):
     """A command line that cannot be carried out."""
+
+
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows every default as `(default: X)`, unless it only means "off" or the option's text gives it in words."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        off = action.default in (None, "", []) or action.default is False
+        return action.help if off or "(default:" in action.help else super()._get_help_string(action)
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        return getattr(action.type, "metavar", None) or super()._get_default_metavar_for_optional(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """Reads the command line of a program.
+
+    Args:
+        command: how the program is started.
+        about: what it does; the help shows the first line.
+    """
+
+    def __init__(self, command: str, about: str) -> None:
+        super().__init__(prog=command, description=about.partition("\n")[0], formatter_class=Help)
 
 
 def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
@@ -21,6 +46,23 @@ def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text[:DIGITS]!r}; expected a whole number from {low} to {high}")
         return int(text)
 
+    read.metavar = "N"
+    return read
+
+
+def number(low: float, high: float) -> Callable[[str], float]:
+    """The type of a number from `low` to `high`."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text[:DIGITS]!r}; expected a number from {low:g} to {high:g}")
+        return value
+
+    read.metavar = "X"
     return read
 
 
@@ -40,17 +82,9 @@ def named_path(text: str) -> Path:
     return Path(text)
 
 
-def positive_number(text: str) -> float:
-    """A number above 0 for which float32 has room, and for what a training multiplies it by."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not SMALLEST <= value <= LARGEST:
-        expected = f"expected a number above 0 ({SMALLEST:g} to {LARGEST:g})"
-        raise argparse.ArgumentTypeError(f"{text[:DIGITS]!r}; {expected}")
-    return value
-
-
 positive = whole(1)
 not_negative = whole(0)
+positive_number = number(1e-30, 1e30)  # float32 has room for these, and for what a training multiplies them by
+fraction = number(0, 1)
+size.metavar = "WxH"
+named_path.metavar = "PATH"

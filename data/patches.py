@@ -28,7 +28,7 @@ from data.images import ImageError
 from data.interrupt import INTERRUPTED, StopRequest
 from data.luminance import luminance, span_of
 from data.masks import CLASSES, TARGETS, Masks, class_numbers, find_masks
-from data.options import named_path, whole
+from data.options import Parser, fraction, named_path, whole
 from data.pairs import Pair, PairError, PairSet, find_sets, read_pair
 from data.patchfile import DTYPES, MAX_SIZE, PatchFileError, PatchWriter
 from data.progress import progress_bar
@@ -229,26 +229,26 @@ def _summary(tally: Tally) -> str:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m data.patches", description="Cut pair folders into a training file")
+    parser = Parser("python -m data.patches", __doc__)
     parser.add_argument(
         "--root", type=named_path, action="append", required=True, metavar="DIR",
-        help="a pair folder or a folder of pair folders; may be given more than once",
+        help="a pair folder or a folder of pair folders; repeatable",
     )  # fmt: skip
     parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="the h5 file to write")
-    parser.add_argument("--size", type=whole(1, MAX_SIZE), default=128, help="side of a patch in pixels (128)")
-    parser.add_argument("--stride", type=whole(1, 10**6), default=200, help="distance between patches in pixels (200)")
+    parser.add_argument("--size", type=whole(1, MAX_SIZE), default=128, help="side of a patch in pixels")
+    parser.add_argument("--stride", type=whole(1, 10**6), default=200, help="distance between patches in pixels")
     parser.add_argument(
         "--dtype", choices=DTYPES, default="float32",
-        help="float32 is the authors' form (the default); uint8 takes a quarter of the disk",
+        help="float32 is the authors' form; uint8 takes a quarter of the disk",
     )  # fmt: skip
     parser.add_argument(
         "--mask-classes", type=class_numbers, default=TARGETS, metavar="A,B",
-        help=f"label classes that are thermal targets, of {', '.join(CLASSES)} (car,person,bike)",
+        help=f"label classes that are thermal targets, of {', '.join(CLASSES)} (default: car,person,bike)",
     )  # fmt: skip
     contrast = parser.add_mutually_exclusive_group()
     contrast.add_argument(
-        "--min-contrast", type=_fraction, default=0.1, metavar="X",
-        help="drop patches where (p90 - p10) / p90 of either image is less (0.1)",
+        "--min-contrast", type=fraction, default=0.1,
+        help="drop patches where (p90 - p10) / p90 of either image is less",
     )  # fmt: skip
     contrast.add_argument(
         "--no-contrast-filter", dest="min_contrast", action="store_const", const=None, help="keep every patch"
@@ -263,16 +263,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     except OSError as error:
         parser.error(f"--out {args.out}: {error.strerror}; expected a file name such as patches.h5")
     return args
-
-
-def _fraction(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"'{text}'; expected a number from 0 to 1")
-    return value
 
 
 if __name__ == "__main__":

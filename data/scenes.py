@@ -1,4 +1,4 @@
-"""Rendered sample scenes: registered visible and infrared pictures with a mask of what is salient.
+"""Render sample scenes: registered visible and infrared pictures with a mask of what is salient.
 
 They are what test_img/ ships, what tests use and what `CMMDL_train.py --demo` trains on. Nothing in them is
 photographed: streets and fields, people and vehicles are drawn from a seed, so they are free to ship and the mask is
@@ -8,7 +8,6 @@ exact. `pairs` yields them one by one; on the command line
     python -m data.scenes --test-img test_img                                           what ships in test_img/
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 
 from data.images import ImageError, write_image
 from data.interrupt import INTERRUPTED
-from data.options import named_path, whole
+from data.options import Parser, named_path, whole
 from data.progress import progress_bar
 from data.rendering import layouts, sensors
 from data.rendering.canvas import Canvas
@@ -128,15 +127,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Exits with 2 on bad usage.
     """
-    parser = argparse.ArgumentParser(prog="python -m data.scenes", description="Render sample scenes.")
+    parser = Parser("python -m data.scenes", __doc__)
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=named_path, metavar="DIR", help="write a pair folder: DIR/vi, DIR/ir, DIR/mask")
     target.add_argument("--test-img", type=named_path, metavar="DIR", help="write the pairs that ship in test_img")
     side = whole(SMALLEST, LARGEST)
-    parser.add_argument("--count", type=whole(1), metavar="N", help="how many pairs (default 10)")
-    parser.add_argument("--seed", type=whole(0), metavar="S", help="seed of the first pair (default 0)")
-    parser.add_argument("--height", type=side, metavar="H", help=f"{SMALLEST} to {LARGEST} (default 240)")
-    parser.add_argument("--width", type=side, metavar="W", help=f"{SMALLEST} to {LARGEST} (default 320)")
+    parser.add_argument("--count", type=whole(1), help="how many pairs (default: 10)")
+    parser.add_argument("--seed", type=whole(0), help="seed of the first pair (default: 0)")
+    parser.add_argument("--height", type=side, help=f"height in pixels, {SMALLEST} to {LARGEST} (default: 240)")
+    parser.add_argument("--width", type=side, help=f"width in pixels, {SMALLEST} to {LARGEST} (default: 320)")
     given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
     fixed = "test_img" in given
     folder = given.pop("test_img" if fixed else "out")

@@ -4,7 +4,6 @@
     python -m docs.curves                                   # docs/training.png, of the weights that ship
 """
 
-import argparse
 import csv
 import math
 import sys
@@ -15,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from data.files import instead_of_file
-from data.options import UsageError, named_path
+from data.options import Parser, UsageError, named_path
 from data.words import counted
 from utils.failures import command
 from utils.figures import save_figure
@@ -27,9 +26,11 @@ COUNTS = ("epoch", "steps")
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m docs.curves", description="Draw how a training went")
-    parser.add_argument("history", type=named_path, nargs="?", help="a run folder's history.csv")
-    parser.add_argument("--out", type=named_path, help="the picture (beside the history)")
+    parser = Parser("python -m docs.curves", __doc__)
+    parser.add_argument("history", type=named_path, nargs="?",
+                        help="history.csv of a run folder (default: that of the weights that ship)")  # fmt: skip
+    parser.add_argument("--out", type=named_path, metavar="FILE",
+                        help="the picture (default: beside the history, or docs/training.png)")  # fmt: skip
     args = parser.parse_args(argv)
     args.out = args.out or (args.history.with_suffix(".png") if args.history else ROOT / "docs" / "training.png")
     args.history = args.history or ROOT / "models" / "CMMDL.history.csv"

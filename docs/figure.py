@@ -3,7 +3,6 @@
     python -m docs.figure
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 import net
 from data.images import read_image, write_image
-from data.options import named_path
+from data.options import Parser, named_path
 from utils.failures import command
 from utils.memory import keep_freed_memory
 from utils.shipped import open_model
@@ -25,8 +24,8 @@ WIDTH, GAP = 320, 6  # pixels, of each image and between two
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m docs.figure", description="Make the README's picture")
-    parser.add_argument("--out", type=named_path, default=ROOT / "docs" / "fused.png")
+    parser = Parser("python -m docs.figure", __doc__)
+    parser.add_argument("--out", type=named_path, metavar="FILE", help="the picture (default: docs/fused.png)")
     args = parser.parse_args(argv)
     keep_freed_memory()
     fuser = net.Fuser(open_model("cmmdl"))
@@ -35,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder, stem = sample.split("/")
         vis, ir = (read_image(ROOT / "test_img" / folder / kind / f"{stem}.png") for kind in ("vi", "ir"))
         rows.append(beside([vis, np.dstack([ir] * 3), fuser(vis, ir)]))
-    write_image(args.out, np.vstack([np.pad(row, ((0, GAP), (0, 0), (0, 0))) for row in rows]))
+    picture = np.vstack([np.pad(row, ((0, GAP), (0, 0), (0, 0))) for row in rows])
+    write_image(args.out or ROOT / "docs" / "fused.png", picture)
     return 0
 
 

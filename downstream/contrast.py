@@ -1,4 +1,4 @@
-"""What can be told of labelled objects without a training: how they stand out, and how much of their edges is kept.
+"""Measure, without any training, how labelled objects stand out and how much of their edges is kept.
 
     python -m downstream.contrast --data MSRS --fused DIR[=NAME] ... --out result/contrast
 
@@ -13,7 +13,6 @@ For people and cars, by day and by night, or in all pairs together where some na
 Neither says that something is recognised: inverting an image changes no contrast, and noise lowers no mean.
 """
 
-import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ import cv2
 import numpy as np
 
 from data.masks import CLASSES
-from data.options import UsageError
+from data.options import Parser, UsageError
 from data.progress import progress_bar
 from downstream import tables
 from downstream.material import (
@@ -48,7 +47,7 @@ TITLE = "Contrast of objects in grey levels, edges kept inside them in percent"
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line: 0 all done, 2 something cannot be used or written, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m downstream.contrast", description="Objects in fused images")
+    parser = Parser("python -m downstream.contrast", __doc__)
     add_inputs(parser, Path("result/contrast"))
     args = parser.parse_args(argv)
     material = open_material(args.data, args.limit)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from data.options import Parser
 from downstream import tables
 from downstream.boxes import KINDS, open_boxes
 from downstream.detector import BUDGET, MODELS, build, check_size, predict, train
@@ -80,7 +81,7 @@ def averaged(runs: dict[Run, tables.Scores]) -> tables.Scores:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m downstream.detect", description="Fused images for a detector")
+    parser = Parser("python -m downstream.detect", __doc__)
     add_inputs(parser, Path("result/detect"), truth="boxes")
     add_cross_validation(parser)
     add_budget(parser, MODELS, BUDGET)

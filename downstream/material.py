@@ -129,11 +129,11 @@ def add_inputs(parser: argparse.ArgumentParser, out: Path, truth: str = "labels"
     """The options that all judges have."""
     add = parser.add_argument
     add("--data", type=named_path, required=True, metavar="DIR", help=f"the pair folder, {truth} beside the sources")
-    add(f"--{truth}", type=named_path, metavar="DIR", help=f"the {truth} where they lie elsewhere")
+    add(f"--{truth}", type=named_path, metavar="DIR", help=f"folder of the {truth} (default: beside the sources)")
     add("--fused", action="append", default=[], metavar="DIR[=NAME]",
-        help="fused images of a method, <stem>.png or <SET>/<stem>.png; repeat for several")  # fmt: skip
-    add("--out", type=named_path, default=out, metavar="DIR", help="where results go (%(default)s)")
-    add("--limit", type=positive, default=0, metavar="N", help="only the first N pairs")
+        help="fused images of a method, <stem>.png or <SET>/<stem>.png; repeatable")  # fmt: skip
+    add("--out", type=named_path, default=out, metavar="DIR", help="where results go")
+    add("--limit", type=positive, default=0, help="only the first N pairs (default: all)")
 
 
 def cases(stems: Sequence[str]) -> list[str]:

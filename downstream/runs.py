@@ -126,9 +126,9 @@ def kept_in(folder: Path) -> Iterator[None]:
 def add_cross_validation(parser: argparse.ArgumentParser) -> None:
     """The options of a cross-validation."""
     add = parser.add_argument
-    add("--folds", type=whole(2, 100), default=3, metavar="K", help="parts of whole scenes (%(default)s)")
-    add("--seeds", type=positive, default=1, metavar="N", help="trainings of each part (%(default)s)")
-    add("--device", default="auto", help="auto, cpu or cuda (auto)")
+    add("--folds", type=whole(2, 100), default=3, help="parts that the scenes are divided into")
+    add("--seeds", type=positive, default=1, help="trainings for each part")
+    add("--device", default="auto", help="auto (a GPU if there is one), cpu or cuda")
 
 
 def conditions(args: argparse.Namespace, shape: tuple[int, int]) -> str:

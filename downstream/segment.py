@@ -24,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.masks import CLASSES
-from data.options import UsageError
+from data.options import Parser, UsageError
 from downstream import tables
 from downstream.contrast import columns as contrast_columns
 from downstream.contrast import contrasts
@@ -123,11 +123,11 @@ def pooled(outcomes: Mapping[Run, Mapping[str, list]]) -> tables.Scores:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m downstream.segment", description="Fused images for a segmenter")
+    parser = Parser("python -m downstream.segment", __doc__)
     add_inputs(parser, Path("result/segment"))
     add_cross_validation(parser)
     add_budget(parser, MODELS, BUDGET)
-    parser.add_argument("--contrast", action="store_true", help="in the csv also what downstream.contrast measures")
+    parser.add_argument("--contrast", action="store_true", help="add to the csv what downstream.contrast measures")
     return parser.parse_args(argv)
 
 

@@ -1,4 +1,4 @@
-"""A labelled set at the size of a judge.
+"""Shrink a labelled set to the size at which a judge works.
 
     python -m downstream.shrink --data MSRS/test --size 320x240 --out data/MSRS_320
 
@@ -7,7 +7,6 @@ are fractions and stay as they are. Methods then fuse the small pairs, so that e
 size and nothing is fused twice.
 """
 
-import argparse
 import shutil
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 import cv2
 
 from data.images import write_image
-from data.options import UsageError, named_path, size
+from data.options import Parser, UsageError, named_path, size
 from data.progress import progress_bar
 from data.words import counted
 from downstream.boxes import boxes_folder
@@ -28,9 +27,10 @@ from utils.inputs import eight_bit
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line: 0 all done, 2 the set cannot be used or written, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m downstream.shrink", description="Bring a labelled set to one size")
-    parser.add_argument("--data", type=named_path, required=True, metavar="DIR", help="the pair folder with its labels")
-    parser.add_argument("--size", type=size, default=(320, 240), metavar="WxH", help="of the copies (320x240)")
+    parser = Parser("python -m downstream.shrink", __doc__)
+    parser.add_argument("--data", type=named_path, required=True, metavar="DIR",
+                        help="the pair folder, labels or boxes beside the sources")  # fmt: skip
+    parser.add_argument("--size", type=size, default=(320, 240), help="size of the copies in pixels (default: 320x240)")
     parser.add_argument("--out", type=named_path, required=True, metavar="DIR", help="the pair folder to write")
     args = parser.parse_args(argv)
     print(f"{shrink(args.data, args.size, args.out)}; {args.out}")

@@ -137,8 +137,8 @@ def missing(error: ImportError) -> UsageError:
 def add_budget(parser: argparse.ArgumentParser, models: Iterable[str], budget: Budget) -> None:
     """The options of a budget, with the values of `budget` where they are not given."""
     add = parser.add_argument
-    add("--model", choices=models, default=budget.model, help="size of the judge (%(default)s)")
-    add("--epochs", type=positive, default=budget.epochs, help="of each training (%(default)s)")
-    add("--batch-size", type=positive, default=budget.batch, help="images in a step (%(default)s)")
-    add("--lr", type=positive_number, default=budget.rate, help="highest learning rate (%(default)s)")
-    add("--pretrained", default="", metavar="PATH|NAME", help="begin with these weights, which bring their own network")
+    add("--model", choices=models, default=budget.model, help="size of the judge")
+    add("--epochs", type=positive, default=budget.epochs, help="length of each training")
+    add("--batch-size", type=positive, default=budget.batch, help="images in a step")
+    add("--lr", type=positive_number, default=budget.rate, help="highest learning rate")
+    add("--pretrained", default="", metavar="PATH|NAME", help="begin with these weights, which have their own network")

@@ -1,4 +1,4 @@
-"""Weights for other programs: an ONNX graph for any runtime, or a safetensors file.
+"""Write weights for other programs: an ONNX graph for any runtime, or a safetensors file.
 
     python -m utils.export --onnx CMMDL.onnx                              # of the weights that ship
     python -m utils.export --weights PATH --safetensors CMMDL.safetensors
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from data.files import replacing
-from data.options import UsageError, named_path
+from data.options import Parser, UsageError, named_path
 from net.files.safetensors_file import write_safetensors
 from net.methods import method_of, output_of
 from utils.failures import command
@@ -88,9 +88,9 @@ class WithOutput(nn.Module):
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m utils.export", description="Write weights for other programs")
+    parser = Parser("python -m utils.export", __doc__)
     add = parser.add_argument
-    add("--weights", type=named_path, metavar="PATH", help="weights file (the one that ships in models/)")
+    add("--weights", type=named_path, help="weights file (default: models/CMMDL.pth)")
     add("--onnx", type=named_path, metavar="FILE", help="the network as an ONNX graph for images of any size")
     add("--safetensors", type=named_path, metavar="FILE", help="the weights alone; net.load reads them again")
     args = parser.parse_args(argv)

@@ -1,6 +1,5 @@
 """How a failure reaches a person: in one sentence, and once, however many processes it ends."""
 
-import argparse
 import functools
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ import torch
 import torch.distributed as dist
 
 from data.interrupt import INTERRUPTED
+from data.options import Parser
 from data.streams import steady_streams
 from utils.distributed import meeting_point
 
@@ -35,8 +35,8 @@ class CannotCompile(OSError):
     """`torch.compile` failed, as it does where no compiler works."""
 
 
-class Parser(argparse.ArgumentParser):
-    """Reads a command line; of the processes that find the same mistake in it, one says so."""
+class DistributedParser(Parser):
+    """Reads the command line of a program that `torchrun` may start; only one process reports a mistake in it."""
 
     def error(self, message: str) -> NoReturn:
         if first_to_fail():

@@ -9,7 +9,7 @@ import net
 from data.files import instead_of_file
 from data.images import EXTENSIONS, MAX_PIXELS
 from data.kinds import TASKS
-from data.options import UsageError, named_path, not_negative, positive, whole
+from data.options import Parser, UsageError, named_path, not_negative, positive, whole
 from net.fuser import PRECISIONS
 from utils.failures import sentence
 from utils.metrics import PROTOCOLS
@@ -19,36 +19,36 @@ HOME = Path(__file__).resolve().parents[1]
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options of a run, all checked that can be checked without reading data; a wrong one ends the program."""
-    parser = argparse.ArgumentParser(description="Fuse folders of pairs and score them")
+    parser = Parser("CMMDL_test.py", "Fuse pairs of images and score the results.")
     add = parser.add_argument
     add("--data", type=named_path, action="extend", nargs="+", metavar="DIR", default=[],
-        help="pair folders, or folders of pair folders (test_img)")  # fmt: skip
+        help="pair folders, or folders of pair folders (default: test_img)")  # fmt: skip
     add("--pairs", type=named_path, action="extend", nargs="+", metavar="CSV", default=[],
-        help="files that list pairs, visible and infrared path on each line")  # fmt: skip
+        help="files that list pairs, on each line the paths of a visible and an infrared image")  # fmt: skip
     add("--pair", type=named_path, nargs=2, metavar=("VIS", "IR"), help="the two files of one pair")
-    add("--task", choices=TASKS, help="what the pairs are (guessed from the folders' names)")
+    add("--task", choices=TASKS, help="what the pairs are (default: as the folders' names say)")
     add("--resize", choices=["ir"], help="bring the infrared image to the visible's size instead of refusing the pair")
     add("--no-registration-check", action="store_true", help="do not look for misaligned pairs")
     add("--video", type=named_path, nargs=2, metavar=("VIS", "IR"),
         help="two synchronised videos; --out is then a video too")  # fmt: skip
-    add("--out", type=named_path, help="where images, tables and index.html go (result; scores of --fused alone: "
-        "scores), or the video (result/fused.mp4)")  # fmt: skip
-    add("--method", choices=net.METHODS, action="append", help="repeat to compare several (cmmdl)")
+    add("--out", type=named_path, help="folder for images, tables and index.html (default: result, or scores for "
+        "--fused alone), or the video file (default: result/fused.mp4)")  # fmt: skip
+    add("--method", choices=net.METHODS, action="append", help="what fuses; repeatable (default: cmmdl)")
     add("--weights", action="append", metavar="[NAME=]PATH", default=[],
-        help="weights file (the one that ships in models/)")  # fmt: skip
+        help="weights file; repeatable (default: the one that ships in models/)")  # fmt: skip
     add("--fused", action="append", metavar="DIR[=NAME]", default=[],
         help="score the images of another program, alone or beside each --method; repeatable")  # fmt: skip
-    add("--protocol", choices=PROTOCOLS, default="cmmdl", help="scoring convention (cmmdl, the release's)")
+    add("--protocol", choices=PROTOCOLS, default="cmmdl", help="scoring convention; cmmdl is the release's")
     add("--published", action="store_true",
         help="beside ours, the published figures of known sets (TNO, MSRS, ...) in the same protocol")  # fmt: skip
-    add("--device", default="auto", help="auto, cpu or cuda (auto)")
-    add("--precision", choices=PRECISIONS, default="fp32", help="bf16 is for GPUs alone (fp32)")
+    add("--device", default="auto", help="auto (a GPU if there is one), cpu or cuda")
+    add("--precision", choices=PRECISIONS, default="fp32", help="bf16 is for GPUs alone")
     add("--compile", action="store_true", help="torch.compile, for GPUs and many images: slow to start, then faster")
-    add("--tile", type=not_negative, default=0, metavar="N",
-        help="fuse in overlapping tiles of N pixels; for short memory, changes the result (0: no tiles)")  # fmt: skip
-    add("--limit", type=positive, default=0, metavar="N", help="only the first N pairs of each set, or frames")
-    add("--max-pixels", type=whole(1, 2**30), default=MAX_PIXELS, metavar="N",
-        help="refuse larger images, which may be decompression bombs (%(default)s)")  # fmt: skip
+    add("--tile", type=not_negative, default=0,
+        help="fuse in overlapping tiles of N pixels: less memory, other results (default: whole images)")  # fmt: skip
+    add("--limit", type=positive, default=0, help="only the first N pairs of each set, or frames (default: all)")
+    add("--max-pixels", type=whole(1, 2**30), default=MAX_PIXELS,
+        help="refuse larger images, which may be decompression bombs")  # fmt: skip
     add("--no-metrics", action="store_true", help="fuse only")
     add("--continue", dest="go_on", action="store_true", help="go on with an interrupted run of the same command")
     args = parser.parse_args(argv)

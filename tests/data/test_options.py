@@ -3,13 +3,14 @@
 import argparse
 
 import pytest
-from data.options import not_negative, positive, positive_number, size, whole
+
+from data.options import Parser, fraction, named_path, not_negative, positive, positive_number, size, whole
 
 
 @pytest.mark.parametrize(
     "kind, text, value",
     [(positive, "1", 1), (not_negative, "0", 0), (whole(2, 5), "5", 5), (positive_number, "1e-4", 1e-4),
-     (size, "320x240", (320, 240))],  # fmt: skip
+     (fraction, "0.5", 0.5), (size, "320x240", (320, 240))],  # fmt: skip
 )
 def test_a_number_in_range_is_read(kind, text, value):
     assert kind(text) == value
@@ -22,6 +23,7 @@ def test_a_number_in_range_is_read(kind, text, value):
         *((not_negative, text) for text in ("-1", "0.5", "nan")),
         *((whole(2, 5), text) for text in ("1", "6")),
         *((positive_number, text) for text in ("0", "-1e-4", "nan", "inf", "", "fast", "1e300", "1e-300")),
+        *((fraction, text) for text in ("-0.1", "1.1", "nan", "high")),
         *((size, text) for text in ("320", "320x", "0x240", "a x b", "320x240x3")),
     ],
 )
@@ -34,3 +36,18 @@ def test_anything_else_is_refused_with_what_was_found(kind, text):
 def test_the_range_is_part_of_the_message():
     with pytest.raises(argparse.ArgumentTypeError, match="expected a whole number from 2 to 5"):
         whole(2, 5)("6")
+
+
+def test_help_names_values_by_their_kind_and_gives_each_default_once():
+    parser = Parser("python -m data.example", "Do something.\n\nMore than the help needs.")
+    parser.add_argument("--count", type=positive, default=0, help="how many")
+    parser.add_argument("--share", type=fraction, default=0.5, help="how much (default: half)")
+    parser.add_argument("--size", type=size, help="of the copies")
+    parser.add_argument("--out", type=named_path, action="append", default=[], help="where to")
+    parser.add_argument("--fast", action="store_true", help="hurry")
+    text = " ".join(parser.format_help().split())
+    assert text.startswith("usage: python -m data.example [-h]") and "] Do something. options:" in text
+    assert text.endswith(
+        "--count N how many (default: 0) --share X how much (default: half) --size WxH of the copies "
+        "--out PATH where to --fast hurry"
+    )

@@ -7,7 +7,7 @@ import torch.distributed as dist
 
 from utils.failures import (
     CannotCompile,
-    Parser,
+    DistributedParser,
     command,
     first_to_fail,
     in_plain_words,
@@ -118,7 +118,7 @@ def test_among_peers_one_is_the_first_and_so_again_after_a_restart(monkeypatch):
 def test_a_mistake_in_the_command_line_is_told_by_one_and_ends_all(capsys):
     for told in (True, False):
         with pytest.raises(SystemExit) as error:
-            Parser(prog="train").parse_args(["--what"])
+            DistributedParser("CMMDL_train.py", "Train.").parse_args(["--what"])
         assert error.value.code == 2
         assert ("unrecognized arguments: --what" in capsys.readouterr().err) == told
 

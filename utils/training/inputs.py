@@ -70,4 +70,4 @@ def open_teacher(args: argparse.Namespace, recipe: Recipe, device: str) -> Teach
     """
     if not recipe.teacher:
         return None
-    return Teacher(open_model(recipe.teacher, args.teacher, "--teacher PATH"), args.out / "teacher", device)
+    return Teacher(open_model(recipe.teacher, args.teacher, "--teacher WEIGHTS"), args.out / "teacher", device)

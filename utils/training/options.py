@@ -15,55 +15,47 @@ from utils import failures
 DEFAULT_H5 = Path("data/MSRS_train_imgsize_128_stride_200.h5")
 
 
-class WithDefaults(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows each default that is a value; None and False are told in words, or by what the option is."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        told = action.default is None or action.default is False
-        return action.help if told else super()._get_help_string(action)
-
-
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options of a training, all checked that can be checked without reading data; a wrong one ends the program."""
     methods = {name: method for name, method in net.METHODS.items() if method.learns}
     recipes = "; ".join(f"{name}: {', '.join(method.recipes)}" for name, method in methods.items())
-    about = "Train CMMDL or one of its siblings"
-    parser = failures.Parser(description=about, formatter_class=WithDefaults)
-    parser.add_argument("--method", choices=methods, default="cmmdl", help="what to train")
-    parser.add_argument("--recipe", "--task", help=f"one of the method's, by default its first ({recipes})")
+    parser = failures.DistributedParser("CMMDL_train.py", "Train CMMDL or one of its siblings.")
+    add = parser.add_argument
+    add("--method", choices=methods, default="cmmdl", help="what to train")
+    add("--recipe", "--task", metavar="NAME", help=f"{recipes} (default: the method's first)")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--h5", type=named_path, default=DEFAULT_H5, help="patch file, see python -m data.patches")
-    where.add_argument("--data", type=named_path, action="append", metavar="DIR",
-                       help="pair folders to crop; repeatable")  # fmt: skip
+    where.add_argument("--h5", type=named_path, default=DEFAULT_H5, metavar="FILE",
+        help="patch file, see python -m data.patches")  # fmt: skip
+    where.add_argument("--data", type=named_path, action="append", metavar="DIR", help="pairs to crop; repeatable")
     where.add_argument("--demo", action="store_true", help="crop from rendered scenes")
-    parser.add_argument("--mask-classes", type=class_numbers, metavar="A,B", help="with --data: label classes that "
-                        "count as thermal targets; default: car,person,bike")  # fmt: skip
-    parser.add_argument("--no-held-out", action="store_true", help="with --data: train on every image, where one in "
-                        "ten is otherwise kept apart and scored after each epoch")  # fmt: skip
-    parser.add_argument("--out", type=run_folder, default=Path("runs"), help="where the numbered run folder goes")
-    parser.add_argument("--epochs", type=positive, help="default: the recipe's")
-    parser.add_argument("--batch-size", type=whole(2), help="per process; default: the recipe's")
-    parser.add_argument("--lr", type=positive_number, help="default: the recipe's")
-    parser.add_argument("--size", type=whole(3), help="side of random crops; default: the recipe's")
-    parser.add_argument("--passes", type=positive, help="how often an epoch goes through all images, which a GPU has "
-                        "done in seconds; default: the recipe's")  # fmt: skip
-    parser.add_argument("--dim", type=whole(2, 1024), help="feature channels; default: as --init has, or the method")
-    parser.add_argument("--without", action="append", metavar="PART", help="leave a part of the network out (CMMDL: " +
-                        ", ".join(PARTS) + "); repeatable")  # fmt: skip
-    parser.add_argument("--teacher", type=named_path, metavar="WEIGHTS",
-                        help="whom a smaller network learns from; default: the weights that ship")  # fmt: skip
-    parser.add_argument("--init", type=named_path, metavar="WEIGHTS", help="start from these weights")
-    parser.add_argument("--keep-norms", action="store_true", help="BatchNorm keeps the statistics of --init")
-    parser.add_argument("--resume", default="auto", help="auto: go on with the newest unfinished run of the same "
-                        "arguments; none: start anew; or a checkpoint, to go on from in its run's folder or, where "
-                        "that is finished, in a new one")  # fmt: skip
-    parser.add_argument("--save-seconds", type=not_negative, default=300, help="between checkpoints within an epoch")
-    parser.add_argument("--checkpoint-activations", action="store_true", help="less memory, more time")
-    parser.add_argument("--compile", action="store_true", help="torch.compile, for GPUs: slow to start, then faster")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the forward pass")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU if there is one")
-    parser.add_argument("--workers", type=whole(0, 256), default=0, help="loader processes; a GPU wants some 8")
-    parser.add_argument("--seed", type=not_negative, default=42, help="of weights, crops and their order")
+    add("--mask-classes", type=class_numbers, metavar="A,B",
+        help="with --data: label classes that count as thermal targets (default: car,person,bike)")  # fmt: skip
+    add("--no-held-out", action="store_true", help="with --data: train on every image; otherwise one in ten is kept "
+        "apart and scored after each epoch")  # fmt: skip
+    add("--out", type=run_folder, default=Path("runs"), metavar="DIR", help="where the numbered run folder goes")
+    add("--epochs", type=positive, help="length of the training (default: the recipe's)")
+    add("--batch-size", type=whole(2), help="patches in a step of each process (default: the recipe's)")
+    add("--lr", type=positive_number, help="learning rate (default: the recipe's)")
+    add("--size", type=whole(3), help="side of random crops in pixels (default: the recipe's)")
+    add("--passes", type=positive, help="how often an epoch goes through all images; more than once where that takes "
+        "a GPU only seconds (default: the recipe's)")  # fmt: skip
+    add("--dim", type=whole(2, 1024), help="feature channels (default: those of --init, or the method's)")
+    add("--without", action="append", metavar="PART",
+        help=f"leave a part of the network out (CMMDL: {', '.join(PARTS)}); repeatable")  # fmt: skip
+    add("--teacher", type=named_path, metavar="WEIGHTS",
+        help="weights of the network that a smaller one learns from (default: those that ship)")  # fmt: skip
+    add("--init", type=named_path, metavar="WEIGHTS", help="start from these weights")
+    add("--keep-norms", action="store_true", help="keep the BatchNorm statistics of --init")
+    add("--resume", default="auto", metavar="auto|none|PATH", help="auto: go on with the newest unfinished run of the "
+        "same arguments; none: start anew; PATH: go on from this checkpoint, in its run's folder or, if that run is "
+        "finished, in a new one")  # fmt: skip
+    add("--save-seconds", type=not_negative, default=300, help="seconds between checkpoints within an epoch")
+    add("--checkpoint-activations", action="store_true", help="use less memory and more time")
+    add("--compile", action="store_true", help="torch.compile, for GPUs: slow to start, then faster")
+    add("--precision", choices=PRECISIONS, default="fp32", help="of the forward pass")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto takes a GPU if there is one")
+    add("--workers", type=whole(0, 256), default=0, help="loader processes; about 8 keep a GPU busy")
+    add("--seed", type=not_negative, default=42, help="of weights, crops and their order")
     args = parser.parse_args(argv)
     known = methods[args.method].recipes
     args.recipe = args.recipe or next(iter(known))
