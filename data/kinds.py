@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 TASKS = {
     "ivf": "infrared and visible",
@@ -28,7 +29,7 @@ class Kind:
         return ("visible", "infrared") if self.task == "ivf" else (_as_listed(vis, self.vis), _as_listed(ir, self.ir))
 
 
-# Networks that are not symmetric take `vis` first, the input with texture, and then `ir`, in which things shine:
+# `vis` is the input with texture, `ir` the one in which things shine: networks that are not symmetric need to know.
 KINDS = (
     Kind("ivf", ("vi", "vis", "visible", "rgb"), ("ir", "infrared", "thermal", "lwir")),
     Kind("medical", ("MRI",), ("CT", "PET", "SPECT")),
@@ -38,22 +39,33 @@ KINDS = (
 ACCEPTED = "; ".join(f"{'|'.join(kind.ir)} with {'|'.join(kind.vis)}" for kind in KINDS)
 
 
-def recognise(first: str, second: str) -> tuple[Kind, bool] | None:
-    """The kind that two names make, and whether the first of them is `vis`; None if they make none."""
+class Match(NamedTuple):
+    """Two names, in the order given, that make a kind of pair; `in_order` if the first is that of `vis`."""
+
+    kind: Kind
+    names: tuple[str, str]
+    in_order: bool
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """What messages and captions call `vis` and `ir`."""
+        return self.kind.words(*(self.names if self.in_order else self.names[::-1]))
+
+
+def recognise(first: str, second: str) -> Match | None:
+    """The kind that two names make; None if they make none."""
     for kind in KINDS:
         if is_among(first, kind.vis) and is_among(second, kind.ir):
-            return kind, True
+            return Match(kind, (first, second), in_order=True)
         if is_among(first, kind.ir) and is_among(second, kind.vis):
-            return kind, False
+            return Match(kind, (first, second), in_order=False)
     return None
 
 
-def recognise_files(first: Path, second: Path) -> tuple[Kind, bool, str, str] | None:
-    """As `recognise`, by the innermost of two files' folders that make a kind, with the names of these two."""
-    for one, other in zip(reversed(first.parent.parts), reversed(second.parent.parts), strict=False):
-        if found := recognise(one, other):
-            return *found, one, other
-    return None
+def recognise_files(first: Path, second: Path) -> Match | None:
+    """The kind that the folders of two files make, the innermost ones that make any."""
+    folders = zip(reversed(first.parent.parts), reversed(second.parent.parts), strict=False)
+    return next((found for names in folders if (found := recognise(*names))), None)
 
 
 def colour_source(task: str, words: tuple[str, str]) -> str:

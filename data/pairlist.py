@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data.files import instead_of_file
 from data.images import EXTENSIONS
-from data.kinds import Kind, is_role, recognise, recognise_files
+from data.kinds import Match, is_role, recognise, recognise_files
 from data.pairs import Pair, PairError, PairSet, Refusal
 from data.words import counted
 
@@ -35,12 +35,12 @@ def read_pairs(path: str | Path) -> PairSet:
     rows: list[tuple[int, Path, Path]] = []
     refused: list[Refusal] = []
     for number, fields in lines:
-        row = [path.parent / name for name in (fields if not found or found[1] else fields[::-1])]
+        row = [path.parent / name for name in (fields if not found or found.in_order else fields[::-1])]
         if problem := _line_problem(path.parent, fields) or (not found and _order_problem(*row)):
             refused.append(Refusal(f"{path.name} line {number}", problem))
         else:
             rows.append((number, *row))
-    task, words = _task(found, header, rows)
+    task, words = _task(found, rows)
     pairs: dict[str, tuple[int, Pair]] = {}
     for (number, vis, ir), name in zip(rows, _names([vis for _, vis, _ in rows]), strict=True):
         if name in pairs:
@@ -60,7 +60,7 @@ def single_pair(vis: str | Path, ir: str | Path) -> PairSet:
             raise PairError(f"{path}: {problem}; expected an image")
     if problem := _order_problem(vis, ir):
         raise PairError(f"{vis} and {ir}: {problem}")
-    task, words = _task(None, [], [(0, vis, ir)])
+    task, words = _task(None, [(0, vis, ir)])
     return PairSet("pair", None, (Pair(vis.stem, vis, ir, words),), (), task)
 
 
@@ -105,20 +105,16 @@ def _line_problem(home: Path, fields: list[str]) -> str:
 def _order_problem(vis: Path, ir: Path) -> str:
     """What is wrong if the names of the folders say that the two files are the other way round."""
     found = recognise_files(vis, ir)
-    if not found or found[1]:
+    if not found or found.in_order:
         return ""
-    kind, _, first, second = found
-    wanted = " first, ".join(kind.words(second, first))
-    return f"the first lies in {first}, the second in {second}; expected {wanted} second"
+    first, second = found.names
+    return f"the first lies in {first}, the second in {second}; expected {' first, '.join(found.words)} second"
 
 
-def _task(header: tuple[Kind, bool] | None, names: list[str], rows: list) -> tuple[str, tuple[str, str]]:
+def _task(header: Match | None, rows: list[tuple[int, Path, Path]]) -> tuple[str, tuple[str, str]]:
     """The task and the inputs' words by the header, else by the folders of the first pair."""
-    if header:
-        kind, in_order = header
-        return kind.task, kind.words(*(names if in_order else names[::-1]))
-    found = recognise_files(*rows[0][1:]) if rows else None
-    return (found[0].task, found[0].words(*found[2:])) if found else ("ivf", ("visible", "infrared"))
+    found = header or (recognise_files(*rows[0][1:]) if rows else None)
+    return (found.kind.task, found.words) if found else ("ivf", ("visible", "infrared"))
 
 
 def _names(files: list[Path]) -> list[str]:
