@@ -49,9 +49,9 @@ from utils.training.board import Board
 from utils.training.checkpoints import Training, seed_everything
 from utils.training.divergence import diverged
 from utils.training.ema import MovingAverage
-from utils.training.inputs import open_network, open_source
 from utils.training.options import parse
 from utils.training.runs import LAST, log
+from utils.training.setup import open_network, open_source
 
 KEEP_EVERY = 10  # epochs between checkpoints that stay
 

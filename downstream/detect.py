@@ -21,10 +21,10 @@ from tqdm import tqdm
 from data.options import Parser
 from downstream import tables
 from downstream.boxes import KINDS, open_boxes
+from downstream.cross_validation import Run, add_cross_validation, conditions, cross_validate, open_store
 from downstream.detector import BUDGET, MODELS, build, check_size, predict, train
 from downstream.material import CASES, TIMES, add_inputs, open_contenders, open_material, time_of
 from downstream.precision import average_precision, coco_program
-from downstream.runs import Run, add_cross_validation, conditions, cross_validate, open_store
 from downstream.training import Budget, add_budget
 from net.devices import pick_device
 from utils.failures import command

@@ -28,8 +28,8 @@ from data.options import Parser, UsageError
 from downstream import tables
 from downstream.contrast import columns as contrast_columns
 from downstream.contrast import contrasts
+from downstream.cross_validation import Run, add_cross_validation, conditions, cross_validate, open_store
 from downstream.material import CASES, add_inputs, open_contenders, open_labels, open_material, time_of
-from downstream.runs import Run, add_cross_validation, conditions, cross_validate, open_store
 from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
 from downstream.training import Budget, add_budget
 from net.devices import pick_device

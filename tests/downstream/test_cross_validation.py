@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from data.images import ImageError
-from downstream import detect, runs, segment, tables
+from downstream import cross_validation, detect, segment, tables
+from downstream.cross_validation import Store, conditions, cross_validate, digest, open_store
 from downstream.folds import scenes
 from downstream.material import open_contenders, open_material
-from downstream.runs import Store, conditions, cross_validate, digest, open_store
 from downstream.training import Budget
 from tests.pictures import save
 
@@ -83,8 +83,8 @@ def test_other_settings_are_trained_anew(validate):
 
 
 def test_the_bar_is_full_in_the_end_also_of_trainings_that_were_kept(validate, monkeypatch):
-    bars, progress_bar = [], runs.progress_bar
-    monkeypatch.setattr(runs, "progress_bar", lambda **options: bars.append(progress_bar(**options)) or bars[-1])
+    bars, original = [], cross_validation.progress_bar
+    monkeypatch.setattr(cross_validation, "progress_bar", lambda **how: bars.append(original(**how)) or bars[-1])
     for _ in range(2):
         validate()
         assert bars[-1].n == bars[-1].total == 5 * SEEDS * 6 * (FOLDS - 1)  # as many steps as images to train on

@@ -18,7 +18,6 @@ from net.training.lite_training import DISTILLED
 from tests.pictures import picture, save
 from tests.scripts.trainings import SMALL, assert_one_sentence, assert_same_training, checkpoint
 from utils.distributed import World
-from utils.training import inputs
 
 ALONE = World(0, 1, torch.device("cpu"))
 CROPS = ["--demo", "--size", "64", "--method", "cmmdl-lite", "--recipe", "alone", "--batch-size", "8", "--epochs", "1"]
@@ -118,7 +117,7 @@ def test_crops_are_drawn_by_the_runs_seed_as_the_recipe_says(tmp_path, rendered)
 
 
 def test_the_map_of_a_recipe_comes_before_its_teachers(h5, monkeypatch):
-    monkeypatch.setattr(inputs, "open_teacher", lambda *_: torch.minimum)
+    monkeypatch.setattr("utils.training.setup.open_teacher", lambda *_: torch.minimum)
     source = script.open_source(script.parse(["--h5", str(h5)]), DISTILLED, ALONE)
     assert source.image_maps == [DISTILLED.image_map, torch.minimum]
 
