@@ -14,7 +14,7 @@ from net.fuser import PRECISIONS
 from utils.failures import sentence
 from utils.metrics import PROTOCOLS
 
-HOME = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -65,7 +65,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     except UsageError as error:
         parser.error(f"--out {args.out}: {error}")
     if not (args.data or args.pairs or args.pair):
-        args.data = [HOME / "test_img"]
+        args.data = [ROOT / "test_img"]
     return args
 
 
