@@ -109,7 +109,7 @@ def centres(folder: Path, limit: int, size: int = 192) -> list[Planes]:
 
     Raises PairError for other folders, ValueError for one of which none is held out.
     """
-    _, held_out, *_ = read_images([folder], progress=False)
+    held_out = read_images([folder], progress=False).held_out
     if not held_out:
         raise ValueError(f"{folder}: a training holds out none of its images; expected more of them")
     return [middle(image, size) for image in with_maps(held_out[:limit], [stretched_maximum], progress=False)]

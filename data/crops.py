@@ -127,23 +127,29 @@ def crops_per_epoch(shape: tuple[int, ...], size: int) -> int:
     return max(1, round(math.sqrt(shape[0] * shape[1]) / size / 2))
 
 
+class Images(NamedTuple):
+    """Images (vis, ir, mask) to train on, with their names `<set>/<name>`, those held out, and what was refused."""
+
+    train: list[Planes]
+    held_out: list[Planes]
+    refused: list[Refusal]
+    names: list[str]
+
+
 def read_images(
     roots: Iterable[Path], *, classes: tuple[int, ...] = TARGETS, hold_out: bool = True, progress: bool = True
-) -> tuple[list[Planes], list[Planes], list[Refusal], list[str]]:
+) -> Images:
     """Read every pair below the given folders as 8-bit luminance.
+
+    About one pair in ten is held out. Its name decides, which is its path in its folder without extension: a scene
+    that two sets have under one name is held out of both or of neither.
 
     Args:
         classes: numbers of the label classes that a mask is made of, see `data.masks.CLASSES`.
         hold_out: keep some images from training; False trains on all.
 
-    Returns:
-        training images, held-out images, refusals, and the names of the training images, `<set>/<name>`. An image is a
-        triple (vis, ir, mask) of uint8 (H, W). About every tenth is held out, chosen by the pair's name, its path in
-        its folder without extension: a scene that two sets have under one name falls on the same side in both.
-
     Raises:
-        PairError: a root is no folder of pairs, its labels lie in a folder that cannot be read, or not one pair could
-            be read.
+        PairError: a root is no folder of pairs, its labels cannot be read, or not one pair could be read.
     """
     train, held_out, refused = [], [], []
     sets = [pair_set for root in roots for pair_set in find_sets(root)]
@@ -166,7 +172,8 @@ def read_images(
     if not train:
         reasons = f"; {len(refused)} refused, the first {refused[0]}" if refused else ""
         raise PairError(f"no readable pair to train on; expected at least one{reasons}")
-    return [image for _, image in train], [image for _, image in held_out], refused, [name for name, _ in train]
+    names = [name for name, _ in train]
+    return Images([image for _, image in train], [image for _, image in held_out], refused, names)
 
 
 def is_held_out(name: str) -> bool:

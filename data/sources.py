@@ -181,10 +181,10 @@ def from_folders(
 ) -> CropSource:
     """Crops of every pair below the given folders; `classes`, `hold_out` and errors are those of `read_images`."""
     roots = list(roots)
-    train, held_out, refused, names = read_images(roots, classes=classes, hold_out=hold_out, progress=progress)
+    found = read_images(roots, classes=classes, hold_out=hold_out, progress=progress)
     name = ", ".join(map(str, roots))
-    how = {"crops": crops, "image_maps": image_maps, "names": names, "progress": progress}
-    return CropSource(train, held_out, refused, seed=seed, name=name, **how)
+    how = {"crops": crops, "image_maps": image_maps, "names": found.names, "progress": progress}
+    return CropSource(found.train, found.held_out, found.refused, seed=seed, name=name, **how)
 
 
 def rendered(
