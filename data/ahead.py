@@ -12,9 +12,9 @@ Result = TypeVar("Result")
 def ahead(
     pool: Executor, function: Callable[[Item], Result], items: Iterable[Item], depth: int = 1
 ) -> Iterator[tuple[Item, Result]]:
-    """(item, function(item)) in order; up to `depth` of those to come are computed in the pool meanwhile.
+    """Yield (item, function(item)) in order, while the pool computes up to `depth` of the next ones.
 
-    What the function raises is raised where its item would come.
+    What the function raises for an item is raised in its place.
     """
     waiting: deque[tuple[Item, Future]] = deque()
     for item in items:

@@ -21,11 +21,11 @@ from net.training.recipe import Crops
 Planes = tuple[np.ndarray, ...]  # (vis, ir, mask) of one image, uint8 (H, W), perhaps with maps 0..255 after them
 
 CROPS = Crops()  # as most recipes have them
-HELD_OUT = 10  # one image in so many is kept from training
+HELD_OUT = 10  # one image in this many is held out
 
 
 class Line(NamedTuple):
-    """A straight line through the point (row, column), in sides of the crop, and its direction in turns: all 0 to 1."""
+    """A straight line through the point (row, column) at an angle: fractions of the crop's side and of a full turn."""
 
     row: float
     column: float

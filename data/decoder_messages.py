@@ -37,9 +37,9 @@ def caught_messages() -> Iterator[list[str]]:
 
 
 def _hold_stderr() -> bool:
-    """Make a stderr that was closed from the start (`2>&-`) one that swallows all; whether it has its number, 2.
+    """Replace a stderr closed from the start (`2>&-`) by one that discards all; true if stderr is descriptor 2.
 
-    Else the next file that is opened gets this number, and in it what decoders say; and progress bars fail.
+    Otherwise the next file that is opened would get descriptor 2 and what decoders say, and progress bars would fail.
     """
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for good; it gets the lowest number that is free
@@ -47,15 +47,15 @@ def _hold_stderr() -> bool:
 
 
 def _scratch_file() -> BinaryIO:
-    """A file without a name: in memory, where a full disk swallows nothing that is said, or where there is no such
-    thing, as elsewhere than on Linux, on disk. Raises OSError where no folder may be written to."""
+    """A file without a name: in memory, so that a full disk loses no message, or on disk where the system is not Linux.
+    Raises OSError where no folder may be written to."""
     with suppress(AttributeError, OSError):
         return os.fdopen(os.memfd_create("decoder messages"), "w+b")
     return tempfile.TemporaryFile()
 
 
 class _Catcher:
-    """File descriptor 2, which is a file while anyone is inside."""
+    """File descriptor 2, redirected to a file while any block of `caught_messages` runs."""
 
     def __init__(self) -> None:
         self._inside: list[list[str]] = []

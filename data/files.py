@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and how to tell that they are what they should be."""
+"""Files that are complete or not there at all, and digests that tell whether they are the right ones."""
 
 import errno
 import hashlib
@@ -17,7 +17,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A reader sees the old file or the new one, never half of one; after an error the old one is still there.
 
-    Missing folders are made. What killed processes leave of it, `remove_parts` finds.
+    Missing folders are made. `remove_parts` removes what killed processes leave.
 
     Raises:
         OSError: it cannot be written, with the final path as its file name; or a folder, a device or a FIFO is there.

@@ -170,7 +170,7 @@ def _decode_natively(data: bytes, flags: int = cv2.IMREAD_UNCHANGED) -> tuple[np
 
 @contextmanager
 def _lack_of_memory() -> Iterator[None]:
-    """Turn OpenCV's lack of memory into Python's: the file is not to blame for it."""
+    """Turn OpenCV's error for too little memory into MemoryError: the file is not to blame."""
     try:
         yield
     except cv2.error as error:
@@ -246,7 +246,7 @@ def _bmp_header(data: bytes) -> tuple[int, int, bytes]:
 
 
 def _is_old_bmp(data: bytes) -> bool:
-    """Whether the header is OS/2's, of 12 bytes, of which OpenCV by itself makes a grey image whatever its colours."""
+    """Whether the header is OS/2's, of 12 bytes; OpenCV by itself reads such an image as grey, whatever its colours."""
     return struct.unpack_from("<I", data, 14)[0] == 12
 
 

@@ -42,13 +42,13 @@ class StopRequest:
 
 
 def end_at_once(status: int) -> None:
-    """From now on `SIGNALS` end the process at once, with this status; what it is writing has no name yet."""
+    """Let `SIGNALS` end the process at once, with this status; files that it is writing have no name yet."""
     for number in SIGNALS:
         signal.signal(number, lambda *_: os._exit(status))
 
 
 def leave_signals_to_parent(_: int = 0) -> None:
-    """What a helper process calls first: signals that a terminal or `torchrun` sends to all processes of a group reach
-    its parent alone, which still needs it on the way to the safe point and then ends it."""
+    """Called first in a helper process: signals that a terminal or `torchrun` sends to a group of processes then reach
+    the parent alone, which still needs its helper on the way to the safe point and ends it afterwards."""
     if hasattr(os, "setpgrp"):  # Windows has neither such groups nor such signals
         os.setpgrp()

@@ -13,7 +13,7 @@ import numpy as np
 from data.images import EXTENSIONS, ImageError, read_image
 from data.kinds import ACCEPTED, KINDS, Kind, is_among
 
-# of pictures that are not read: in an input folder they are named, where other files are nobody's business
+# formats of pictures that are not read: such files in an input folder are reported, other files are ignored
 UNREAD = frozenset({
     ".avif", ".dcm", ".dng", ".exr", ".gif", ".hdr", ".heic", ".heif", ".j2k", ".jp2", ".jxl", ".mat", ".npy", ".npz",
     ".pbm", ".pgm", ".pnm", ".ppm", ".raw", ".tga",
@@ -54,8 +54,8 @@ class Refusal:
 class PairSet:
     """A set of pairs; `task` is one of `data.kinds.TASKS`, as the folders' names tell it.
 
-    `folder` is the pair folder; None of a set that was listed file by file, and of a folder that is no pair folder,
-    which has no pairs and one refusal that says why.
+    `folder` is the pair folder. It is None for a set that was listed file by file, and for a folder that is no pair
+    folder; the latter has no pairs and one refusal that says why.
     """
 
     name: str
@@ -152,7 +152,7 @@ def _sub_folders(folder: Path) -> list[Path]:
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether it is a folder, or a link into one that may not be looked into: that is told when it is to be read."""
+    """Whether it is a folder, or a link into one that may not be read: that is reported when it is read."""
     try:
         return path.is_dir()
     except OSError:
@@ -231,7 +231,7 @@ def _named(folders: list[Path], names: tuple[str, ...]) -> list[Path]:
 
 
 def _examine(folder: Path) -> PairSet | None:
-    """A sub-folder of a folder of pair folders: its pairs, its refusal, or None if it is none of our business."""
+    """A sub-folder of a folder of pair folders: its pairs, its refusal, or None if it has nothing to do with pairs."""
     try:
         match, problem = _match(folder)
         if match and not problem:

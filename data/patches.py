@@ -36,7 +36,7 @@ from data.streams import steady_streams
 from data.words import counted
 
 WORKERS = 2  # threads that read and cut
-AHEAD = 4  # pairs cut and not yet written, whose patches are in memory: one gives one patch, the next thirty
+AHEAD = 4  # pairs that are cut but not yet written, whose patches are in memory: one to thirty of each
 
 
 @dataclass

@@ -135,7 +135,7 @@ class PatchWriter:
             raise PatchFileError(f"{self.path}: cannot be written ({_reason(self._disk.error)})")
 
     def _append(self, group: h5py.Group, patch: np.ndarray) -> None:
-        """Zeros, as most masks are, are not written: HDF5 reads them where nothing was, and keeps no room for them."""
+        """All zeros, as most masks are, are not written: HDF5 reads zeros there, and allocates no space for them."""
         if self.dtype == "float32":  # as `create_dataset` does, in half its time: these are many and small
             name, space = str(self.count).encode(), h5s.create_simple((1, *patch.shape))
             dataset = h5d.create(group.id, name, h5t.NATIVE_FLOAT, space, self._untimed)

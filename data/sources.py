@@ -190,7 +190,7 @@ def from_folders(
 def rendered(
     seed: int, count: int = 24, size: int = 160, *, crops: Crops = CROPS, image_maps: Sequence[ImageMap] = ()
 ) -> CropSource:
-    """Crops of rendered scenes, of which every tenth is held out."""
+    """Crops of rendered scenes, of which one in ten is held out."""
     scenes = rendered_pairs(count, seed=seed, height=size, width=size)
     images = [(eight_bit_luminance(scene.vis), scene.ir, scene.mask) for scene in scenes]
     held_out = max(1, count // 10)

@@ -1,4 +1,4 @@
-"""Standard output and error that never end the work: closed, full, a pipe that nobody reads, or letters they lack."""
+"""Standard output and error that never end the work, though closed, full, unread, or without some letter."""
 
 import os
 import sys

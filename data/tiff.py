@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 WIDTH, HEIGHT, ORIENTATION = 256, 257, 274
 PHOTOMETRIC = 262  # 0 where the lowest value is white
-KIND, OLD_KIND = 254, 255  # what an image of several is for, bit 0 or (the old one) 2 for a smaller copy
+KIND, OLD_KIND = 254, 255  # what one of several images is for; a smaller copy has bit 0, or in the old tag the value 2
 BITS, COMPRESSION, CHANNELS, LAYOUT, ALPHA, NUMBERS = 258, 259, 277, 284, 338, 339
 STRIPS, TILES = (273, 279), (324, 325)  # where the pieces of the image begin, and how long they are
 READ = {1: "none", 2: "fax", 3: "fax", 4: "fax", 32771: "fax", 5: "LZW", 7: "JPEG", 8: "deflate", 32946: "deflate",
@@ -64,8 +64,8 @@ class Tiff:
         return f"{self.tags.get(CHANNELS, 1)} x {self.bits()} bits, {NUMBER.get(number, 'other')} numbers"
 
     def as_opencv_reads_it(self) -> bytes:
-        """The file with alpha called what OpenCV leaves alone: at 8 bits it would multiply the colours by it. And as if
-        it was stored upright: of 8 bits in tiles OpenCV would turn each tile by itself."""
+        """The file with two tags changed. Alpha gets a name that OpenCV leaves alone, because it would multiply 8-bit
+        colours by it. The orientation is set to upright, because OpenCV would turn each tile of 8 bits by itself."""
         changes = {ALPHA: 0} if self.values(ALPHA) == [STRAIGHT] else {}
         changes |= {ORIENTATION: 1} if self.tags.get(ORIENTATION, 1) != 1 else {}
         if not changes:
@@ -77,7 +77,7 @@ class Tiff:
         return bytes(data)
 
     def is_damaged(self) -> bool:
-        """Whether a deflated piece is: at 8 bits OpenCV reads over that."""
+        """Whether a deflated strip or tile of up to 8 bits is damaged, which OpenCV would not notice."""
         if READ.get(self.tags.get(COMPRESSION, 1)) != "deflate" or self.bits() > 8:
             return False
         starts, sizes = (self.values(tag) for tag in (TILES if TILES[0] in self.entries else STRIPS))

@@ -54,7 +54,7 @@ class Material:
 
 @dataclass
 class Alone:
-    """One of the two sources as a method of its own: the whole of what it shows is what it saw."""
+    """One of the two sources, shown as it is, as a method of its own."""
 
     name: str
     folder: None = None

@@ -75,8 +75,8 @@ class Method:
         return bool(self.recipes)
 
     def compile_network(self, network: nn.Module, *, dynamic: bool) -> None:
-        """Let `torch.compile` take the network in place; the whole of it takes minutes where its blocks, each compiled
-        once for all that are like it, take seconds.
+        """Compile the network in place, block by block: compiling the whole of it takes minutes, but its blocks, of
+        which equal ones are compiled once, take seconds.
 
         Args:
             network: of this method.

@@ -90,10 +90,10 @@ def join(device: torch.device) -> World:
 
 
 def meeting_point(seconds: float = 300) -> dist.Store:
-    """Where the processes that `torchrun` started leave notes for each other, each waiting so long for one.
+    """The store through which the processes that `torchrun` started find each other; each waits so long for an entry.
 
-    torchrun keeps it for all its attempts, and a process started anew that finds the address of one that has died waits
-    for it in vain; so every attempt has a part for itself.
+    torchrun keeps one store for all its attempts. A restarted process that found the address of a dead one there would
+    wait for it in vain, so every attempt has a part of its own.
 
     Raises:
         RuntimeError: torchrun is gone.

@@ -18,7 +18,7 @@ def open_sets(
     task: str | None = None,
     limit: int = 0,
 ) -> tuple[list[PairSet], list[PairError]]:
-    """The sets, and the folders and list files that are none.
+    """The sets, and why some folders or list files give none.
 
     Args:
         folders: pair folders, or folders of pair folders.

@@ -59,7 +59,7 @@ def text(name: str, rows: Sequence[Row]) -> str:
 
 
 def named(row: Row, rows: Sequence[Row]) -> str:
-    """A row's label; where pairs were refused it, with how many of the images its means are over."""
+    """A row's label and, if some of its images were refused, how many its means are taken over."""
     fewer = 0 < len(row.images) < count(rows)
     return f"{row.label} ({len(row.images)} of {count(rows)})" if fewer else row.label
 

@@ -214,7 +214,7 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
 
 
 def _other_rates(vis: VideoFile, ir: VideoFile) -> str:
-    """That two videos do not go on together, in words; "" if they do, or their headers do not say."""
+    """A warning where two videos have different frame rates; "" if they are the same, or the headers have none."""
     slower, faster = sorted((vis.fps, ir.fps))
     if slower > 0 and faster > MAX_RATIO * slower:
         rates = f"{vis.path.name} has {vis.fps:g} frames a second, {ir.path.name} {ir.fps:g}"

@@ -75,7 +75,7 @@ def started_with(folder: Path, arguments: dict[str, Any]) -> bool:
 
 
 def other_arguments(folder: Path, arguments: dict[str, Any]) -> str:
-    """What tells these arguments from those a run began with, in words; nothing where they compute the same."""
+    """How these arguments differ from those that a run began with, in words; "" where they compute the same."""
     try:
         before = dict(begun_with(folder)["arguments"])
     except NOT_OURS:
@@ -87,14 +87,14 @@ def other_arguments(folder: Path, arguments: dict[str, Any]) -> str:
 
 
 def way_out(checkpoint: Path) -> str:
-    """How a training goes on whose last checkpoint cannot be used, in words."""
+    """What to do where the last checkpoint cannot be used, in words."""
     kept = sorted(checkpoint.parent.glob("epoch_*.pth"), key=lambda path: (len(path.name), path.name))
     earlier = f"--resume {kept[-1]} goes on from an earlier one, " if kept else ""
     return f"{earlier}--resume none starts anew"
 
 
 def way_on(resume: str, folder: Path) -> str:
-    """How a training goes on that was stopped, in words."""
+    """How to go on with a training that was stopped, in words."""
     return "the same command goes on from here" if resume == "auto" else f"--resume {folder / LAST} goes on from here"
 
 
@@ -104,7 +104,7 @@ def begun_with(folder: Path) -> dict[str, Any]:
 
 
 def data_begun_with(folder: Path) -> dict[str, Any]:
-    """What a run's folder tells of the data that it began with; nothing where there is no record of ours."""
+    """What a run's folder tells of the data that it began with; empty where there is no such record."""
     try:
         return dict(begun_with(folder)["data"])
     except NOT_OURS:
@@ -149,8 +149,8 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[st
 
 
 def go_on(checkpoint: Path, folder: Path, training: Training) -> None:
-    """Say where a training goes on. Gone back to a checkpoint before the last one, it becomes the last one at once:
-    what went on from there before must not be taken for what goes on now."""
+    """Log where a training goes on. A checkpoint from before the last one replaces that at once: the steps between the
+    two are given up, and must not be resumed later."""
     log.info("going on from %s: epoch %d, step %d", checkpoint, training.epoch + 1, training.step)
     if checkpoint.name != LAST:
         if (folder / LAST).exists():
