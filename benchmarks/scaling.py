@@ -73,7 +73,7 @@ def measure(args: argparse.Namespace, size: int, batch: int, *, train: bool) -> 
     options = [f"--height={size}", f"--width={size}", f"--batch-size={batch}", f"--threads={args.threads}"]
     case = speed.arguments([*options, *["--train"] * train])
     with tempfile.TemporaryDirectory() as folder:
-        answer = speed.child(case, ["ours"], True, args.repeats, folder)
+        answer = speed.child(case, ["ours"], folder, tuned=True, repeats=args.repeats)
     return {"seconds": statistics.median(answer["times"]["ours"][1:]), "peak": answer["peaks"]["ours"]}
 
 

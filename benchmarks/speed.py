@@ -61,28 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return work(args)
     if args.weights and not isinstance(load_checked(args.weights), net.CMMDL):
         raise net.WeightsError(f"{args.weights}: weights of another method; expected those of CMMDL")
-    load = os.getloadavg()[0]
-    work_done = "training step" if args.train else "inference"
-    on_gpu, threads = args.device == "cuda", counted(args.threads, "thread")
-    device = torch.cuda.get_device_name() if on_gpu else f"{cpu()}, {threads}, allocator {args.allocator}"
-    print(f"{work_done}, {args.width}x{args.height}, batch {args.batch_size}, {device}, torch {torch.__version__}")
-    print(f"ours in {args.precision}" + ", compiled" * args.compile + ", literal side compiled" * args.compile_literal
-          + f", weights {args.weights or 'fresh, seed 0'}, load average before {load:.1f}")  # fmt: skip
+    print_settings(args)
     with tempfile.TemporaryDirectory() as folder:
-        if on_gpu:
-            both = child(args, SIDES, False, args.repeats, folder)
-            times, peaks = both["times"], both["peaks"]
-        elif args.allocator == "as-started":
-            tuned = {"literal": False, "ours": not args.checkpoint_activations}  # as CMMDL_train.py does
-            rounds = [
-                {side: child(args, [side], tuned[side], 1, folder) for side in SIDES} for _ in range(args.repeats)
-            ]
-            times = {side: [t for one in rounds for t in one[side]["times"][side]] for side in SIDES}
-            peaks = {side: max(one[side]["peaks"][side] for one in rounds) for side in SIDES}
-        else:
-            tuned = args.allocator == "tuned"
-            times = child(args, SIDES, tuned, args.repeats, folder)["times"]
-            peaks = {side: child(args, [side], tuned, 1, folder)["peaks"][side] for side in SIDES}
+        times, peaks = measure(args, folder)
         outputs = [torch.load(Path(folder) / f"{side}.pt", map_location="cpu").float() for side in SIDES]
     medians = {side: statistics.median(times[side]) for side in SIDES}
     for side in SIDES:
@@ -90,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{side:<8} median {medians[side]:7.3g} s   peak {peaks[side]:6.0f} MB   ({each})")
     print(f"time ratio {medians['literal'] / medians['ours']:.2f}")
     print(f"memory ratio {peaks['literal'] / peaks['ours']:.2f}")
-    if not (args.train or on_gpu):
+    if not args.train and args.device == "cpu":
         gflop = 2 * args.batch_size * gmac("cmmdl", args.height, args.width)
         print(f"floor {floor(gflop, args.threads):.2f} s: {gflop:.0f} GFLOP as fast as a product of large matrices")
     if args.train:
@@ -100,6 +81,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         difference = (outputs[0] - outputs[1]).abs().max().item()
         print(f"largest difference {difference:.1e} of outputs with standard deviation {outputs[0].std():.3f}")
     return int(args.precision == "fp32" and difference > (GRADIENT_TOLERANCE if args.train else TOLERANCE))
+
+
+def print_settings(args: argparse.Namespace) -> None:
+    """Print what is measured, and on what."""
+    threads, work_done = counted(args.threads, "thread"), "training step" if args.train else "inference"
+    on_gpu = args.device == "cuda"
+    device = torch.cuda.get_device_name() if on_gpu else f"{cpu()}, {threads}, allocator {args.allocator}"
+    print(f"{work_done}, {args.width}x{args.height}, batch {args.batch_size}, {device}, torch {torch.__version__}")
+    print(f"ours in {args.precision}" + ", compiled" * args.compile + ", literal side compiled" * args.compile_literal
+          + f", weights {args.weights or 'fresh, seed 0'}, load average before {os.getloadavg()[0]:.1f}")  # fmt: skip
+
+
+def measure(args: argparse.Namespace, folder: str) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """The seconds of each pass, and the peak of memory in MB, of each side; its last output goes into the folder."""
+    if args.device == "cuda":
+        both = child(args, SIDES, folder, tuned=False, repeats=args.repeats)
+        return both["times"], both["peaks"]
+    if args.allocator == "as-started":
+        tuned = {"literal": False, "ours": not args.checkpoint_activations}  # as CMMDL_train.py does
+        rounds = [{side: child(args, [side], folder, tuned=tuned[side], repeats=1) for side in SIDES}
+                  for _ in range(args.repeats)]  # fmt: skip
+        times = {side: [t for one in rounds for t in one[side]["times"][side]] for side in SIDES}
+        return times, {side: max(one[side]["peaks"][side] for one in rounds) for side in SIDES}
+    tuned = args.allocator == "tuned"
+    times = child(args, SIDES, folder, tuned=tuned, repeats=args.repeats)["times"]
+    return times, {side: child(args, [side], folder, tuned=tuned, repeats=1)["peaks"][side] for side in SIDES}
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -139,7 +146,7 @@ def cpu() -> str:
     return f"CPU {name} ({torch.backends.cpu.get_cpu_capability()})"
 
 
-def child(args: argparse.Namespace, sides: Sequence[str], tuned: bool, repeats: int, folder: str) -> dict:
+def child(args: argparse.Namespace, sides: Sequence[str], folder: str, *, tuned: bool, repeats: int) -> dict:
     """A fresh process that runs these sides in turn: {"times": {side: seconds of each pass}, "peaks": {side: MB}}."""
     command = [sys.executable, "-m", "benchmarks.speed", "--worker", *sides, "--folder", folder]
     command += [f"--height={args.height}", f"--width={args.width}", f"--threads={args.threads}", f"--repeats={repeats}"]

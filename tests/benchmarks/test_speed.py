@@ -25,7 +25,7 @@ def test_times_and_peaks_of_both_sides_and_how_far_they_are_apart(capsys):
      (["--train", "--precision", "bf16"], 0.1, 0)],
 )  # fmt: skip
 def test_sides_that_compute_other_things_are_found(options, apart, status, monkeypatch, capsys):
-    def child(args, sides, tuned, repeats, folder):  # noqa: ARG001 - the form of the original
+    def child(args, sides, folder, **_):  # noqa: ARG001 - the form of the original
         for side in sides:
             torch.save(torch.full((1, 1, 4, 4), 1.0 + apart * (side == "ours")), f"{folder}/{side}.pt")
         one = {"literal": 3.0, "ours": 2.0}
