@@ -1,4 +1,4 @@
-"""What every network of this package expects of its options and its two inputs, said once."""
+"""Checks of what every network of this package expects of its options and its two inputs."""
 
 from numbers import Integral
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def check_width(dim: int, heads: int = 1, **more: int) -> None:
-    """Refuse numbers that no network is built of.
+    """Refuse widths that no network can have.
 
     Args:
         dim: feature channels, even and a multiple of `heads`.
@@ -76,8 +76,8 @@ def check_pair(vis: Tensor, ir: Tensor, *, minimum: int, network: nn.Module | No
 
 
 def check_shapes(**images: Tensor) -> None:
-    """Refuse images, by name, that a loss would broadcast: ValueError says what they are, and expects (B, 1, H, W) of
-    each."""
+    """Raise ValueError for images, given by name, that are not all (B, 1, H, W) of one shape: a loss would broadcast
+    them."""
     shapes = [tuple(x.shape) for x in images.values()]
     if len(set(shapes)) > 1 or len(shapes[0]) != 4 or shapes[0][1] != 1:
         *names, last = images

@@ -186,10 +186,10 @@ def tiled(model: nn.Module, vis: Tensor, ir: Tensor, tile: int) -> Tensor:
 
 
 def blending(tile: int) -> Tensor:
-    """What each row or column of a tile counts, (tile,), where tiles overlap by a quarter.
+    """The blending weight of each row or column of a tile, (tile,), where tiles overlap by a quarter.
 
-    Next to nothing in the outer sixteenth, where a network sees the padding beyond the tile, then a smooth rise that
-    adds up to 1 with that of the next tile. What one tile alone covers is taken from it whatever it counts there.
+    It is almost 0 in the outer sixteenth, where a network sees the padding beyond the tile, and then rises smoothly; it
+    and that of the next tile add up to 1. Where only one tile lies, its weight does not matter.
     """
     margin, overlap = tile // 16, tile // 4
     rise = ((torch.arange(tile) + 0.5 - margin) / (overlap - 2 * margin)).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""What the two scripts know of a method: one object, so that they need no method's name."""
+"""What the scripts know of a method, in one object, so that they need not know any method by name."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ class Release(NamedTuple):
     """How weight files of a method are read, its authors' and bare ones of ours.
 
     Attributes:
-        recognises: whether a file with these names, of its entries and of its tensors, is of this method.
-        read: from the content of a file to a fresh network that fits it, and its state dict. Raises LookupError
-            where tensors have fewer axes than it reads, ValueError, naming what does not fit, for all else.
+        recognises: tells by the names of a file's entries and tensors whether it is of this method.
+        read: gives, for the content of a file, a fresh network that fits it and its state dict. Raises LookupError
+            for tensors with too few axes, and ValueError, which names what does not fit, for everything else.
     """
 
     recognises: Callable[[Iterable[str]], bool]
@@ -24,12 +24,12 @@ class Release(NamedTuple):
 
 
 def as_it_is(output: Tensor) -> Tensor:
-    """What the network gives is luminance in [0, 1] already."""
+    """The output itself, of a network that gives luminance in [0, 1]."""
     return output
 
 
 def stretched(output: Tensor) -> Tensor:
-    """Each image of a batch (B, 1, H, W) over [0, 1] by its own minimum and maximum; a constant one is clipped."""
+    """Each image of a batch (B, 1, H, W), its minimum and maximum mapped to 0 and 1; a constant one is clipped."""
     low, high = (extreme[:, None, None, None] for extreme in output.flatten(1).aminmax(dim=1))
     return torch.where(high > low, (output - low) / (high - low), output.clamp(0, 1))
 
@@ -41,19 +41,19 @@ class Method:
     A module of `net.baselines` adds one by defining `METHOD`, or several by `METHODS`; nothing else has to know it.
 
     Attributes:
-        name: on the command line and in checkpoints.
-        label: in tables, and before `.pth` in file names.
+        name: what it is called on the command line and in checkpoints.
+        label: what it is called in tables and in the file names of weights.
         network: the class of the network, `forward(vis, ir)` on (B, 1, H, W) luminance in [0, 1], of this method alone.
             If it is trained, its constructor takes keyword options, among them `dim`, its feature channels, and keeps
-            them as `options`: a dictionary of texts and numbers that a weight file can be checked by, so whole numbers
-            are at most 1024 and their product is no more than the network has weights (`check_options`).
+            them as `options`, a dictionary of text and numbers. Weight files are checked by these (`check_options`), so
+            whole numbers are at most 1024, and their product is at most the number of the network's weights.
         minimum_size: smallest height and width that it fuses, in pixels.
-        output: from what the network gives, (B, 1, H, W), to luminance in [0, 1].
+        output: turns what the network gives, (B, 1, H, W), into luminance in [0, 1].
         release: how weight files are read; None for rules.
         recipes: how it is trained, by name, the default first; none for rules.
-        by_bands: it fuses on a CPU with few tensors of the image's size at a time, see `net.fast.bands`.
-        channels_last: convolutions wider than 1x1 work on activations whose channels lie side by side.
-        compiled: blocks that make up most of the network, which `compile_network` takes one by one; none: the whole.
+        by_bands: on a CPU it fuses band by band, with few tensors of the image's size at a time (`net.fast.bands`).
+        channels_last: its convolutions wider than 1x1 read activations whose channels lie side by side.
+        compiled: classes of the blocks that `compile_network` compiles one by one; none: it compiles the whole.
         no_onnx: why it has no ONNX form; empty where it has one.
     """
 

@@ -1,4 +1,4 @@
-"""Every method that this package has, found where it is defined."""
+"""All methods of this package, collected from the modules that define them."""
 
 import importlib
 import itertools
@@ -16,7 +16,7 @@ def discover() -> dict[str, Method]:
     """The methods by name: CMMDL, CMMDL-lite, those of the modules of `net.baselines`, and last the rules.
 
     Raises:
-        ValueError: two have one name, label or network, which is what tells them apart.
+        ValueError: two have the same name, label or network, by which methods are told apart.
     """
     found = [cmmdl_training.METHOD, lite_training.METHOD]
     for module in pkgutil.iter_modules(net.baselines.__path__, "net.baselines."):
@@ -35,7 +35,7 @@ def method_of(model: nn.Module) -> Method | None:
 
 
 def output_of(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    """From what a network gives to luminance in [0, 1]: its method's `output`; of a foreign network, as it is."""
+    """What turns a network's output into luminance in [0, 1]: its method's `output`; nothing for a foreign network."""
     method = method_of(model)
     return method.output if method else as_it_is
 

@@ -1,4 +1,4 @@
-"""Dilated convolutions, as two of the siblings have them."""
+"""The dilated convolution that two of the siblings share."""
 
 from torch import Tensor, nn
 
@@ -6,8 +6,8 @@ from torch import Tensor, nn
 class DilatedDepthwiseConv(nn.Conv2d):
     """Convolution of every channel by itself with a dilated 3x3 kernel, size kept.
 
-    On a CPU it reads planes: where channels lie side by side, torch 2.13's gradient of its weight in bf16 is wrong by
-    its own size and more, since oneDNN leaves a part of it unwritten.
+    On a CPU it reads planes: where channels lie side by side, torch 2.13's gradient of its weight in bf16 is
+    entirely wrong, since oneDNN leaves a part of it unwritten.
 
     Args:
         channels: C of (B, C, H, W).

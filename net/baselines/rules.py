@@ -1,4 +1,4 @@
-"""Fusion rules that need no learning: the floor that every network has to be seen above.
+"""Fusion rules that need no learning: the baseline that every network is compared with.
 
 Each takes and returns luminance (B, 1, H, W), like a network. The two pyramid rules go through OpenCV and PyWavelets on
 the CPU and carry no gradient.

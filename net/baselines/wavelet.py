@@ -1,4 +1,4 @@
-"""The filters of one step of a wavelet transform, as two of the siblings have it."""
+"""The filters of one step of a wavelet transform, which two of the siblings share."""
 
 import torch
 from torch import Tensor

@@ -29,9 +29,9 @@ def in_bands(block: nn.Module, x: Tensor) -> bool:
     """True where `block` works band by band: evaluation without gradients on a CPU, in float32 or float64.
 
     Elsewhere the whole-tensor form runs: training differentiates it, GPUs prefer it, compilers and exporters want one
-    graph without loops, and forward hooks within the block wait for its layers; dispatch modes, such as counters of
-    operations, see this thread's work only. Layers that took the place of others since the block was built need it
-    too: the form by bands has the original ones written out.
+    graph without loops, forward hooks within the block need its layers to be called, and dispatch modes, such as
+    counters of operations, see only this thread's work. It also runs if a layer was replaced since the block was built,
+    because the form by bands has the original layers written out.
 
     Args:
         block: has what `kinds_of` gave at its construction as `kinds`.

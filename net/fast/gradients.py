@@ -1,4 +1,4 @@
-"""What all functions whose gradients are written out here, not left to autograd, have in common."""
+"""What all functions have in common whose gradients are written out here instead of left to autograd."""
 
 import torch
 

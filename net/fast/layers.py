@@ -19,8 +19,8 @@ HOOKS = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pr
 def is_plain(layer: nn.Module, *, kernel: int, groups: int = 1) -> bool:
     """Whether weight and bias tell all that a call of the layer computes, so that a form may do without the call.
 
-    They do not where another layer, such as an adapter, took a convolution's place, where its `forward` was replaced,
-    and where hooks wait for the call, forward or backward, of this layer or of all.
+    They do not if another layer, such as an adapter, took the convolution's place, if its `forward` was replaced, or if
+    forward or backward hooks, of this layer or of all, wait for the call.
     """
     if type(layer).forward is not nn.Conv2d.forward or "forward" in layer.__dict__:
         return False
@@ -38,7 +38,7 @@ def pointwise(convolution: nn.Conv2d, x: Tensor, *, planes: bool = False) -> Ten
     On a GPU it is a matrix product: cuDNN has slow kernels for it in float32, and copies between layouts around them.
 
     Args:
-        planes: a GPU shall put out planes, not channels side by side; it reads either.
+        planes: on a GPU the result has planes, not channels side by side; x may have either.
     """
     if layout.on_gpu(x) and is_plain(convolution, kernel=1):
         return product(convolution, x, planes=planes)

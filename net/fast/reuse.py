@@ -47,7 +47,7 @@ _blocks: ContextVar[Blocks | None] = ContextVar("blocks", default=None)
 
 @contextlib.contextmanager
 def reused_memory() -> Iterator[None]:
-    """While it lasts, tensors of `empty` in this thread follow each other in the same memory."""
+    """While it lasts, tensors of `empty` in this thread take the memory of earlier ones that are gone."""
     token = _blocks.set(Blocks())
     try:
         yield
@@ -56,7 +56,7 @@ def reused_memory() -> Iterator[None]:
 
 
 def empty(x: Tensor, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
-    """`x.new_empty(shape, dtype=dtype)` on the CPU, within `reused_memory()` in memory of tensors that are gone."""
+    """`x.new_empty(shape, dtype=dtype)` on the CPU; within `reused_memory()` in the memory of tensors that are gone."""
     dtype, blocks = dtype or x.dtype, _blocks.get()
     count = torch.Size(shape).numel()
     size = count * dtype.itemsize

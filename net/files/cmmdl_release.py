@@ -87,7 +87,7 @@ def _flatten_stage(match: re.Match) -> str:
 def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """A weight file's state dict under our names, without the tensors that the published forward pass never uses.
 
-    Names that are not the release's pass through unchanged: ours, and those that a strict load has to report.
+    Other names stay as they are: ours, and those that a strict load has to report.
     """
     state = find_state(checkpoint)
     return {rename(key): value for key, value in state.items() if not any(p.fullmatch(key) for p in UNUSED)}

@@ -22,7 +22,7 @@ def find_state(content: Any) -> dict[str, Tensor]:
 
 
 def _find_state(content: Any, depth: int, seen: set[tuple[int, int]]) -> dict[str, Tensor]:
-    """`seen` has the containers that were looked through, and how deep: a file may name one any number of times."""
+    """`seen` has the containers that were searched, with their depths: a file may hold one any number of times."""
     if not isinstance(content, Mapping) or depth > NESTING or (depth, id(content)) in seen:
         return {}
     seen.add((depth, id(content)))
@@ -61,8 +61,8 @@ def is_plain(tensor: Tensor) -> bool:
 
 
 def check_options(options: Any, state: Mapping[str, Tensor]) -> Mapping[str, Any]:
-    """The options, or ValueError for what are none, and for numbers beyond what the tensors can be of: they would only
-    fill the memory."""
+    """The options. Raises ValueError for anything else, and for numbers too large for these tensors: a network of such
+    options would only fill the memory."""
     if not isinstance(options, Mapping):
         raise ValueError(f"its options are a {type(options).__name__}; expected a dictionary")
     for name, value in options.items():
@@ -75,7 +75,7 @@ def check_options(options: Any, state: Mapping[str, Tensor]) -> Mapping[str, Any
 
 
 def compare(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    """What stands between two state dicts, in words."""
+    """How two state dicts differ, in words; empty where they fit."""
     problems = []
     if missing := [key for key in expected if key not in found]:
         problems.append(f"missing {listed(missing)}")

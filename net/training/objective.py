@@ -1,4 +1,4 @@
-"""What a training minimises: a network together with the loss of one phase."""
+"""What a training minimises: the loss of one phase, as a module around the network."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,8 +15,8 @@ class Batch(NamedTuple):
     Attributes:
         vis, ir: luminance in [0, 1].
         mask: 1 on salient (thermal target) pixels, else 0.
-        image_map: (B, C, S, S), what `Recipe.image_map` makes of the whole pair, then what its teacher does, the same
-            crop of each; None without either.
+        image_map: (B, C, S, S), crops of what `Recipe.image_map` gives for the whole pair and then of what the recipe's
+            teacher gives; None without either.
     """
 
     vis: Tensor
@@ -34,8 +34,8 @@ class Phase(NamedTuple):
     """A part of a training with a loss of its own.
 
     Attributes:
-        loss: from what `outputs` gave, in float32, and the batch to the loss terms.
-        outputs: from network and batch to what the loss looks at: tensors, in NamedTuples if there are several.
+        loss: the loss terms, given what `outputs` returned, in float32, and the batch.
+        outputs: what the loss needs, given network and batch: a tensor, or several in NamedTuples.
         parts: names of the network's children that are trained; the others stay as they are. None: all.
         until: the share of the training, 0 to 1, at which the phase ends.
     """

@@ -28,8 +28,8 @@ class Crops(NamedTuple):
         orientations: how many ways a crop may come: 1 as it is, 2 mirrored sideways too, 8 turned by quarters too.
         most: crops of one image in an epoch; small images give fewer.
         passes: how often an epoch goes through all images; other crops each time.
-        black: the share of crops that are black, all parts of them, beyond a random straight line, as the edges of
-            registered, rectified and medical images are.
+        black: the share of crops of which all parts (vis, ir, mask, maps) are black beyond a random straight line, like
+            the edges of registered, rectified and medical images.
     """
 
     orientations: int = 2
@@ -50,14 +50,15 @@ class Recipe:
         iterations: the length of a training that is counted in optimiser steps; `epochs` is then None.
         weight_decay: L2 penalty that Adam adds to the gradients.
         clip_norm: largest L2 norm of the gradients.
-        by_part: learning rate and clipping are for each child of the network by itself, not for all parameters.
-        norms_until: the share of the training, 0 to 1, after which BatchNorm is frozen: it uses the running statistics
-            that it has, as when fusing, instead of each batch's.
-        ema_decay: of the exponential moving average of the weights, which is then what is kept; None keeps the weights.
+        by_part: each child of the network has a learning rate and a gradient norm of its own.
+        norms_until: the share of the training, 0 to 1, after which BatchNorm is frozen: it then uses its running
+            statistics, as when fusing, instead of each batch's.
+        ema_decay: of the exponential moving average of the weights, which is then the result; None: the weights are.
         stages: sizes of random crops over the training, where patches do not come ready from a file.
         crops: how these are drawn.
-        image_map: a map that the loss needs of every whole pair: luminance (1, 1, H, W) in [0, 1], twice, to the same.
-        teacher: name of the method whose fused images are one more such map, by weights that ship or are given.
+        image_map: computes a map that the loss needs from every whole pair: luminance (1, 1, H, W) in [0, 1], twice, to
+            another.
+        teacher: name of the method whose fused images are one more such map; its weights ship or are given.
         smallest: side of the smallest patches that the loss can take, in pixels.
     """
 
