@@ -136,7 +136,7 @@ def run(sets: Sequence[PairSet], contenders: Sequence[Contender], args: argparse
 
 
 def write_scores(pair_set: PairSet, result: Result, contenders: Sequence[Contender], out: Path) -> None:
-    """Write each method's scores of a set; those of an earlier run go where there are none now."""
+    """Write each method's scores of a set; where there are none, remove those of an earlier run."""
     several = sum(not contender.is_reference for contender in contenders) > 1
     for contender, row in zip(contenders, result.rows, strict=True):
         home = contender.folder or (out / contender.name if several else out)
@@ -153,7 +153,7 @@ def write_report(
     contenders: Sequence[Contender],
     args: argparse.Namespace,
 ) -> None:
-    """Write the page and the tables of all sets; those of an earlier run go where there is nothing to show now."""
+    """Write the page and the tables of all sets; where there is nothing to show, remove those of an earlier run."""
     if args.no_metrics or not any(pictures.values()):
         for name in TABLES:
             (args.out / name).unlink(missing_ok=True)
@@ -233,7 +233,7 @@ def open_fusers(args: argparse.Namespace) -> dict[str, net.Fuser]:
 
 
 def check_places(contenders: Sequence[Contender], sets: Sequence[PairSet]) -> None:
-    """Raise UsageError where a fused image would take the place of one that is fused or scored."""
+    """Raise UsageError where a fused image would overwrite one that is to be fused or scored."""
     jobs = [(pair_set, pair) for pair_set in sets for pair in pair_set.pairs]
     sources = {os.path.realpath(path) for _, pair in jobs for path in (pair.vis, pair.ir)}
     for folder in contenders:
@@ -247,7 +247,7 @@ def check_places(contenders: Sequence[Contender], sets: Sequence[PairSet]) -> No
 
 
 def open_journal(contenders: Sequence[Contender], args: argparse.Namespace) -> Journal | None:
-    """The record of the images fused into the output folder, with --continue that of a run before; None if none are."""
+    """The journal of the images that are fused, with --continue that of the earlier run; None where none are."""
     args.out.mkdir(parents=True, exist_ok=True)
     if not args.method:
         return None

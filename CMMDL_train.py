@@ -169,10 +169,10 @@ def resume(
     """Go back to a checkpoint; how many processes there were then, and the recipe with its length in epochs.
 
     Args:
-        steps: of an epoch now, with which what the recipe still lacks of its iterations is counted.
+        steps: in an epoch now, by which the rest of a recipe's iterations is counted in epochs.
 
     Raises:
-        ValueError: it is damaged, or of something else; with what else to do where nobody named it.
+        ValueError: it is damaged or does not fit; where `--resume auto` found it, the message says what else to do.
     """
     try:
         processes = training.restore(checkpoint)

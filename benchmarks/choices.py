@@ -6,12 +6,12 @@ Small networks are trained from the same seed on the same crops for as many step
 loss, black parts of crops, BatchNorm's statistics, the moving average, the schedule, the limit of the gradients, or
 one of the paper's four parts left out. The table has the scores on images that no training saw, protocol cddfuse,
 means over the centres of those that a training on these folders holds out. One training of each says little about
-small differences: `--seed` repeats it with another.
+small differences: repeat it with another `--seed`.
 
-Each training is a run of CMMDL_train.py in a folder of its own below `--out`, and options that are not of this program
-go to it. The same command given again goes on, and trains anew where images, labels, options, or the code of losses and
-recipes are other ones; after a change of the networks give another `--out`. On a GPU the network may have its full
-width:
+Each training is a run of CMMDL_train.py in a folder of its own below `--out`; options that this program does not know
+are passed on to it. The same command given again resumes. It trains anew if images, labels, options, or the code of
+losses and recipes have changed; after a change of the networks give another `--out`. On a GPU the network may have its
+full width:
 
     python -m benchmarks.choices --data DIR --dim 64 --epochs 4 --passes 4 --batch-size 32 --precision bf16 --workers 8
 """

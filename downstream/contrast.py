@@ -10,7 +10,7 @@ For people and cars, by day and by night, or in all pairs together where some na
     ir, vi     percent, 0 to 97.5: how much of the infrared's, of the visible's edges inside the objects is kept, by the
                measure of Qabf (Xydeas and Petrovic 2000), weighted by the source's Sobel strength, over all images.
 
-Neither says that something is recognised: inverting an image changes no contrast, and noise lowers no mean.
+Neither measures recognition: inverting an image does not change its contrast, and noise does not lower a mean.
 """
 
 import sys

@@ -4,8 +4,8 @@
 
 Cross-validated as `downstream.segment` is. Boxes of people, bicycles and cars lie in `boxes/<stem>.txt` beside the
 sources, or in `--boxes DIR`. AP and AP50 are COCO's (downstream/precision.py), in percent, each the mean over the
-trainings; what follows ± is their standard deviation over folds and seeds. `against maximum` is the AP50 less that of
-the maximum in the same fold by the same seed.
+trainings; what follows ± is their standard deviation over folds and seeds. `against maximum` is the AP50 minus that
+of the maximum in the same fold with the same seed.
 
 Each training is kept in `<out>/runs` when it is done, and the same command given again goes on from there.
 """
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def scores(times: Sequence[str], truth: Sequence[np.ndarray], found: Sequence, shape: tuple) -> tables.Scores:
-    """Average precision over all images, and that of people and cars by day and night; what does not occur is out."""
+    """Average precision over all images, and of people and cars by day and night; what does not occur is left out."""
     values = average_precision(truth, found, shape)
     for time in TIMES.values():
         of_time = [i for i, other in enumerate(times) if other == time]

@@ -9,8 +9,8 @@ has the same training: network, steps, seeds, order of images, mirroring and cro
 IoU is in percent, from the pixels of all tested images together, and the mean over the seeds that have it. mIoU is the
 mean over the classes that occur in the labels or were guessed, the unlabelled one included, as is usual on MSRS. One
 that was guessed but does not occur counts as 0, one that is in neither is left out. What follows ± is the standard
-deviation over the trainings, folds and seeds. `against maximum` is the mIoU less that of the maximum in the same fold
-by the same seed.
+deviation over the trainings, folds and seeds. `against maximum` is the mIoU minus that of the maximum in the same
+fold with the same seed.
 
 Each training is kept in `<out>/runs` when it is done, and the same command given again goes on from there.
 """

@@ -38,7 +38,7 @@ class Result:
 
 
 def compare(results: Sequence[Result], column: str) -> None:
-    """Give each result the column AGAINST: its figure less the reference's in the same fold by the same seed.
+    """Give each result the column AGAINST: its figure minus the reference's in the same fold with the same seed.
 
     Folds differ far more than methods do; what a method gains is the mean of these differences, with their spread.
     """

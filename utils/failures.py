@@ -158,7 +158,7 @@ def lacks_memory(error: Exception) -> bool:
 
 
 def tile_advice(tile: int) -> str:
-    """What takes less memory than a network on tiles of so many pixels or, for 0, on whole images."""
+    """What to do where memory is too small for tiles of so many pixels or, for 0, for whole images."""
     return "a smaller --tile N takes less" if tile else "CMMDL_test.py --tile N fuses in tiles"
 
 

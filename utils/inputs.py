@@ -67,7 +67,7 @@ class Remarks:
         self.shifted: list[str] = []
 
     def add(self, pair: Pair, inputs: Inputs) -> None:
-        """Take down what there is to say about one pair."""
+        """Note what there is to say about one pair."""
         if inputs.resized:
             self.resized.append(f"{pair.words[1]} brought to the size of {pair.words[0]}, {inputs.resized}")
         if inputs.shift:

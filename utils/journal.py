@@ -24,8 +24,9 @@ Key = tuple[str, str, str]  # method, set, image
 class Journal:
     """The file `run.jsonl` in an output folder.
 
-    Its first line has what decides the images, each further one an image with the digests of its sources and of itself.
-    A line is added when its image has its name, so after a kill every image either is in the journal or is fused again.
+    Its first line has the settings that decide the images; each further line names an image, with the digests of its
+    sources and of itself. It is added once the image is complete, so after a kill an image is either in the journal or
+    fused again.
 
     Args:
         folder: the output folder.
@@ -50,7 +51,7 @@ class Journal:
         self._file = self._held()
 
     def note_sources(self, pair_set: PairSet, pair: Pair) -> None:
-        """Take down what a pair is going to be fused from. Before it is read: what changes later is fused again."""
+        """Note what a pair is going to be fused from, before it is read: what changes later is fused again."""
         if instead_of_file(pair.vis) or instead_of_file(pair.ir):  # a pipe would never end
             return
         with suppress(OSError):  # which whoever reads it tells
@@ -66,7 +67,7 @@ class Journal:
             return None
 
     def add(self, method: str, pair_set: PairSet, pair: Pair, file: Path) -> None:
-        """Take down that the fused image of a pair is done."""
+        """Note that the fused image of a pair is done."""
         origin = self._sources.get((pair_set.name, pair.name), "")
         key, line = (method, pair_set.name, pair.name), [origin, sha256(file)]
         with self._lock:
@@ -81,7 +82,7 @@ class Journal:
         self._file.close()
 
     def _held(self) -> TextIO:
-        """The file, open at its end, which no other run has; made if it is not there."""
+        """The file, made if it is not there, open for appending and locked against other runs."""
         file = self.path.open("a+", encoding="utf-8")
         try:  # another run may have put a new file in its place meanwhile
             if hold(file) is not False and os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
@@ -96,7 +97,7 @@ class Journal:
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
 
     def _lines_of(self, file: TextIO) -> dict[Key, list[str]]:
-        """What an earlier run left in the file. It is read as it is held: closing another handle would let go of it."""
+        """What an earlier run left in the file. Read through the locked handle: closing another would unlock it."""
         try:
             file.seek(0)
             first, *rest = file.read().splitlines()

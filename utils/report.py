@@ -119,7 +119,7 @@ def choice(methods: Sequence[Row]) -> str:
 
 
 def strip(row: Row, ids: Mapping[str, str], *, hidden: bool) -> str:
-    """A method's worst images by three metrics, each a link to its line; nothing for a set that is as short."""
+    """A method's worst images by three metrics, each a link to its line; nothing for a set of so few images."""
     if len(row.images) <= WORST:
         return ""
     groups, method = [], html.escape(row.method, quote=True)

@@ -162,10 +162,10 @@ def fuse_frame(fuser: Fuser, vis: np.ndarray, ir: np.ndarray, stretch: RunningRa
 
 @contextmanager
 def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
-    """A function that appends RGB frames to a video file, which is closed and gets its name whatever ends the block.
+    """A function that appends RGB frames to a video file, which is closed and named however the block ends.
 
-    One without any frame is left out, and an earlier file of that name stays. OpenCV writes even sizes alone and cuts
-    the rest off, so of an odd one the last column or row is written twice.
+    Without a frame there is no file, and an earlier one of that name stays. OpenCV writes only even sizes and cuts the
+    rest off, so of an odd size the last column or row is written twice.
 
     Args:
         path: its extension is one of `CODECS`.

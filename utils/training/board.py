@@ -1,4 +1,4 @@
-"""What one watches while training: TensorBoard, a line in the log and in a table after each epoch."""
+"""What can be watched during a training: TensorBoard, and after each epoch a line in the log and in a table."""
 
 import csv
 import io
@@ -30,8 +30,8 @@ SCORES = ("VIF", "Qabf")
 
 
 class Curves:
-    """TensorBoard's curves and pictures in a folder. They end with a warning where they cannot be written, as on a full
-    disk: what is trained counts more.
+    """TensorBoard's curves and pictures in a folder. Where they cannot be written, as on a full disk, they end with a
+    warning, and the training goes on.
 
     Args:
         folder: where they go.
@@ -72,7 +72,7 @@ class Curves:
             log.warning("%s: its curves for TensorBoard end here (%s)", self.folder, error.strerror or error)
 
     def _of_thread(self, args: threading.ExceptHookArgs) -> None:
-        """Print nothing of what ends the thread in which TensorBoard writes: the next point that is added raises it."""
+        """Print nothing where a disk error ends TensorBoard's own thread: the next point that is added raises it."""
         if not (isinstance(args.exc_value, OSError) and type(args.thread).__module__.startswith("tensorboard.")):
             self._hook(args)
 
@@ -167,7 +167,7 @@ class Board:
             return method.output(self.training.result(vis.to(device), ir.to(device)).float()).cpu()
 
     def time_for(self, steps: int) -> str:
-        """How long so many more steps take if they go on as they did in this epoch."""
+        """How long so many more steps take at the speed of this epoch."""
         return tqdm.format_interval((self.before - self.began) / max(1, self.steps) * steps)
 
     def sentence(self, line: dict[str, float]) -> str:
