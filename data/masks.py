@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from data.images import ImageError, read_image
-from data.pairs import PairError, images_by_name, size_of
+from data.pairs import PairError, images_by_name
+from data.words import size_of
 
 CLASSES = ("unlabelled", "car", "person", "bike", "curve", "car stop", "guardrail", "colour cone", "bump")  # of MSRS
 LABEL_FOLDERS = ("segmentation_labels", "labels")

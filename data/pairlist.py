@@ -8,7 +8,7 @@ from data.files import instead_of_file
 from data.images import EXTENSIONS
 from data.kinds import Match, is_role, recognise, recognise_files
 from data.pairs import Pair, PairError, PairSet, Refusal
-from data.words import counted
+from data.words import counted, one_line
 
 EXPECTED = "expected two paths: visible, infrared"
 Line = tuple[int, list[str]]  # its number in the file and its fields
@@ -28,7 +28,7 @@ def read_pairs(path: str | Path) -> PairSet:
     header = lines.pop(0)[1] if lines and _is_header(path.parent, lines[0][1]) else []
     found = recognise(*header) if header else None
     if any(is_role(name) for name in header) and not found:
-        names = _one_line(",".join(header))
+        names = one_line(",".join(header))
         raise PairError(f"{path}: the header {names}; expected the names of two inputs, as visible,infrared")
     if not lines:
         raise PairError(f"{path}: lists no pair; {EXPECTED} on each line")
@@ -81,11 +81,6 @@ def _read_lines(path: Path) -> list[Line]:
     ]  # fmt: skip
 
 
-def _one_line(text: str) -> str:
-    """What a file holds, as part of a message: a quoted field may have several lines."""
-    return " ".join(text.splitlines())
-
-
 def _is_header(home: Path, fields: list[str]) -> bool:
     names_images = any(Path(name).suffix.lower() in EXTENSIONS for name in fields)
     return len(fields) == 2 and not names_images and bool(_line_problem(home, fields))
@@ -93,11 +88,11 @@ def _is_header(home: Path, fields: list[str]) -> bool:
 
 def _line_problem(home: Path, fields: list[str]) -> str:
     if len(fields) != 2 or not all(fields):
-        return f"{counted(len(fields), 'field')} ({_one_line(', '.join(fields))}); {EXPECTED}"
+        return f"{counted(len(fields), 'field')} ({one_line(', '.join(fields))}); {EXPECTED}"
     missing: dict[str, list[str]] = {}  # by what is there instead of a file
     for name in fields:
         if problem := instead_of_file(home / name):
-            missing.setdefault(problem, []).append(_one_line(name))
+            missing.setdefault(problem, []).append(one_line(name))
     found = ", ".join(f"{problem}: {', '.join(names)}" for problem, names in missing.items())
     return f"{found}; {EXPECTED}" if found else ""
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from data.images import EXTENSIONS, ImageError, read_image
 from data.kinds import ACCEPTED, KINDS, Kind, is_among
+from data.words import size_of
 
 # formats of pictures that are not read: such files in an input folder are reported, other files are ignored
 UNREAD = frozenset({
@@ -124,11 +125,6 @@ def check_sizes(pair: Pair, vis: np.ndarray, ir: np.ndarray) -> None:
     if vis.shape[:2] != ir.shape[:2]:
         sizes = f"{pair.words[1]} {size_of(ir)}, {pair.words[0]} {size_of(vis)}"
         raise ImageError(f"{pair.vis.name}: {sizes}; a pair must have one size")
-
-
-def size_of(image: np.ndarray) -> str:
-    """The size of an image (H, W, ...) as messages give it: width x height."""
-    return f"{image.shape[1]}x{image.shape[0]}"
 
 
 def _find_sets(root: Path) -> list[PairSet]:

@@ -8,7 +8,7 @@ The attributes of the file say which form it has and where it comes from; readin
 
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 
 from data.files import instead_of_file
 from data.locks import hold
+from data.words import one_line
 
 VIS, IR, MASK = "vis_patchs", "ir_patchs", "mask_patches"
 GROUPS = (VIS, IR, MASK)
@@ -235,7 +236,7 @@ class PatchDataset(Dataset):
         """How patches are addressed: a range for arrays, names in numeric order for one data set per patch."""
         for name in self._groups:
             if not isinstance(file.get(name), h5py.Group):
-                found = _listed(file) or "nothing"
+                found = one_line(", ".join(file)) or "nothing"
                 raise PatchFileError(f"{self.path}: no group {name} (found {found}); expected {', '.join(GROUPS)}")
         if all(ARRAY in file[name] for name in self._groups):
             return self._array_indices([file[name][ARRAY] for name in self._groups])
@@ -243,8 +244,7 @@ class PatchDataset(Dataset):
         self._check_counts([len(found) for found in names])
         odd = [name for name in set().union(*names) if not name.isdecimal()]
         if odd or any(found != names[0] for found in names):
-            example = odd[0] if odd else min(set.union(*names) - set.intersection(*names))
-            example = _listed([example])
+            example = one_line(odd[0] if odd else min(set.union(*names) - set.intersection(*names)))
             raise PatchFileError(f'{self.path}: a data set "{example}"; expected "0", "1", ... in every group')
         return sorted(names[0], key=int)
 
@@ -312,12 +312,7 @@ def _whole(path: Path) -> Iterator[None]:
         raise PatchFileError(f"{path}: a damaged h5 file ({_reason(error)}); expected a whole one") from None
 
 
-def _listed(names: Iterable[str]) -> str:
-    """Names in one line."""
-    return " ".join(", ".join(names).splitlines())
-
-
 def _reason(error: Exception) -> str:
     """The part of an h5py message that a person can use."""
     number = getattr(error, "errno", None)
-    return os.strerror(number) if number else " ".join(str(error).strip("'\"").splitlines())
+    return os.strerror(number) if number else one_line(str(error).strip("'\""))

@@ -9,8 +9,9 @@ import numpy as np
 
 from data.masks import TARGETS, Masks, find_masks, read_labels
 from data.options import UsageError, named_path, positive
-from data.pairs import Pair, PairSet, find_sets, images_by_name, read_pair, size_of
+from data.pairs import Pair, PairSet, find_sets, images_by_name, read_pair
 from data.progress import progress_bar
+from data.words import size_of
 from utils.contenders import Contender, Folder, given_folders, reference_rules
 from utils.inputs import eight_bit
 

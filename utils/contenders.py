@@ -14,7 +14,8 @@ import net
 from data.images import EXTENSIONS, MAX_PIXELS, ImageError, read_image, write_image
 from data.kinds import colour_source, is_role
 from data.options import UsageError
-from data.pairs import Pair, PairSet, composed, list_images, size_of
+from data.pairs import Pair, PairSet, composed, list_images
+from data.words import size_of
 from net.fuser import Fuser, to_uint8, to_unit
 from utils.failures import limits_in_plain_words, tile_advice
 from utils.inputs import eight_bit

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from data.images import MAX_PIXELS, ImageError, TooManyPixels, read_image
-from data.pairs import Pair, check_sizes, size_of
-from data.words import counted
+from data.pairs import Pair, check_sizes
+from data.words import counted, size_of
 from net.fuser import to_uint8, to_unit
 from utils.metrics import grey
 from utils.registration import Shift, misalignment

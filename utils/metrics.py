@@ -13,6 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from data.words import size_of
+
 METRICS = ("EN", "SD", "SF", "MI", "SCD", "VIF", "Qabf", "SSIM", "AG", "MSE", "CC", "PSNR")
 PROTOCOLS = ("cmmdl", "cddfuse")
 MIN_SIDE = 41  # the least side that leaves VIF's fourth scale one whole window
@@ -78,7 +80,7 @@ class Image:
         if not isinstance(levels, np.ndarray) or levels.dtype != np.uint8 or levels.ndim != 2:
             raise ValueError(f"{name}: {_describe(levels)}; expected a uint8 grey array (H, W)")
         if min(levels.shape) < MIN_SIDE:
-            raise TooSmall(f"{name}: {_size(levels)}; VIF's four scales need {MIN_SIDE}x{MIN_SIDE} or more")
+            raise TooSmall(f"{name}: {size_of(levels)}; VIF's four scales need {MIN_SIDE}x{MIN_SIDE} or more")
         self.name = name
         self.levels = np.array(levels, order="C")  # a copy, not a matrix nor masked
         self.values = self.levels.astype(np.float64)
@@ -327,12 +329,8 @@ def _sum_over(function: Callable[..., np.ndarray], *arrays: np.ndarray, overlap:
 
 def _check_sizes(image: Image, other: Image) -> None:
     if image.levels.shape != other.levels.shape:
-        raise ValueError(f"{image.name} {_size(image.levels)}, {other.name} {_size(other.levels)} (width x height); "
-                         "they must have one size")
-
-
-def _size(array: np.ndarray) -> str:
-    return f"{array.shape[1]}x{array.shape[0]}"
+        sizes = f"{image.name} {size_of(image.levels)}, {other.name} {size_of(other.levels)}"
+        raise ValueError(f"{sizes} (width x height); they must have one size")
 
 
 def _describe(found: object) -> str:
