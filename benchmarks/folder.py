@@ -12,7 +12,6 @@ The images are rendered scenes in a temporary folder; `--data DIR` cuts patches 
 Rounds take turns; medians count.
 """
 
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -36,10 +35,10 @@ from utils.contenders import Network
 from utils.failures import command
 from utils.memory import keep_freed_memory
 from utils.metrics import evaluate, grey
-from utils.scoring import run_set
+from utils.scoring import run_set, usable_cores
 from utils.shipped import open_model
 
-CORES = os.cpu_count() or 1
+CORES = usable_cores()
 BATCH, PATCH = 4, 64
 
 
