@@ -52,22 +52,20 @@ def average_precision(truth: Sequence[np.ndarray], found: Sequence[Found], shape
         for i, (kinds, scores, boxes) in enumerate(found)
         for kind, score, pixels in zip(kinds, scores, in_pixels(boxes, shape), strict=True)
     ]
-    with contextlib.redirect_stdout(io.StringIO()):  # its reports
-        coco.createIndex()
-        evaluation = COCOeval(coco, coco.loadRes(detections), "bbox") if annotations and detections else None
-        if evaluation:
+    if annotations and detections:
+        with contextlib.redirect_stdout(io.StringIO()):  # its reports
+            coco.createIndex()
+            evaluation = COCOeval(coco, coco.loadRes(detections), "bbox")
             evaluation.evaluate()
             evaluation.accumulate()
-    if evaluation is None:
-        occurs = [any((boxes[:, 0] == kind).any() for boxes in truth) for kind in range(len(KINDS))]
-        per_kind = np.where(occurs, 0.0, np.nan)[None].repeat(2, 0)
-    else:
         precision = evaluation.eval["precision"][..., 0, -1]  # (overlaps, recalls, classes), -1 of absent classes
-        precision = np.where(precision < 0, np.nan, 100 * precision)
-        per_kind = np.stack([precision.mean((0, 1)), precision[0].mean(0)])  # (2, classes)
-    both = [np.nan if np.isnan(row).all() else float(np.nanmean(row)) for row in per_kind]
-    figures = {"AP": both[0], "AP50": both[1]}
-    for name, row in (("AP", per_kind[0]), ("AP50", per_kind[1])):
+    else:  # no object or no detection: COCO's program does not take that
+        occurs = np.isin(range(len(KINDS)), [kind for _, kind, _ in objects])
+        precision = np.where(occurs, 0, -1)[None, None]
+    precision = np.where(precision < 0, np.nan, 100 * precision)
+    figures = {}
+    for name, row in (("AP", precision.mean((0, 1))), ("AP50", precision[0].mean(0))):  # (classes,) each
+        figures[name] = np.nan if np.isnan(row).all() else float(np.nanmean(row))
         figures |= {f"{name} {kind}": float(value) for kind, value in zip(KINDS, row, strict=True)}
     return figures
 
