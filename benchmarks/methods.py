@@ -5,12 +5,12 @@
 Weights are fresh: they change none of these figures. Columns:
 
     parameters  all of the network
-    GMAC        multiply-adds of one image in convolutions and matrix products: half of what `torch.utils.flop_counter`
-                counts on tensors without values, of the size given, of CMMDL as its formulas are written
-                (`benchmarks.literal`; `net.CMMDL` multiplies channels of different heads too). Fourier transforms,
-                sums and element-wise operations are not in it, so rules have none.
-    time        seconds for one image, of `--batch-size` in a pass. In each round every method in turn has a fresh
-                process, whose second pass counts; the median of the rounds.
+    GMAC        thousand millions of multiply-adds for one image, in convolutions and matrix products: half of what
+                `torch.utils.flop_counter` counts, on tensors without values. CMMDL is counted as its formulas are
+                written (`benchmarks.literal`), because `net.CMMDL` also multiplies channels of different heads. Fourier
+                transforms, sums and element-wise operations do not count, so rules have none.
+    time        seconds for one image, with `--batch-size` images in a pass. In each round every method in turn has a
+                fresh process, whose second pass counts; the median of the rounds.
     memory      largest resident size of these processes, Python and torch included
     ratios      to the first method: CMMDL
 """

@@ -18,8 +18,8 @@ def read_pairs(path: str | Path) -> PairSet:
     """The set that a csv file (UTF-8) lists, one pair a line: the visible image's path, then the infrared one's.
 
     Relative paths start at the file's own folder. Empty lines and lines that start with # are skipped, and a first line
-    without image paths is a header, unless they name two files that are there. If a header has the names
-    of two pair folders, such as `ir,vi` or `PET,MRI`, they say which column is which. A pair is named by its visible
+    without image paths is a header, unless it names two files that are there. If a header has the names of two pair
+    folders, such as `ir,vi` or `PET,MRI`, they say which column is which. A pair is named by its visible
     image's path below the folder that all of them share. A bad line becomes a refusal that names it. Raises PairError
     for a file that cannot be read or holds no line.
     """

@@ -48,7 +48,7 @@ class PatchSource:
         return self.dataset
 
     def smaller_than(self, size: int) -> str:  # noqa: ARG002 - no crops are cut of them
-        """How many images no crop of so many pixels fits in: none."""
+        """Which images are smaller than a crop, as `CropSource` says it: none."""
         return ""
 
 
@@ -111,7 +111,7 @@ class CropSource:
         return f"{found}, {len(self.held_out)} more held out{refused}{of_image}"
 
     def smaller_than(self, size: int) -> str:
-        """How many images no crop of so many pixels fits in, and the first of them; "" where there is none."""
+        """How many images are smaller than a crop of `size` pixels, and the first of them; "" if none is."""
         small = [name for name, image in zip(self.names, self.images, strict=True) if min(image[0].shape) < size]
         return f"{len(small)} of {counted(len(self.images), 'image')}, first {small[0]}" if small else ""
 

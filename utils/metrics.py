@@ -92,7 +92,7 @@ class Image:
 
     @_kept
     def centred(self) -> np.ndarray:
-        """The values less their mean, one after the other."""
+        """The values minus their mean, (H W,)."""
         return _centred(self.values)
 
     @_kept

@@ -48,7 +48,7 @@ class Result:
     seconds: dict[str, list[float]] = field(default_factory=dict)  # of fusing a pair, by network
 
     def collect(self, job: Job) -> None:
-        """Add what `finish` gives of a pair, when it is there; a pair that memory was too small for is refused."""
+        """Wait for what `finish` gives for a pair, and add it; a pair for which memory was too small is refused."""
         pair, _, finished = job
         try:
             with limits_in_plain_words():
@@ -74,8 +74,8 @@ def run_set(
 ) -> Result:
     """Fuse and score every pair of a set by every contender.
 
-    Reading the next pair, writing and scoring go on in threads while a network works. What cannot be read, fused or
-    scored, or not in the memory that there is, becomes a refusal, and the rest goes on.
+    Reading the next pair, writing and scoring go on in threads while a network works. A pair that cannot be
+    read, fused or scored, or for which memory is too small, is refused, and the rest goes on.
 
     Args:
         pair_set: the set.
@@ -117,7 +117,7 @@ def run_set(
 def prepare(
     pair_set: PairSet, pair: Pair, *, read: Callable[[Pair], Inputs | ImageError], journal: Journal | None
 ) -> Inputs | ImageError | MemoryError:
-    """Read a pair, whose sources the journal notes before; or why it cannot be read."""
+    """The images of a pair, whose sources the journal notes first; or why they cannot be read."""
     try:
         with limits_in_plain_words():
             if journal:
@@ -142,7 +142,7 @@ def fuse(
 
 
 def too_many(jobs: Iterable[Job], pixels: int) -> bool:
-    """Whether, with a pair of so many pixels more, scores of too many or too large pairs would be outstanding."""
+    """Whether, with a further pair of so many pixels, the pairs that wait for scores would be too many or too large."""
     outstanding = [pixels, *(count for _, count, job in jobs if not job.done())]
     return len(outstanding) > PENDING or sum(outstanding) > PENDING_PIXELS
 

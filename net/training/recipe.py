@@ -101,11 +101,11 @@ class Recipe:
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     def in_epochs(self, steps: int, *, epoch: int = 0, step: int = 0, done: int = 0) -> "Recipe":
-        """This recipe with its iterations as whole epochs of so many steps, rounded up; itself where it has epochs.
+        """This recipe with its iterations as whole epochs of `steps` steps, rounded up; itself if it has epochs.
 
         Args:
             epoch, step: where a training goes on: epochs that are done, and steps of the next one.
-            done: steps until there; epochs may have had another length then.
+            done: all steps done so far; epochs may have had another length then.
         """
         if self.epochs:
             return self
@@ -172,7 +172,7 @@ def constant(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  
 
 
 def halving(recipe: Recipe, epoch: int, progress: float, part: str, *, every: int) -> float:  # noqa: ARG001
-    """Halved after every so many epochs of a part's own training, which begins with the first phase that trains it, and
-    kept above a floor."""
+    """Halved after each `every` epochs of a part's own training, which begins with the first phase that trains it, down
+    to `MIN_LR`."""
     first = next(e for e in range(recipe.epochs) if part in (recipe.phase(e).parts or (part,)))
     return max(recipe.lr * 0.5 ** (max(epoch - first, 0) // every), min(recipe.lr, MIN_LR))

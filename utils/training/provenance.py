@@ -41,8 +41,8 @@ def describe(path: Path, arguments: dict[str, Any], world: World, data: Mapping[
 def digests(source: Source, **weights: Path | None) -> dict[str, Any]:
     """What tells the data of a training, and the weights that it uses, from any others.
 
-    Of a patch file that is its SHA-256; of images the SHA-256 of `digest_of_images`, over what is trained on once they
-    are read: the time is that of digesting the memory they take, whatever their files are.
+    For a patch file that is its SHA-256, for images `digest_of_images`, which covers the pixels in memory and so takes
+    no longer for large files.
 
     Args:
         weights: files by what they are for: `init=PATH` gives `init_sha256`.
@@ -74,8 +74,8 @@ def version(package: str) -> str | None:
 
 
 def commit() -> str | None:
-    """The commit of this source tree, marked where files differ from it, or code of a training, such as another method,
-    is not in it; None outside a git checkout."""
+    """The commit of this source tree, marked as dirty if files differ from it or if code for trainings, such as another
+    method, is not in it; None outside a git checkout."""
     try:
         if not ROOT.samefile(_git("rev-parse", "--show-toplevel")):  # a copy within another checkout
             return None
