@@ -23,6 +23,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from data.options import Parser, named_path, not_negative, positive_number
 from tests.fuzz.inputs import inputs
 from tests.fuzz.targets import TARGETS, Target
 from utils.memory import peak_memory
@@ -36,11 +37,12 @@ BATCH = 400  # files between looks at the clock
 
 def main() -> int:
     """Share the time among the targets, and tell what came of it."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Fuzz what reads files")
-    parser.add_argument("--seconds", type=float, default=120, help="all together (120)")
-    parser.add_argument("--target", choices=TARGETS, action="append", help="only this one; repeatable")
-    parser.add_argument("--seed", type=int, default=0, help="another one tries other files (0)")
-    parser.add_argument("--keep", type=Path, default=Path("result/fuzz"), help="where findings go (result/fuzz)")
+    parser = Parser("python -m tests.fuzz", __doc__)
+    parser.add_argument("--seconds", type=positive_number, default=120, help="time for all targets together")
+    parser.add_argument("--target", choices=TARGETS, action="append", help="what to fuzz; repeatable (default: all)")
+    parser.add_argument("--seed", type=not_negative, default=0, help="another one tries other files")
+    parser.add_argument("--keep", type=named_path, default=Path("result/fuzz"), metavar="DIR",
+                        help="where findings go")  # fmt: skip
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)  # the process of one target
     args = parser.parse_args()
     if args.work:
