@@ -76,11 +76,11 @@ class CropSource:
     Args:
         images, held_out: what to train on, and what to watch the training with.
         refused: what could not be read.
+        names: of the images to train on.
         seed: chooses the crops.
         name: where the images come from.
         crops: how many there are of an image, in how many orientations.
         image_maps: give a fourth tensor, made of each whole pair and cropped with it.
-        names: of the images to train on, by default their numbers.
         progress: show how far it is with the maps.
     """
 
@@ -92,16 +92,15 @@ class CropSource:
         held_out: Sequence[Planes],
         refused: Sequence[Refusal],
         *,
+        names: Sequence[str],
         seed: int,
         name: str,
         crops: Crops = CROPS,
         image_maps: Sequence[ImageMap] = (),
-        names: Sequence[str] = (),
         progress: bool = True,
     ) -> None:
         self.held_out, self.refused, self.seed, self.name = held_out, refused, seed, name
-        self.crops, self.image_maps = crops, image_maps
-        self.names = names or [f"image {i}" for i in range(len(images))]
+        self.crops, self.image_maps, self.names = crops, image_maps, names
         self.images = with_maps(images, image_maps, progress=progress) if image_maps else images
 
     def __str__(self) -> str:

@@ -44,7 +44,7 @@ def test_the_probe_is_spread_over_the_patches_and_always_the_same(h5):
 
 def test_crops_differ_from_epoch_to_epoch_and_have_the_size_asked_for():
     image = np.random.default_rng(0).integers(0, 256, (3, 40, 40), np.uint8)
-    source = CropSource([image], [], (), seed=1, name="one image")
+    source = CropSource([image], [], (), names=["a"], seed=1, name="one image")
     first, second = source.epoch(0, 16), source.epoch(1, 16)
     assert isinstance(first, CropDataset) and source.size is None
     assert first[0][0].shape == (1, 16, 16) and source.epoch(0, 20)[0][0].shape == (1, 20, 20)
@@ -53,8 +53,9 @@ def test_crops_differ_from_epoch_to_epoch_and_have_the_size_asked_for():
 
 def test_a_source_says_what_it_has_and_what_it_lacks():
     image = np.zeros((3, 40, 40), np.uint8)
-    assert str(CropSource([image], [image], (), seed=1, name="x")) == "crops of 1 image of x, 1 more held out"
-    assert str(CropSource([image], [], ("a", "b"), seed=1, name="x")).endswith(", 0 more held out, 2 refused")
+    told = {"names": ["a"], "seed": 1, "name": "x"}
+    assert str(CropSource([image], [image], (), **told)) == "crops of 1 image of x, 1 more held out"
+    assert str(CropSource([image], [], ("b", "c"), **told)).endswith(", 0 more held out, 2 refused")
 
 
 def test_images_that_are_smaller_than_a_crop_are_told(h5):
