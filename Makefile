@@ -1,4 +1,4 @@
-# Set-up and the main jobs, each one command on a fresh machine with Python 3.10 to 3.12.
+# Set-up and the main jobs, each one command on a fresh machine with Python 3.10 to 3.14.
 PYTHON ?= python3
 BIN := .venv/bin
 FUZZ_SECONDS ?= 120
@@ -59,6 +59,8 @@ lock: .venv/ready
 
 # The lock has all but torch, whose build for this machine (CUDA or CPU) the index at hand decides.
 .venv/ready: requirements.txt requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 15))' || \
+	  { echo "$(PYTHON) is not Python 3.10 to 3.14; please name one that is, as in: make demo PYTHON=python3.12"; exit 2; } >&2
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet -r requirements.txt

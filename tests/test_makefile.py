@@ -1,13 +1,21 @@
-"""What `make tables` does after each exit status of the program that makes them."""
+"""Which Python `make` sets up with, and what `make tables` does after each exit status of the program that it runs."""
 
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-MAKEFILE = Path(__file__).resolve().parents[1] / "Makefile"
+ROOT = Path(__file__).resolve().parents[1]
+SUPPORTED = re.search(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', (ROOT / "pyproject.toml").read_text())
+LOWEST, BEYOND = map(int, SUPPORTED.groups())
+PYTHON = """#!/bin/sh
+test "$1" = -c || { echo "reached: $*"; exit 1; }
+exec SYSTEM -c 'import sys; sys.version_info = (3, MINOR, 0); exec(sys.argv[1])' "$2"
+"""
 PROGRAM = """#!/bin/sh
 echo "$*" >> calls.txt
 case "$*" in
@@ -19,6 +27,33 @@ esac
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
 
 
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    """Run `make` in a folder by the project's Makefile."""
+    outer = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}  # of `make test`, which may run this
+    environment = {name: value for name, value in os.environ.items() if name not in outer} | {"LC_ALL": "C"}
+    command = ["make", "-C", folder, "-f", ROOT / "Makefile", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("minor", [LOWEST - 1, LOWEST, BEYOND - 1, BEYOND])
+def test_a_python_that_is_too_old_or_new_is_named_before_anything_is_set_up(tmp_path, minor):
+    python = tmp_path / "python"
+    python.write_text(PYTHON.replace("SYSTEM", sys.executable).replace("MINOR", str(minor)))
+    python.chmod(0o755)
+    for name in ("requirements.txt", "requirements.lock"):
+        (tmp_path / name).touch()
+    done = make(tmp_path, "demo", f"PYTHON={python}")
+    if LOWEST <= minor < BEYOND:
+        assert "reached: -m venv .venv" in done.stdout
+    else:
+        assert "reached" not in done.stdout
+        assert f"{python} is not Python 3.{LOWEST} to 3.{BEYOND - 1}; please name one that is" in done.stderr
+
+
+def test_the_readme_names_the_same_versions():
+    assert f"\nPython 3.{LOWEST} to 3.{BEYOND - 1} " in (ROOT / "README.md").read_text()
+
+
 @pytest.fixture
 def tables(tmp_path):
     """Run `make tables` with a program that ends with the given status for each protocol."""
@@ -28,10 +63,7 @@ def tables(tmp_path):
         program.parent.mkdir(parents=True)
         program.write_text(PROGRAM.format(cddfuse=cddfuse, cmmdl=cmmdl))
         program.chmod(0o755)
-        outer = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}  # of `make test`, which may run this
-        environment = {name: value for name, value in os.environ.items() if name not in outer} | {"LC_ALL": "C"}
-        command = ["make", "-C", tmp_path, "-f", MAKEFILE, "-o", ".venv/ready", "tables", "DATA=TNO"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        done = make(tmp_path, "-o", ".venv/ready", "tables", "DATA=TNO")
         end = done.stderr.strip().rpartition("] ")[2] if done.returncode else ""
         return end, (tmp_path / "calls.txt").read_text().splitlines()
 
