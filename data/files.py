@@ -33,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    if path.exists() and (found := instead_of_file(path)):
+    if mode_of(path) is not None and (found := instead_of_file(path)):
         raise OSError(f"{path}: {found}; expected a file, or a new name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +56,26 @@ def remove_parts(paths: Iterable[Path]) -> None:
     for path in paths:
         if re.fullmatch(r"\.[0-9a-f]{8}\.part", path.name):
             path.unlink()
+
+
+def mode_of(path: Path) -> int | None:
+    """The mode of what is at a path, a link followed, as `stat` reads it; None where nothing is.
+
+    Raises OSError where that cannot be told, of which `Path.exists` and `Path.is_dir` say False from Python 3.14 on.
+    """
+    try:
+        return path.stat().st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise
+    except ValueError:  # a null byte is in no name
+        return None
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder, a link followed. Raises OSError as `mode_of`."""
+    return stat.S_ISDIR(mode_of(path) or 0)
 
 
 def instead_of_file(path: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.files import is_folder
 from data.images import ImageError, read_image
 from data.pairs import PairError, images_by_name
 from data.words import size_of
@@ -82,7 +83,7 @@ def _values(path: Path, shape: tuple[int, int]) -> np.ndarray:
 
 def _images_in(folder: Path, names: Sequence[str]) -> dict[str, list[Path]]:
     """Images by their pair's name, of the first of the sub-folders `names` (in any case) that has some."""
-    subs = {sub.name.lower(): sub for sub in folder.iterdir() if sub.name.lower() in names and sub.is_dir()}
+    subs = {sub.name.lower(): sub for sub in folder.iterdir() if sub.name.lower() in names and is_folder(sub)}
     for name in names:
         if name in subs and (images := images_by_name(subs[name])):
             return images

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.files import is_folder, mode_of
 from data.images import EXTENSIONS, ImageError, read_image
 from data.kinds import ACCEPTED, KINDS, Kind, is_among
 from data.words import size_of
@@ -78,8 +79,9 @@ def find_sets(root: str | Path) -> list[PairSet]:
     """
     root = Path(root)
     try:
-        if not root.is_dir():
-            raise PairError(f"{root}: {'a file' if root.exists() else 'no such folder'}; expected a folder of pairs")
+        if not is_folder(root):
+            found = "no such folder" if mode_of(root) is None else "a file"
+            raise PairError(f"{root}: {found}; expected a folder of pairs")
         return _find_sets(root)
     except OSError as error:
         raise PairError(f"{error.filename}: {_not_readable(error)}; expected a folder of pairs") from None
@@ -150,7 +152,7 @@ def _sub_folders(folder: Path) -> list[Path]:
 def _is_folder(path: Path) -> bool:
     """Whether it is a folder, or a link into one that may not be read: that is reported when it is read."""
     try:
-        return path.is_dir()
+        return is_folder(path)
     except OSError:
         return True
 

@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.ahead import ahead
-from data.files import instead_of_file
+from data.files import instead_of_file, mode_of
 from data.images import ImageError
 from data.interrupt import INTERRUPTED, StopRequest
 from data.luminance import luminance, span_of
@@ -255,9 +255,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     args = parser.parse_args(argv)
     try:
-        if args.out.exists() and (found := instead_of_file(args.out)):
+        there = mode_of(args.out) is not None
+        if there and (found := instead_of_file(args.out)):
             parser.error(f"--out {args.out}: {found}; expected a file name such as patches.h5")
-        other = args.out.suffix.lower() not in (".h5", ".hdf5") and args.out.exists() and args.out.stat().st_size
+        other = args.out.suffix.lower() not in (".h5", ".hdf5") and there and args.out.stat().st_size
         if other and not h5py.is_hdf5(args.out):
             parser.error(f"--out {args.out}: a file that is no h5 file; expected one to replace, or a new name")
     except OSError as error:

@@ -22,6 +22,15 @@ def read(path):
     except ImageError as error:
         return "refused"
 """
+FREE = """
+try:
+    os.fstat(2)
+except OSError:  # as it should be
+    pass
+else:
+    print("taken")
+    sys.exit()
+"""
 TWICE = "for _ in range(2): print(read('whole.jpg'), read('holed.jpg'))"
 TAKEN = """
 file = open("other", "w+b", buffering=0)
@@ -69,7 +78,9 @@ def test_images_are_read_where_stderr_is_closed(tmp_path, code, said, closed):
     (tmp_path / "holed.jpg").write_bytes(data[: len(data) // 2] + data[len(data) // 2 + 3000 :])
     command = [sys.executable, "-c", READ + code]
     if closed:
-        command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
+        command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", READ + FREE + code]
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True, check=False)
+    if done.stdout == "taken\n":
+        pytest.skip("a library of the system, such as libffi, takes the number of a closed stderr")
     assert (done.returncode, done.stdout) == (0, said)

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from data.files import remove_parts, replacing, write_text
+from data.files import is_folder, mode_of, remove_parts, replacing, write_text
 
 
 def test_a_new_file_appears_with_its_folder_only_when_it_is_whole(tmp_path):
@@ -86,3 +86,13 @@ def test_what_a_killed_process_left_is_found_among_files_of_others(tmp_path):
         (tmp_path / name).touch()
     remove_parts(tmp_path.iterdir())
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["file", *others])
+
+
+def test_what_cannot_be_told_is_not_taken_for_nothing(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    (tmp_path / "file").touch()
+    assert is_folder(tmp_path / "link") and not is_folder(tmp_path / "file")
+    assert [mode_of(tmp_path / name) for name in ("none", "file/none", "circle", "nu\0ll")] == [None] * 4
+    with pytest.raises(OSError, match="File name too long"):
+        is_folder(tmp_path / ("x" * 300))

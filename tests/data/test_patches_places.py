@@ -57,10 +57,10 @@ def test_an_out_that_cannot_be_examined_is_a_usage_error(folder, capsys, monkeyp
     said = usage_error(capsys, *arguments(folder, out="x" * 300))
     assert "xxx: File name too long; expected a file name such as patches.h5" in said
 
-    def denied(path):
+    def denied(path, **_):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "exists", denied)
+    monkeypatch.setattr(Path, "stat", denied)
     assert "a.h5: Permission denied; expected a file name" in usage_error(capsys, *arguments(folder))
 
 

@@ -17,7 +17,7 @@ from data.files import sha256, write_text
 from data.sources import PatchSource, Source
 from utils.distributed import World
 
-PACKAGES = ("torch", "numpy", "h5py", "opencv-python-headless")  # that pixels and weights pass through
+PACKAGES = ("numpy", "h5py", "opencv-python-headless")  # that pixels and weights pass through, as they do torch
 ROOT = Path(__file__).resolve().parents[2]  # of this source tree
 PARTS = 3  # of an image that are digested: vis, ir and mask; a map follows from them
 
@@ -32,7 +32,7 @@ def describe(path: Path, arguments: dict[str, Any], world: World, data: Mapping[
         "threads": torch.get_num_threads(),
         "commit": commit(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: version(name) for name in PACKAGES} | {"torch": torch.__version__},  # as 2.13.0+cu130
         "machine": torch.cuda.get_device_name() if world.device.type == "cuda" else platform.machine(),
     }
     write_text(path, json.dumps(content, indent=2) + "\n")

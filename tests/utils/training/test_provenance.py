@@ -5,7 +5,6 @@ import subprocess
 
 import numpy as np
 import pytest
-import torch
 
 from data.patchfile import PatchWriter
 from data.sources import CropSource, PatchSource, rendered
@@ -56,7 +55,7 @@ def test_the_weights_that_a_training_uses_count(tmp_path):
 @pytest.mark.parametrize("name", PACKAGES)
 def test_each_package_has_a_version(name):
     assert version(name)
-    assert version("torch") == torch.__version__ and version("no-such-package") is None
+    assert version("no-such-package") is None
 
 
 def test_the_commit_is_that_of_this_tree_alone(tmp_path, monkeypatch):
