@@ -73,7 +73,7 @@ class FrequencyFilter(nn.Module):
 
     def forward(self, u: Tensor) -> Tensor:
         exact, length = at_least_float32(u), u.shape[-1]
-        weight = torch.view_as_complex(self.weight.to(exact.dtype)).unsqueeze(-1)  # (C, 1)
+        weight = torch.complex(*self.weight.to(exact.dtype).unbind(-1)).unsqueeze(-1)  # (C, 1), of any layout
         spectrum = torch.fft.rfft(exact) * weight  # (B, C, L // 2 + 1)
         imaginary = torch.view_as_real(spectrum)[..., 1]
         imaginary[..., 0] = 0

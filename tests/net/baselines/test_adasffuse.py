@@ -158,6 +158,19 @@ def test_frequency_filter_equals_the_sum_over_frequencies(length):
     np.testing.assert_allclose(block(u).detach().numpy(), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("place", [
+    lambda weight: torch.cat([torch.zeros(1), weight.flatten()])[1:].view(-1, 2),  # as in one vector of all weights
+    lambda weight: weight.T.contiguous().T,
+], ids=["odd offset", "transposed"])  # fmt: skip
+def test_the_weight_of_the_frequency_filter_may_lie_anywhere_in_memory(place):
+    block, u = FrequencyFilter(channels=3), torch.rand(1, 3, 10)
+    expected = block(u)
+    (gradient,) = torch.autograd.grad(expected.square().sum(), block.weight)
+    block.weight.data = place(block.weight.data)
+    torch.testing.assert_close(block(u), expected, rtol=0, atol=0)
+    torch.testing.assert_close(torch.autograd.grad(block(u).square().sum(), block.weight), (gradient,))
+
+
 def test_step_sizes_and_decays_start_in_their_ranges():
     torch.manual_seed(0)
     mixer = Mixer(dim=192)
