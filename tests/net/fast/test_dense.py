@@ -39,6 +39,14 @@ def test_both_forms_are_the_convolution(form, has_bias, width):
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_weight_and_bias_may_be_views_of_other_tensors(form):
+    x, stacked = torch.randn(4, 8, 3), torch.randn(5, 28, 2)  # two convolutions' weights and biases side by side
+    weight, bias = stacked[:, :27, 1].unflatten(1, (3, 3, 3)), stacked[:, 27, 1]
+    for bias_ in (bias, bias[:1].expand(5)):
+        torch.testing.assert_close(result(form, x, weight, bias_), expected(x, weight, bias_), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_rows_are_prepared_into_a_part_of_a_wider_tensor(form):
     x = torch.randn(3, 6, 4).double()
     room = torch.full((form.points, 5, form.columns(6), 9), torch.nan).double()
