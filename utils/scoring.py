@@ -101,7 +101,7 @@ def run_set(
             fused, refused = fuse(pair_set, pair, images, contenders)
             result.refused += refused
             pixels = math.prod(inputs.vis.shape[:2])
-            while jobs and too_many(jobs, pixels):
+            while jobs and (jobs[0][2].done() or too_many(jobs, pixels)):  # the done ones too: the queue stays short
                 result.collect(jobs.popleft())
             job = pool.submit(finish, pair_set, pair, images, fused, protocol if metrics else None, home)
             jobs.append((pair, pixels, job))

@@ -1,7 +1,7 @@
 """A set through its contenders: what is refused, and what goes on."""
 
 import time
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,11 +10,13 @@ import torch
 
 import CMMDL_test
 import net
-from data.pairs import find_sets
+from data.pairs import Pair, PairSet, find_sets
 from data.scenes import render
 from tests.pictures import save
 from utils import metrics, scoring
 from utils.contenders import Network
+from utils.inputs import Inputs
+from utils.report import Pictures
 from utils.scoring import Result, run_set
 from utils.tables import Row
 
@@ -171,3 +173,29 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch):
     monkeypatch.delattr(scoring.os, "sched_getaffinity")  # as on macOS and Windows
     monkeypatch.setattr(scoring.os, "cpu_count", lambda: 6)
     assert scoring.usable_cores() == 6
+
+
+class AtOnce(Executor):
+    """A pool that has done each job when it is given."""
+
+    def __init__(self, max_workers: int) -> None:  # noqa: ARG002
+        pass
+
+    def submit(self, function, *given):
+        job = Future()
+        job.set_result(function(*given))
+        return job
+
+
+def test_pairs_that_are_scored_do_not_wait_to_be_collected(monkeypatch, tmp_path):
+    waiting, too_many = [], scoring.too_many
+    monkeypatch.setattr(scoring, "ThreadPoolExecutor", AtOnce)
+    monkeypatch.setattr(scoring, "too_many", lambda jobs, pixels: waiting.append(len(jobs)) or too_many(jobs, pixels))
+    monkeypatch.setattr(scoring, "finish", lambda *_: (Pictures(), {}, []))
+    pairs = tuple(Pair(str(i), tmp_path, tmp_path) for i in range(9))
+    images = Inputs(*np.zeros((2, 8, 8), np.uint8))
+    result = run_set(
+        PairSet("set", None, pairs, ()), [], protocol="cmmdl", metrics=False, home=tmp_path, read=lambda _: images
+    )
+    assert list(result.pictures) == [pair.name for pair in pairs]
+    assert max(waiting, default=0) <= 1
