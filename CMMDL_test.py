@@ -111,14 +111,17 @@ def run(sets: Sequence[PairSet], contenders: Sequence[Contender], args: argparse
     if not args.no_metrics:
         print(f"Scoring protocol: {args.protocol}")
     read = Reader(args.resize == "ir", not args.no_registration_check, args.max_pixels)
+    shown = 2 + sum(not contender.is_reference for contender in contenders)  # pictures of a pair
+    width = report.width_for(shown * sum(len(pair_set.pairs) for pair_set in sets))
     for pair_set in sets:
         if pair_set.pairs:
             print(describe(pair_set, args.protocol), flush=True)
             for line in notes(pair_set, args):
                 print(f"{pair_set.name}: {line}", file=sys.stderr)
         result = run_set(
-            pair_set, contenders, protocol=args.protocol, metrics=not args.no_metrics, home=args.out, read=read
-        )
+            pair_set, contenders, protocol=args.protocol, metrics=not args.no_metrics, home=args.out, read=read,
+            width=width,
+        )  # fmt: skip
         others = published(usual_name(pair_set), args.protocol) if args.published else []
         rows = [*result.rows, *others]
         results[pair_set.name], pictures[pair_set.name] = rows, result.pictures

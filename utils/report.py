@@ -2,6 +2,7 @@
 
 import base64
 import html
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from utils.tables import PRINTED, Row, cell, is_best, label, named
 
 TEMPLATE = Path(__file__).with_name("report.html")
 THUMBNAIL = 360  # pixels wide at most
+MANY = 4000  # pictures of that width on a page, some 80 MB; of more each is smaller
 TALLEST = 8000  # pixels high at most; a JPEG can have 65535
 QUALITY = 85  # of a JPEG, of 100
 WORST = 5  # images that are shown above all others
@@ -27,21 +29,27 @@ WORST_BY = ("VIF", "Qabf", "SSIM")
 class Pictures:
     """Small copies of what belongs to one pair, as data URLs by caption, and where the fused images lie."""
 
+    width: int = THUMBNAIL  # of a copy, in pixels at most
     thumbnails: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
     def add(self, caption: str, image: np.ndarray, file: str = "") -> None:
         """Keep an image (uint8, grey or RGB), which lies at `file` relative to the page if it was written."""
-        self.thumbnails[caption] = thumbnail(image)
+        self.thumbnails[caption] = thumbnail(image, self.width)
         if file:
             self.files[caption] = file
 
 
-def thumbnail(image: np.ndarray) -> str:
-    """A JPEG data URL of a uint8 image, (H, W) or (H, W, 3) RGB, reduced to at most `THUMBNAIL` pixels in width and
+def width_for(count: int) -> int:
+    """How many pixels wide the copies on a page of so many pictures may be, so that a browser can still open it."""
+    return max(1, round(THUMBNAIL * min(1, math.sqrt(MANY / max(1, count)))))
+
+
+def thumbnail(image: np.ndarray, most: int = THUMBNAIL) -> str:
+    """A JPEG data URL of a uint8 image, (H, W) or (H, W, 3) RGB, reduced to at most `most` pixels in width and
     `TALLEST` in height."""
     height, width = image.shape[:2]
-    scale = min(THUMBNAIL / width, TALLEST / height)
+    scale = min(most / width, TALLEST / height)
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -20,7 +20,7 @@ from utils.failures import limits_in_plain_words, sentence
 from utils.inputs import Inputs, Reader, Remarks, eight_bit
 from utils.journal import Journal
 from utils.metrics import Sources, TooSmall, grey
-from utils.report import Pictures
+from utils.report import THUMBNAIL, Pictures
 from utils.tables import Row
 
 
@@ -71,6 +71,7 @@ def run_set(
     metrics: bool,
     home: Path,
     read: Callable[[Pair], Inputs | ImageError] | None = None,
+    width: int = THUMBNAIL,
 ) -> Result:
     """Fuse and score every pair of a set by every contender.
 
@@ -84,6 +85,7 @@ def run_set(
         metrics: False only fuses.
         home: the folder that the report's links are relative to.
         read: how a pair is read; by default two sizes are refused and the registration is checked.
+        width: of the report's pictures, in pixels at most.
     """
     result = Result([Row(c.name, is_reference=c.is_reference) for c in contenders], refused=list(pair_set.refused))
     jobs: deque[Job] = deque()
@@ -103,7 +105,7 @@ def run_set(
             pixels = math.prod(inputs.vis.shape[:2])
             while jobs and (jobs[0][2].done() or too_many(jobs, pixels)):  # the done ones too: the queue stays short
                 result.collect(jobs.popleft())
-            job = pool.submit(finish, pair_set, pair, images, fused, protocol if metrics else None, home)
+            job = pool.submit(finish, pair_set, pair, images, fused, protocol if metrics else None, home, width)
             jobs.append((pair, pixels, job))
         while jobs:
             result.collect(jobs.popleft())
@@ -154,10 +156,11 @@ def finish(
     fused: list[tuple[Contender, np.ndarray]],
     protocol: str | None,
     home: Path,
+    width: int,
 ) -> tuple[Pictures, dict[str, dict[str, float]], list[Refusal]]:
     """Write and score one pair's fused images; its pictures, scores by method, and what was refused."""
     vis, ir = (eight_bit(image, word) for image, word in zip(images, pair.words, strict=True))
-    pictures, scores, refused, unscored = Pictures(), {}, [], ""
+    pictures, scores, refused, unscored = Pictures(width), {}, [], ""
     for word, image in zip(pair.words, (vis, ir), strict=True):
         pictures.add(word, image)
     sources = None

@@ -1,6 +1,8 @@
 """CMMDL_test.py as a user calls it: what it writes, prints and refuses."""
 
+import base64
 import csv
+import re
 import shutil
 
 import cv2
@@ -12,6 +14,7 @@ import CMMDL_test
 import net
 from data.images import read_image
 from data.scenes import render
+from utils import report
 from utils.metrics import METRICS, evaluate, grey
 
 HEADER = ["image", *METRICS]
@@ -125,6 +128,15 @@ def test_the_page_stands_alone_but_for_links_to_full_size_images(pairs, weights,
     assert page.count('src="data:image/jpeg;base64,') == 6
     assert 'src="http' not in page
     assert 'data-file="A/1.png"' in page
+
+
+def test_the_pictures_of_all_sets_together_decide_how_large_each_is_on_the_page(pairs, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "MANY", 3)  # of 9: two sources and a fused one of each pair
+    monkeypatch.setattr(report, "THUMBNAIL", 40)
+    run("--data", pairs, "--method", "average", "--no-metrics", "--out", tmp_path)
+    pictures = re.findall('base64,([^"]*)"', (tmp_path / "index.html").read_text())
+    widths = [cv2.imdecode(np.frombuffer(base64.b64decode(one), np.uint8), 0).shape[1] for one in pictures]
+    assert widths == [round(40 * (3 / 9) ** 0.5)] * 9
 
 
 def test_refused_pairs_are_named_with_the_reason_and_the_rest_is_done(pairs, weights, tmp_path, capsys):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from utils.metrics import METRICS
-from utils.report import THUMBNAIL, Pictures, page, thumbnail
+from utils.report import MANY, THUMBNAIL, Pictures, page, thumbnail, width_for
 from utils.tables import Row
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -107,6 +107,15 @@ def test_small_copies_keep_colours_and_are_never_larger(width, shown):
 def test_small_copies_of_lines_of_pixels_have_at_least_one_and_fit_into_a_jpeg(shape, shown):
     encoded = base64.b64decode(thumbnail(np.zeros(shape, np.uint8)).partition("base64,")[2])
     assert cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED).shape == shown
+
+
+def test_a_page_of_many_pictures_has_smaller_copies_of_as_many_pixels_together():
+    assert width_for(0) == width_for(MANY) == THUMBNAIL
+    assert width_for(100 * MANY) == THUMBNAIL // 10
+    found = Pictures(width_for(4 * MANY))
+    found.add("visible", np.zeros((2 * THUMBNAIL, THUMBNAIL), np.uint8))
+    encoded = base64.b64decode(found.thumbnails["visible"].partition("base64,")[2])
+    assert cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED).shape == (THUMBNAIL, THUMBNAIL // 2)
 
 
 def test_small_copies_are_averaged():
