@@ -19,6 +19,7 @@ from utils.tables import PRINTED, Row, cell, is_best, label, named
 TEMPLATE = Path(__file__).with_name("report.html")
 THUMBNAIL = 360  # pixels wide at most
 MANY = 4000  # pictures of that width on a page, some 80 MB; of more each is smaller
+LINES = 2000  # pairs on a page; a browser takes minutes and gigabytes for ten times as many
 TALLEST = 8000  # pixels high at most; a JPEG can have 65535
 QUALITY = 85  # of a JPEG, of 100
 WORST = 5  # images that are shown above all others
@@ -70,12 +71,17 @@ def page(
 
     Args:
         tables: rows of each set.
-        pictures: for each set, the pictures of each image by its stem.
+        pictures: for each set, the pictures of each image by its stem. Beyond `LINES` images, each set has its share
+            of them, the first ones, and its worst.
         title: heading.
         protocol: convention of the scores.
         command: how the page was made.
     """
-    sections = [section(f"s{i}", name, rows, pictures.get(name, {})) for i, (name, rows) in enumerate(tables.items())]
+    total = sum(map(len, pictures.values()))
+    most = total if total <= LINES else max(1, LINES // len(tables))
+    sections = [
+        section(f"s{i}", name, rows, pictures.get(name, {}), most) for i, (name, rows) in enumerate(tables.items())
+    ]
     links = [f'<a href="#s{i}">{html.escape(name)}</a>' for i, name in enumerate(tables)]
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=html.escape(title),
@@ -86,19 +92,22 @@ def page(
     )
 
 
-def section(key: str, name: str, rows: Sequence[Row], pictures: Mapping[str, Pictures]) -> str:
-    """One set: the means, the worst images, then a sortable table of all images with pictures and scores."""
+def section(key: str, name: str, rows: Sequence[Row], pictures: Mapping[str, Pictures], most: int) -> str:
+    """One set: the means, the worst images, then a sortable table of images with pictures and scores: the first `most`
+    and the worst."""
     methods = [row for row in rows if not row.is_reference and row.images]
-    ids = {stem: f"{key}-{i}" for i, stem in enumerate(pictures)}
+    above = {stem for row in methods if len(row.images) > WORST for metric in WORST_BY for stem in worst(row, metric)}
+    ids = {stem: f"{key}-{i}" for i, stem in enumerate(pictures) if i < most or stem in above}
+    left_out = f"; here the first {most}{' and the worst' if above else ''}" if len(ids) < len(pictures) else ""
     shown = PRINTED if methods else ()
     heads = "".join(f'<th class="sort" aria-sort="none">{metric}</th>' for metric in shown)
     names = '<th class="names">method</th>' if len(methods) > 1 else ""
-    lines = "".join(line(ids[stem], stem, found, methods) for stem, found in pictures.items())
+    lines = "".join(line(ids[stem], stem, found, methods) for stem, found in pictures.items() if stem in ids)
     strips = "".join(strip(row, ids, hidden=row is not methods[0]) for row in methods)
     count = max((len(found.thumbnails) for found in pictures.values()), default=1)
     room = f"--count: {count}; --beside: {59 if names else 53}em"  # for so many pictures beside the scores
     return (
-        f'<section id="{key}" style="{room}"><h2>{html.escape(name)} ({counted(len(pictures), "image")})</h2>'
+        f'<section id="{key}" style="{room}"><h2>{html.escape(name)} ({counted(len(pictures), "image")}{left_out})</h2>'
         f'{means(rows)}{choice(methods)}{strips}<div><table class="images">'
         f'<thead><tr><th class="sort" aria-sort="none">image</th>'
         f'<th class="row">pictures</th>{names}{heads}</tr></thead><tbody>{lines}</tbody></table></div></section>'
@@ -126,18 +135,22 @@ def choice(methods: Sequence[Row]) -> str:
     return f"<p><label>Sort by the scores of <select>{options}</select></label></p>" if len(methods) > 1 else ""
 
 
+def worst(row: Row, metric: str) -> list[str]:
+    """The images with a method's lowest scores in a metric."""
+    return sorted(row.images, key=lambda stem: row.images[stem][metric])[:WORST]
+
+
 def strip(row: Row, ids: Mapping[str, str], *, hidden: bool) -> str:
     """A method's worst images by three metrics, each a link to its line; nothing for a set of so few images."""
     if len(row.images) <= WORST:
         return ""
     groups, method = [], html.escape(row.method, quote=True)
     for metric in WORST_BY:
-        worst = sorted(row.images, key=lambda stem, metric=metric: row.images[stem][metric])[:WORST]
         figures = "".join(
             f'<a href="#{ids[stem]}"><figure><img data-row="{ids[stem]}" data-of="{method}" alt="">'
             f'<figcaption title="{html.escape(stem, quote=True)}">{row.images[stem][metric]:.3f} '
             f"{html.escape(stem)}</figcaption></figure></a>"
-            for stem in worst
+            for stem in worst(row, metric)
         )
         groups.append(f'<div><h3>Worst {WORST} by {metric}</h3><div class="five">{figures}</div></div>')
     return f'<div class="strip"{" hidden" if hidden else ""}>{"".join(groups)}</div>'

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from utils import report
 from utils.metrics import METRICS
 from utils.report import MANY, THUMBNAIL, Pictures, page, thumbnail, width_for
 from utils.tables import Row
@@ -116,6 +117,27 @@ def test_a_page_of_many_pictures_has_smaller_copies_of_as_many_pixels_together()
     found.add("visible", np.zeros((2 * THUMBNAIL, THUMBNAIL), np.uint8))
     encoded = base64.b64decode(found.thumbnails["visible"].partition("base64,")[2])
     assert cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED).shape == (THUMBNAIL, THUMBNAIL // 2)
+
+
+def test_of_very_many_images_the_first_and_the_worst_have_a_line_and_links_lead_to_one(monkeypatch):
+    monkeypatch.setattr(report, "LINES", 40)
+    sets = {
+        name: [Row("a", {f"{i}": scores(VIF=-i, Qabf=abs(i - 50), SSIM=i) for i in range(count)})]
+        for name, count in (("many", 100), ("few", 20))
+    }
+    shown = {name: dict.fromkeys(row.images, pictures("visible", "infrared", "a")) for name, (row,) in sets.items()}
+    made = page(sets, shown, **WORDS)
+    lines = [int(number) for number in re.findall(r'<tr id="s0-(\d+)">', made)]
+    assert lines == [*range(20), *range(48, 53), *range(95, 100)]
+    assert "many (100 images; here the first 20 and the worst)" in made and "few (20 images)" in made
+    assert made.count('<tr id="s1-') == 20
+    assert set(re.findall('href="#(s.-.*?)"', made)) <= set(re.findall('<tr id="(.*?)"', made))
+    monkeypatch.setattr(report, "LINES", 120)
+    assert page(sets, shown, **WORDS).count("<tr id=") == 120, "all, where they are no more"
+    monkeypatch.setattr(report, "LINES", 4)
+    short = {name: dict(list(found.items())[:5]) for name, found in shown.items()}
+    unscored = page({name: [Row("a")] for name in sets}, short, **WORDS)
+    assert "many (5 images; here the first 2)" in unscored and unscored.count("<tr id=") == 4
 
 
 def test_small_copies_are_averaged():
