@@ -193,10 +193,12 @@ def reference_rules(protocol: str, beside: Sequence[str]) -> list[Network]:
 
 
 def write(contender: Contender, pair_set: PairSet, pair: Pair, image: np.ndarray) -> Path | None:
-    """Write a fused image where the contender's images go, if they go anywhere."""
+    """Write a fused image where the contender's images go, if they go anywhere and it is not there already."""
     if contender.folder is None:
         return None
     file = place(contender, pair_set, pair)
+    if contender.journal and (contender.name, pair_set.name, pair.name) in contender.journal.kept:
+        return file
     write_image(file, image)
     if contender.journal:
         contender.journal.add(contender.name, pair_set, pair, file)

@@ -43,6 +43,7 @@ class Journal:
         there = self.path.exists()
         self._lock = threading.Lock()
         self._sources: dict[tuple[str, str], str] = {}  # digests by set and image
+        self.kept: set[Key] = set()  # what `find` found
         with self._held() as earlier:
             self.lines: dict[Key, list[str]] = self._lines_of(earlier) if go_on and there else {}
             if go_on:
@@ -59,12 +60,16 @@ class Journal:
 
     def find(self, method: str, pair_set: PairSet, pair: Pair, file: Path) -> np.ndarray | None:
         """The fused image of a pair if it is done: there as it was written, from the same sources."""
-        line = self.lines.get((method, pair_set.name, pair.name))
-        origin = self._sources.get((pair_set.name, pair.name))
+        key = method, pair_set.name, pair.name
+        line, origin = self.lines.get(key), self._sources.get(key[1:])
         try:
-            return read_image(file) if line and line == [origin, sha256(file)] else None
+            if not line or line != [origin, sha256(file)]:
+                return None
+            image = read_image(file)
         except (ImageError, OSError):  # gone
             return None
+        self.kept.add(key)
+        return image
 
     def add(self, method: str, pair_set: PairSet, pair: Pair, file: Path) -> None:
         """Note that the fused image of a pair is done."""

@@ -100,9 +100,10 @@ def test_a_source_that_changed_while_it_was_fused_is_fused_again(folder, run, mo
 
 def test_what_is_done_is_not_done_again_unless_it_or_its_sources_changed(folder, run):
     assert run(*COMMAND, "--continue") == (0, 6)  # nothing to go on from
-    before = files(folder / "out")
+    before, written = files(folder / "out"), (folder / "out" / "set" / "1.png").stat().st_ino
     assert run(*COMMAND, "--continue") == (0, 0)
     assert files(folder / "out") == before
+    assert (folder / "out" / "set" / "1.png").stat().st_ino == written, "nor written again"
     save(folder / "out" / "set" / "1.png", np.zeros((48, 64), np.uint8))
     (folder / "out" / "set" / "2.png").unlink()
     assert run(*COMMAND, "--continue") == (0, 2)
