@@ -54,6 +54,7 @@ from utils.training.runs import LAST, log
 from utils.training.setup import open_network, open_source
 
 KEEP_EVERY = 10  # epochs between checkpoints that stay
+KEPT = 100  # that stay at most: the epochs of a few images may be tens of thousands
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -198,6 +199,7 @@ def train_epochs(
 ) -> bool:  # fmt: skip
     """All epochs that are not done yet, each with its checkpoint. False if it was asked to stop amid one."""
     phase = objective = None
+    every = KEEP_EVERY * math.ceil(recipe.epochs / (KEEP_EVERY * KEPT))
     while training.epoch < recipe.epochs:
         if recipe.phase(training.epoch) is not phase:
             phase = recipe.phase(training.epoch)
@@ -208,7 +210,7 @@ def train_epochs(
             return False
         training.end_epoch()
         board.after_epoch()
-        if training.epoch % KEEP_EVERY == 0:
+        if training.epoch % every == 0:
             training.save(board.folder / f"epoch_{training.epoch:03d}.pth")
         training.save(board.folder / LAST)
         board.write_history()

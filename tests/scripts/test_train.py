@@ -44,6 +44,14 @@ def test_a_run_folder_holds_arguments_log_history_curves_and_checkpoints(train, 
     assert checkpoint(folder / "epoch_003.pth")["epoch"] == 3 and checkpoint(folder / "last.pth")["epoch"] == 4
 
 
+def test_however_many_epochs_there_are_so_many_checkpoints_stay_at_most(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "KEEP_EVERY", 1)
+    monkeypatch.setattr(script, "KEPT", 2)
+    assert train("--epochs", 4) == 0
+    kept = sorted(file.name for file in (tmp_path / "000-cmmdl").glob("epoch_*.pth"))
+    assert kept == ["epoch_002.pth", "epoch_004.pth"]
+
+
 def test_tensorboard_shows_loss_terms_rate_speed_and_the_probe_batch(train, tmp_path):
     assert train("--epochs", 3) == 0
     events = EventAccumulator(str(tmp_path / "000-cmmdl")).Reload()
