@@ -87,8 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         centres(folder, args.limit)  # what cannot be scored is told before anything is trained
     for variant in args.variant or VARIANTS:
         weights = train(args, variant)
-        if weights is None:
-            return 1
+        if isinstance(weights, int):
+            return weights
         model = load_checked(weights)
         for folder in args.data:
             rows[folder].append(score(variant, model, folder, args.limit))
@@ -97,17 +97,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def train(args: argparse.Namespace, variant: str) -> Path | None:
-    """The weights of a variant, trained unless they are there; None where the training was stopped."""
-    out = args.home / variant
-    if done := sorted(out.glob("*-cmmdl/CMMDL.pth")):
-        return done[-1]
+def train(args: argparse.Namespace, variant: str) -> Path | int:
+    """The weights of a variant, trained unless they are there; the exit status of a training that was stopped."""
+    out, weights = args.home / variant, "*-cmmdl/CMMDL.pth"
+    if done := next(out.glob(weights), None):
+        return done
     name, part = (variant, []) if variant in RECIPES else ("best", ["--without", variant.removeprefix("without-")])
     command = ["--recipe", name, *part, *(f"--data={folder}" for folder in args.data), f"--out={out}"]
     command += [f"--{name}={getattr(args, name)}" for name in ("dim", "epochs", "size", "seed")] + args.options
     with mock.patch.dict(net.METHODS["cmmdl"].recipes, RECIPES):
         status = CMMDL_train.main(command)
-    return None if status else max(out.glob("*-cmmdl/CMMDL.pth"))
+    return status or next(out.glob(weights))
 
 
 def digest(args: argparse.Namespace) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 
@@ -67,9 +68,10 @@ def test_so_many_images_of_a_folder_are_scored(few_pairs, monkeypatch, capsys, l
     assert f"The test result of pairs, {limit} held-out image{'s' * (limit > 1)} :" in capsys.readouterr().out
 
 
-def test_a_training_that_was_stopped_ends_it(run, monkeypatch):
-    monkeypatch.setattr(choices, "train", lambda *_: None)
-    assert run("--variant", "best") == 1
+@pytest.mark.parametrize("status", [1, 130])
+def test_a_training_that_was_stopped_ends_it_with_its_status(run, monkeypatch, status):
+    monkeypatch.setattr(choices.CMMDL_train, "main", lambda _: status)
+    assert run("--variant", "best", "--variant", "no-black") == status
 
 
 def test_other_data_options_or_losses_are_trained_anew(tmp_path, monkeypatch):
@@ -86,7 +88,7 @@ def test_other_data_options_or_losses_are_trained_anew(tmp_path, monkeypatch):
     assert digest("a", "b") == before
 
 
-def test_an_image_or_label_that_is_another_one_is_trained_anew(tmp_path):
+def test_an_image_or_label_that_is_another_one_is_trained_anew(tmp_path, monkeypatch):
     write_folder(tmp_path / "pairs", 2, height=32, width=32)
     args = Namespace(data=[tmp_path / "pairs"], options=[])
     seen = [choices.digest(args)]
@@ -95,6 +97,8 @@ def test_an_image_or_label_that_is_another_one_is_trained_anew(tmp_path):
         first.write_bytes(second.read_bytes())
         seen.append(choices.digest(args))
     (tmp_path / "pairs" / "notes.txt").write_text("no image")
+    monkeypatch.chdir(tmp_path)
+    args.data.append(Path("pairs"))  # the same folder under another name
     assert len(set(seen)) == 4 and choices.digest(args) == seen[-1]
 
 

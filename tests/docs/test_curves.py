@@ -11,13 +11,20 @@ from docs import curves
 HISTORY = "epoch,steps,lr,total,intensity,VIF\n1,10,0.1,2.0,1.0,0.5\n2,20,0.05,1.5,0.5,0.75\n"
 
 
-def test_a_history_becomes_a_picture(tmp_path):
+def test_a_history_becomes_a_picture(tmp_path, monkeypatch):
+    figures, save = [], curves.save_figure
+    monkeypatch.setattr(curves, "save_figure", lambda *given: (figures.append(given[0]), save(*given)))
     (tmp_path / "history.csv").write_text(HISTORY)
     columns = curves.read(tmp_path / "history.csv")
     assert columns["total"] == [2.0, 1.5] and columns["VIF"] == [0.5, 0.75]
     curves.draw(columns, tmp_path / "curves.png")
     picture = cv2.imread(str(tmp_path / "curves.png"))
     assert picture.shape[1] > 2 * picture.shape[0] and picture.std() > 5
+    losses, rate, scores = figures[0].axes
+    assert [axis.get_yscale() for axis in figures[0].axes] == ["log", "linear", "linear"]
+    assert [line.get_label() for line in losses.lines] == ["total", "intensity"] and losses.get_legend()
+    assert [line.get_xydata().tolist() for line in rate.lines] == [[[1, 0.1], [2, 0.05]]]
+    assert scores.lines[0].get_ydata().tolist() == [0.5, 0.75]
 
 
 def test_terms_that_one_phase_alone_has_are_missing_in_the_others(tmp_path):

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,7 +152,7 @@ def test_a_picture_that_is_not_there_is_told_before_a_training(labelled, fused, 
     assert f"expected one fused image called {missing.stem}" in capsys.readouterr().err
 
 
-def test_other_weights_in_the_same_folder_are_other_weights(tmp_path):
+def test_other_weights_in_the_same_folder_are_other_weights(tmp_path, monkeypatch):
     (tmp_path / "of").mkdir()
     (tmp_path / "of" / "config").write_bytes(b"the same")
     (tmp_path / "of" / "model").write_bytes(b"one")
@@ -159,6 +160,9 @@ def test_other_weights_in_the_same_folder_are_other_weights(tmp_path):
     (tmp_path / "of" / "model").write_bytes(b"two")
     after = digest_of_pretrained(str(tmp_path))
     assert before != after == digest_of_pretrained(str(tmp_path)) != ""
+    listing = Path.rglob
+    monkeypatch.setattr(Path, "rglob", lambda *where: reversed(list(listing(*where))))
+    assert digest_of_pretrained(str(tmp_path)) == after, "in whatever order the system lists them"
     assert digest_of_pretrained("") == digest_of_pretrained("nvidia/mit-b0") == ""
 
 

@@ -112,6 +112,8 @@ def test_a_network_without_a_part_lacks_its_parameters_and_still_fuses(pair, wit
     for part in [without] if isinstance(without, str) else without:
         removed = {name for name, _ in whole.named_parameters() if words[part] in name}
         assert removed and not removed & names, part
+    added = {"hdfab.project.weight"} if "hdfab" in without else set()
+    assert names - {name for name, _ in whole.named_parameters()} == added
     differentiable = model.eval()(*pair)
     with torch.inference_mode():
         torch.testing.assert_close(model(*pair), differentiable, rtol=0, atol=1e-5)

@@ -1,6 +1,7 @@
 """The network that a method is used with."""
 
 import pytest
+import torch
 
 import net
 from data.options import UsageError
@@ -23,3 +24,5 @@ def test_a_networks_digest_is_of_its_weights_and_of_options_that_no_shape_tells(
     for model in (affine, other):
         model.load_state_dict(released.state_dict())
     assert digest_of_network(other) == digest_of_network(released) != digest_of_network(affine)
+    one, two = torch.nn.ParameterList([torch.zeros(2, 3)]), torch.nn.ParameterList([torch.zeros(3, 2)])
+    assert digest_of_network(one) != digest_of_network(two)

@@ -6,6 +6,7 @@ import torch
 from net.baselines import mlfuse
 from net.baselines.mlfuse import MLFuse
 from net.baselines.release import flatten
+from net.files.states import find_state
 
 
 @pytest.fixture
@@ -78,6 +79,16 @@ def within_themselves():
 def test_dictionaries_within_dictionaries_are_refused_at_once(name):
     with pytest.raises(ValueError, match="dictionaries within dictionaries; expected one state dict"):
         flatten(within_themselves()[name])
+
+
+def test_four_wrappers_are_taken_off_as_for_cmmdl_and_no_more():
+    nested = {"weight": torch.zeros(1)}
+    for _ in range(4):
+        nested = {"model": nested}
+    assert flatten(nested).keys() == find_state(nested).keys() == {"weight"}
+    assert not find_state({"model": nested})
+    with pytest.raises(ValueError, match="dictionaries within dictionaries"):
+        flatten({"model": nested})
 
 
 def test_several_state_dicts_within_a_wrapper_are_taken():
