@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 
 from benchmarks import runtimes
@@ -15,6 +16,15 @@ def test_both_fuse_the_same_image(capsys):
     assert runtimes.main(ARGUMENTS) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("cmmdl-lite, 30x21") and lines[-2].startswith("ratio ")
+
+
+@pytest.mark.parametrize(("apart", "status"), [(1e-4, 0), (1e-2, 1), (np.nan, 1)])
+def test_outputs_that_are_apart_are_found_and_the_ratio_is_of_onnx_runtime(apart, status, monkeypatch, capsys):
+    monkeypatch.setattr(runtimes, "open_model", lambda *_: lambda vis, _: vis)
+    monkeypatch.setattr(runtimes, "onnx_runtime", lambda *_: lambda vis, _: vis + np.float32(apart))
+    monkeypatch.setattr(runtimes, "in_turn", lambda *_: [2.0, 3.0])
+    assert runtimes.main(ARGUMENTS) == status
+    assert capsys.readouterr().out.endswith(f"ratio 1.50\nlargest difference {apart:.1e}\n")
 
 
 def test_without_onnx_runtime_a_sentence_says_what_to_install(monkeypatch, capsys):

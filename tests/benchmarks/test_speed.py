@@ -21,7 +21,7 @@ def test_times_and_peaks_of_both_sides_and_how_far_they_are_apart(capsys):
 
 @pytest.mark.parametrize(
     ("options", "apart", "status"),
-    [([], 1e-5, 0), ([], 1e-3, 1), (["--train"], 1e-3, 0), (["--train"], 0.1, 1),
+    [([], 1e-5, 0), ([], 1e-3, 1), ([], float("nan"), 1), (["--train"], 1e-3, 0), (["--train"], 0.1, 1),
      (["--train", "--precision", "bf16"], 0.1, 0)],
 )  # fmt: skip
 def test_sides_that_compute_other_things_are_found(options, apart, status, monkeypatch, capsys):
