@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from data.masks import CLASSES
-from data.options import Parser, UsageError
+from data.options import Parser
 from data.progress import progress_bar
 from downstream import tables
 from downstream.material import (
@@ -73,16 +73,13 @@ def contrasts(material: Material, labels: np.ndarray, pictures: np.ndarray) -> d
         pictures: what the method shows, uint8 (N, H, W, 3).
 
     Raises:
-        UsageError: the images are too small for the measure of edges.
+        ValueError: the images are too small for the measure of edges.
     """
     found: dict[str, list] = defaultdict(list)
     by_time = cases(material.stems) == CASES
     sets = zip(material.stems, material.vis, material.ir, labels, pictures, strict=True)
     for stem, vis, ir, label, picture in progress_bar(sets, "objects", len(labels), unit="image", leave=False):
-        try:
-            fused = Image(grey(picture))
-        except ValueError as error:
-            raise UsageError(str(error)) from None
+        fused = Image(grey(picture))
         sources = {"ir": Image(grey(eight_bit(ir, "infrared"))), "vi": Image(grey(eight_bit(vis, "visible")))}
         for name in OBJECTS:
             where = label == CLASSES.index(name)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from net.checks import check_pair
 from net.method import Method
 
-LEVELS = 4  # of a pyramid, fewer where an image is small
+LEVELS = 4  # of a pyramid; of wavelets fewer where an image is small
 WAVELET = "sym4"
 
 
@@ -67,7 +67,7 @@ def pair_by_pair(vis: Tensor, ir: Tensor, fuse: Callable[[np.ndarray, np.ndarray
 def laplacian(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Two float32 images (H, W) fused by their Laplacian pyramids."""
     details = []
-    while len(details) < LEVELS and min(a.shape) > 1:
+    for _ in range(LEVELS):
         smaller = cv2.pyrDown(a), cv2.pyrDown(b)
         size = a.shape[::-1]
         details.append(stronger(*(x - cv2.pyrUp(y, dstsize=size) for x, y in zip((a, b), smaller, strict=True))))
@@ -87,7 +87,7 @@ def wavelet(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         for of_a, of_b in zip(details_a, details_b, strict=True)
     ]
     fused = pywt.waverec2([(base_a + base_b) / 2, *details], WAVELET)
-    return fused[: a.shape[0], : a.shape[1]].astype(np.float32)  # odd sizes come back one pixel larger
+    return fused[: a.shape[0], : a.shape[1]]  # odd sizes come back one pixel larger
 
 
 def stronger(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -27,10 +27,12 @@ def test_contrast_is_the_difference_from_the_near_surround_in_grey_levels(scene)
 
 def test_the_surround_reaches_as_far_as_half_the_root_of_the_area(scene):
     image, where = scene  # 140 pixels, so 6 of surround
-    far, near = image.copy(), image.copy()
-    far[:, 50:] = 255
-    near[:, 49:] = 255
-    assert contrast.stand_out(far, where, where) == [30] != contrast.stand_out(near, where, where)
+    for pixels, reached in ((((14, 37), (35, 37), (25, 24), (25, 49)), True),
+                            (((13, 37), (36, 37), (25, 23), (25, 50), (35, 49)), False)):  # fmt: skip
+        for pixel in pixels:  # the last is as far down and right of a corner
+            other = image.copy()
+            other[pixel] = 255
+            assert (contrast.stand_out(other, where, where) != [30]) == reached, pixel
 
 
 def test_a_small_object_has_a_surround_of_three_pixels():

@@ -39,6 +39,11 @@ def test_a_missing_tensor_is_named_as_the_release_names_it(mlfuse_file):
         mlfuse.read(mlfuse_file)
 
 
+def test_a_left_over_tensor_of_a_file_of_ours_is_all_that_is_named():
+    with pytest.raises(ValueError, match=r"missing: none; not expected: more$"):
+        mlfuse.read(MLFuse().state_dict() | {"more": torch.zeros(1)})
+
+
 def test_a_left_over_tensor_is_named_even_when_its_name_resembles_an_unused_one(mlfuse_file):
     mlfuse_file["edg_net.conv_dilation.scale"] = torch.zeros(1)
     with pytest.raises(ValueError, match=r"missing: none; not expected: edg_net\.conv_dilation\.scale"):
@@ -64,6 +69,8 @@ def test_an_entry_that_is_no_tensor_is_named():
 def test_state_dicts_side_by_side_are_joined_under_their_names():
     joined = flatten({"Encoder": {"module.a": torch.zeros(1)}, "Decoder": {"module.a": torch.ones(1)}})
     assert joined.keys() == {"Encoder.a", "Decoder.a"}
+    with pytest.raises(ValueError, match="dictionaries within dictionaries"):
+        flatten({"Encoder": {"model": {"a": torch.zeros(1)}}, "Decoder": {"a": torch.ones(1)}})
 
 
 def within_themselves():
