@@ -33,7 +33,7 @@ def read_boxes(path: Path) -> np.ndarray:
     """The objects of one file, as in `open_boxes`; an empty file has none. Raises UsageError for anything else."""
     try:
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        boxes = np.array([[float(word) for word in line.split()] for line in lines], np.float32).reshape(-1, 5)
+        boxes = np.array([[float(word) for word in line.split()] for line in lines], np.float32).reshape(len(lines), 5)
     except OSError as error:
         raise UsageError(f"{path}: not readable ({error.strerror}); expected the objects of that image") from None
     except ValueError:

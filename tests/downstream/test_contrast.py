@@ -73,6 +73,10 @@ def test_labelled_neighbours_are_no_surround(scene):
     image[beside] = 0
     assert contrast.stand_out(image, where, where | beside) == [30]
     assert contrast.stand_out(image, where, np.ones_like(where)) == []  # nothing is left
+    apart = np.zeros_like(where)
+    apart[20:30, 47:60] = True  # another object of the class, as near as the surround reaches
+    image[beside & ~apart] = 100
+    assert contrast.stand_out(image, where | apart, where | apart) == [30, 100]
 
 
 def test_an_object_at_the_border_of_the_image_has_what_is_there_as_its_surround():

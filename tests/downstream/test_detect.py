@@ -1,12 +1,15 @@
 """The detector that judges: what average precision is, that it learns, and one command for all methods."""
 
 import csv
+import json
 import sys
+from argparse import Namespace
 
 import numpy as np
 import pytest
 import torch
 
+from data.options import UsageError
 from downstream import detect, detector
 from downstream.detector import Found
 from downstream.precision import in_pixels
@@ -104,6 +107,15 @@ def test_objects_whose_centres_are_cut_off_are_left_out():
     assert counts <= {0, 1, 2, 3} and len(counts) > 1
 
 
+def test_images_need_as_many_places_as_objects_are_looked_for(tmp_path):
+    def network(objects):
+        return Namespace(config=Namespace(feat_strides=[8, 16], num_queries=objects))
+
+    detector.check_size(network(20), (30, 20), tmp_path)  # which are shown at 32x32
+    with pytest.raises(UsageError, match="images of 20x30; this RT-DETR looks for 21 objects and sees 20 places"):
+        detector.check_size(network(21), (30, 20), tmp_path)
+
+
 def bright(count, seed):
     """Pictures (count, 64, 64, 3) with a bright person somewhere, and where."""
     random = np.random.default_rng(seed)
@@ -151,6 +163,7 @@ def test_one_command_judges_all_methods(labelled, fused, tmp_path, transformers,
     whole = {row["method"]: row for row in rows if row["fold"] == "all"}
     assert list(whole) == ["infrared", "visible", "average", "max", "copied"] and len(rows) == 5 * (3 + 2)
     assert whole["copied"]["AP50"] == whole["infrared"]["AP50"] != ""
+    assert json.loads((out / "runs" / "max-fold0-seed0.json").read_text())["key"]["judge"] == "rt-detr"
     assert "Average precision in percent" in capsys.readouterr().out
     assert detect.main([*command, "--model", "r50"]) == 2
     assert "images of 64x48; this RT-DETR looks for 300 objects and sees 84 places" in capsys.readouterr().err

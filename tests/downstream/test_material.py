@@ -195,7 +195,7 @@ def test_a_fused_image_that_is_missing_is_named(labelled, fused, capsys):
 
 @pytest.mark.parametrize("text", [
     "0 0.5 0.5", "3 0.5 0.5 0.1 0.1", "0.5 0.5 0.5 0.1 0.1", "0 0.5 0.5 1.5 0.1", "0 -0.1 0.5 0.1 0.1",
-    "0 0.5 0.5 0 0.1", "0 0.5 0.5 0.1 0", "a b",
+    "0 0.5 0.5 0 0.1", "0 0.5 0.5 0.1 0", "a b", "0 0.5 0.5 0.1 0.1 0 0.5 0.5 0.1 0.1",
 ])  # fmt: skip
 def test_lines_that_are_no_objects_are_refused_by_file(labelled, text):
     (labelled / "boxes" / "00031N.txt").write_text("0 0.5 0.5 1 1\n")  # the whole image, which is one

@@ -140,7 +140,8 @@ def test_one_command_judges_all_methods_and_goes_on_where_it_was(labelled, fused
     (out / "runs" / "max-fold0-seed0.json").write_text('{"key": ')  # cut off
     assert segment.main(command) == 0 and len(trained) == 11
     assert segment.main([*command, "--lr", "0.01"]) == 0 and len(trained) == 21
-    assert json.loads((out / "runs" / "max-fold0-seed0.json").read_text())["key"]["rate"] == 0.01
+    key = json.loads((out / "runs" / "max-fold0-seed0.json").read_text())["key"]
+    assert (key["rate"], key["judge"]) == (0.01, "segformer")
 
 
 @pytest.mark.usefixtures("transformers")
