@@ -34,7 +34,7 @@ def visual_saliency(image: Tensor) -> Tensor:
     used for fusion by Ma et al., "Infrared and visible image fusion based on visual saliency map and weighted least
     square optimization", 2017.
     """
-    levels = (image * 255).round().clamp(0, 255).long().flatten(1)  # (B, H*W)
+    levels = (image * 255).round().long().flatten(1)  # (B, H*W)
     grey = torch.arange(256, dtype=image.dtype, device=image.device)
     counts = torch.zeros(len(image), 256, dtype=image.dtype, device=image.device)
     counts = counts.scatter_add(1, levels, torch.ones_like(levels, dtype=image.dtype))  # (B, 256)

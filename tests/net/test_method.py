@@ -11,12 +11,15 @@ import net
 from net.method import stretched
 from net.methods import method_of
 
+SMALLEST = {"cmmdl": 3, "cmmdl-lite": 5, "mlfuse": 15, "sfdfuse": 4}  # as README says; of the others 1
+
 
 @pytest.mark.parametrize("name", net.METHODS)
 def test_the_smallest_size_fuses_and_a_built_network_is_known_by_its_method(name):
     method = net.METHODS[name]
     model = net.build(name).eval()
     side = method.minimum_size
+    assert side == SMALLEST.get(name, 1)
     with torch.inference_mode():
         output = method.output(model(*torch.rand(2, 1, 1, side, side + 1)))
     assert output.shape == (1, 1, side, side + 1) and output.min() >= 0 and output.max() <= 1
@@ -53,6 +56,9 @@ def test_a_probability_that_is_none_is_refused(probability):
     for name, option in (("adasffuse", "dropout"), ("sfdfuse", "drop_path")):
         with pytest.raises(ValueError, match=f"{option} is .*; expected a probability"):
             net.build(name, **{option: probability})
+    with pytest.raises(ValueError, match="drop_path is 1; expected a probability from 0 to below 1"):
+        net.build("sfdfuse", dim=8, drop_path=1)  # which would scale what is left by infinity
+    assert net.build("adasffuse", dim=32, dropout=1).options["dropout"] == 1
 
 
 def test_importing_the_networks_does_not_load_the_compiler():

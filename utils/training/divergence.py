@@ -65,7 +65,7 @@ def write_batch(folder: Path, rank: int, batch: Batch, patches: Mapping[int, str
     Raises:
         OSError, ImageError: it cannot be written.
     """
-    tensors = {name: x.detach().float().cpu() for name, x in batch._asdict().items() if x is not None}
+    tensors = {name: x.float().cpu() for name, x in batch._asdict().items() if x is not None}
     about = {
         "loss": {name: f"{value:g}" for name, value in terms.items()},  # as text: JSON has no nan
         "patches": [{"index": index, "origin": origin} for index, origin in patches.items()],
@@ -82,4 +82,4 @@ def write_batch(folder: Path, rank: int, batch: Batch, patches: Mapping[int, str
 
 def picture(row: Tensor) -> np.ndarray:
     """(1, H, W) to uint8 (H, W), 0..255 for [0, 1]; what is no number is black."""
-    return to_uint8(row.nan_to_num(0)[None].clamp(0, 1), stretch=False)
+    return to_uint8(row.nan_to_num(0)[None], stretch=False)

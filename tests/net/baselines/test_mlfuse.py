@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
-from torch import nn
 
 from net.baselines.mlfuse import MLFuse, MLFuseTraining, read
 from net.baselines.mlfuse_training import RECIPE, infrared_saliency, mlfuse_loss, visual_saliency
@@ -171,5 +170,7 @@ def test_the_recipe_has_the_releases_numbers():
 
 def test_gate_convolutions_start_from_kaiming_normal():
     torch.manual_seed(0)
-    weights: nn.Conv2d = MLFuse(dim=256).saliency_branch.pixel_query.weight
-    assert weights.std().item() == pytest.approx(math.sqrt(2 / 256), rel=0.02)
+    branch = MLFuse(dim=256).saliency_branch
+    for gate in (branch.pixel_query, branch.pixel_value, branch.channel_value):
+        assert gate.weight.std().item() == pytest.approx(math.sqrt(2 / 256), rel=0.02)
+    assert branch.channel_query.weight.std().item() == pytest.approx(math.sqrt(2 / 256), rel=0.1)  # of 256 numbers

@@ -20,9 +20,10 @@ class Among(World):
     """One of two processes, of which the other says what it is told to."""
 
     others: object = None
+    problem: str = ""
 
     def gather(self, value: object) -> list[object]:
-        return [value, value if isinstance(value, str) else self.others]
+        return [value, self.problem if isinstance(value, str) else self.others]
 
 
 @pytest.fixture
@@ -80,6 +81,8 @@ def test_only_a_process_that_met_it_keeps_its_batch(training, batch, tmp_path, o
     object.__setattr__(training.world, "others", others)
     assert "its batch is in" in stop(training, batch, tmp_path, own)
     assert bool(list(tmp_path.iterdir())) == keeps
+    object.__setattr__(training.world, "problem", "disk full")
+    assert "its batch could not be written (disk full)" in stop(training, batch, tmp_path, own)
 
 
 def test_where_the_batch_cannot_be_written_the_training_still_says_why_it_stopped(training, batch, tmp_path):
@@ -87,3 +90,7 @@ def test_where_the_batch_cannot_be_written_the_training_still_says_why_it_stoppe
     folder.touch()
     said = stop(training, batch, folder)
     assert "not finite in epoch 1" in said and "its batch could not be written (" in said and "Not a directory" in said
+    place = tmp_path / "not_finite_epoch_001_step_00001"
+    (place / "process_0_patch_1.png").mkdir(parents=True)  # in the way of a picture
+    said = stop(training, batch, tmp_path)
+    assert "its batch could not be written (" in said and "process_0_patch_1.png" in said

@@ -1,6 +1,7 @@
 """The digests by which the data of a training are known again."""
 
 import hashlib
+import shutil
 import subprocess
 
 import numpy as np
@@ -38,6 +39,8 @@ def test_images_are_known_by_names_sizes_and_pixels():
     )
     assert again == digest([tuple(IMAGE.copy())], ["a"]) and again not in changed and len(set(changed)) == 4
     assert again == hashlib.sha256(b"a\n4 6\n" + IMAGE.tobytes()).hexdigest()
+    columns = [np.asfortranarray(part) for part in IMAGE]
+    assert digest([columns], ["\udcff"]) == hashlib.sha256(b"\xff\n4 6\n" + IMAGE.tobytes()).hexdigest()
 
 
 def test_a_map_that_follows_from_the_images_does_not_count():
@@ -68,12 +71,17 @@ def test_the_commit_is_that_of_this_tree_alone(tmp_path, monkeypatch):
     assert provenance.commit() is None
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     assert len(provenance.commit()) == 12
+    shutil.rmtree(tmp_path / ".git")
+    assert provenance.commit() is None
+    monkeypatch.setenv("PATH", "")  # without git
+    assert provenance.commit() is None
 
 
-def test_the_commit_is_marked_where_the_code_is_not_all_in_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize("place", ["net/baselines/another.py", "data/more.py", "utils/training/more.py"])
+def test_the_commit_is_marked_where_the_code_is_not_all_in_it(tmp_path, monkeypatch, place):
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b.c"]
-    code, added = tmp_path / "train.py", tmp_path / "net" / "baselines" / "another.py"
+    code, added = tmp_path / "train.py", tmp_path / place
     code.write_text("1\n")
     for command in (["init", "-q"], ["add", "train.py"], ["commit", "-q", "-m", "code"]):
         subprocess.run([*git, *command], check=True)
