@@ -1,10 +1,12 @@
 """What a teacher gives, how it is kept, and what happens where there is none."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 import CMMDL_train as script
+import net
 from utils.training import teacher
 from utils.training.teacher import Teacher
 
@@ -51,8 +53,23 @@ def test_what_was_made_once_is_not_made_again(taught, small, tmp_path, monkeypat
     again = Teacher(small, tmp_path)
     monkeypatch.setattr(again.fuser, "luminance", broken)
     assert torch.equal(again(*pair), first)
-    with pytest.raises(AssertionError, match="asked"):
-        again(*pair.flip(0))
+    for other in ((pair[0], pair[0]), (pair[1], pair[1])):
+        with pytest.raises(AssertionError, match="asked"):
+            again(*other)
+
+
+def test_pairs_of_the_same_pixels_in_other_shapes_are_kept_apart(taught):
+    teach, _ = taught
+    for shape in ((8, 12), (12, 8)):
+        teach(*torch.zeros(2, 1, 1, *shape))
+    assert len(list(teach.folder.iterdir())) == 2
+
+
+def test_what_it_gives_is_luminance_whatever_its_network_gives(taught, tmp_path):
+    network = net.build("mlfuse", dim=4).eval()
+    torch.nn.init.constant_(network.project.bias, -2)  # so it gives nothing above 0
+    result = Teacher(network, tmp_path)(*taught[1])
+    assert result.max() == 1 and result.unique().numel() > 9
 
 
 def test_other_weights_find_nothing(taught, small, tmp_path, monkeypatch):
@@ -66,7 +83,10 @@ def test_other_weights_find_nothing(taught, small, tmp_path, monkeypatch):
         other(*pair)
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture"])
+DAMAGED = {"empty": b"", "words": b"no picture", "small": cv2.imencode(".png", np.ones((9, 9), np.uint8))[1].tobytes()}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_result_is_made_anew(taught, content):
     teach, pair = taught
     first = teach(*pair)
