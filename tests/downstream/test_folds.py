@@ -83,6 +83,7 @@ def test_large_scenes_come_first_and_a_fold_has_its_images_in_order():
 def test_more_folds_than_scenes_are_refused():
     with pytest.raises(ValueError, match=r"1 scene for 2 folds"):
         folds.folds([[0, 1]], ["1", "2"], 2)
+    assert folds.folds([[0], [1]], ["1", "2"], 2) == [[0], [1]]
 
 
 def test_an_image_is_like_itself_and_its_negative_is_not(labelled):

@@ -189,10 +189,9 @@ def is_finite(value: Any) -> bool:
 
 def check_moments(optimizer: torch.optim.Optimizer) -> None:
     """Raise ValueError for moments that are not of Adam's, of the shapes of its parameters, and finite."""
-    known = {parameter for group in optimizer.param_groups for parameter in group["params"]}
     for parameter, moments in optimizer.state.items():
         shapes = {"step": (), "exp_avg": tuple(parameter.shape), "exp_avg_sq": tuple(parameter.shape)}
-        if parameter not in known or {name: tuple(value.shape) for name, value in moments.items()} != shapes:
+        if {name: tuple(value.shape) for name, value in moments.items()} != shapes:
             raise ValueError("its optimiser's state is not of the weights' shapes")
         if not all(value.isfinite().all() for value in moments.values()):
             raise ValueError("its optimiser's state has NaN or infinite values")

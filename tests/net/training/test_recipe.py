@@ -85,6 +85,9 @@ def test_from_its_share_of_the_training_on_batchnorm_works_as_when_fusing():
         network.eval()
         recipe.set_mode(network, epoch)
         assert network[1][0].training is (epoch < 7) and network[1][1].training and network.training
+    for share, last in ((0.8, False), (0.9, True)):  # of three epochs: as the middle of an epoch is
+        BEST.override(epochs=3, norms_until=share).set_mode(network, 2)
+        assert network[1][0].training is last
     PAPER.set_mode(network, 99)
     assert network[1][0].training, "the release's recipe learns statistics to its end"
 

@@ -140,6 +140,9 @@ def test_less_than_a_step_of_the_new_size_is_done_again(tmp_path):
     training.save(tmp_path / "last.pth")
     again = begin()
     again.restore(tmp_path / "last.pth")
+    again.batch = 0  # as of a checkpoint that does not tell it
+    again.count_in(2)
+    assert (again.step, again.batch) == (1, 2)
     for _ in range(2):  # to see whether it fits, and to train
         again.count_in(4)
         assert (again.step, again.steps) == (0, 1)
