@@ -66,7 +66,7 @@ def digest(*arrays: np.ndarray) -> str:
     """A digest of what a judge sees."""
     found = hashlib.sha256()
     for array in arrays:
-        found.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        found.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
     return found.hexdigest()
 
 

@@ -112,7 +112,7 @@ def batch_reconstruction_loss(outputs: SFDFuseReconstruction, batch: Batch) -> T
 
 def with_maps(network: SFDFuse, batch: Batch) -> SFDFuseTraining:
     """What the loss of phase 2 looks at."""
-    return network.forward_training(*even_pair(batch))
+    return network.forward_training(batch.vis, batch.ir)
 
 
 def batch_fusion_loss(outputs: SFDFuseTraining, batch: Batch) -> Terms:

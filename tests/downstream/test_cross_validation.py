@@ -185,3 +185,11 @@ def test_a_judge_is_tested_on_what_it_was_not_trained_on(labelled, tmp_path, mon
         monkeypatch.setattr(detect, "scores", lambda *_: {"AP": 1.0, "AP50": 1.0})
     assert program.main(["--data", str(labelled), "--out", str(tmp_path / "out")]) == 0
     assert len(tested) == 4 * 6 and len(set(tested)) == 4 * 6  # infrared, visible, average, maximum
+
+
+@pytest.mark.parametrize("judge", [detect, segment])
+def test_one_fold_would_leave_nothing_to_train_on(judge, capsys):
+    assert judge.parse(["--data", "MSRS", "--folds", "2"]).folds == 2
+    with pytest.raises(SystemExit):
+        judge.parse(["--data", "MSRS", "--folds", "1"])
+    assert "--folds: '1'; expected a whole number from 2 to 100" in capsys.readouterr().err

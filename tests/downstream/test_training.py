@@ -123,6 +123,7 @@ def test_a_segmenter_is_shown_parts_of_seven_eighths_from_everywhere_of_which_so
     assert {*images[:, 0, 0, 0]} == set(range(5)) and {*labels.min((1, 2))} == set(range(9))
 
 
+@pytest.mark.filterwarnings("error:divide by zero")
 def test_in_a_segmenters_loss_a_class_counts_by_the_inverse_root_of_its_share(monkeypatch):
     class Guess(nn.Module):
         """Class 0 everywhere, by one in the logarithm."""

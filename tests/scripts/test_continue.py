@@ -155,7 +155,8 @@ def test_other_weights_are_another_command(run, small, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "status"), [("", 2), ("no journal\n", 2), ("[1]\n", 2), ('{}\n["a"]\n', 2), (None, 0)]
+    ("text", "status"),
+    [("", 2), ("no journal\n", 2), ("[1]\n", 2), ('{}\n["a"]\n', 2), ('{}\n[[], "set", "1", "", ""]\n', 2), (None, 0)],
 )
 def test_a_journal_that_is_none_is_refused_and_a_line_cut_off_is_left_out(folder, run, capsys, text, status):
     run(*COMMAND)

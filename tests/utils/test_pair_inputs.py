@@ -19,6 +19,14 @@ def test_an_image_is_averaged_where_it_shrinks_and_has_no_steps_where_it_grows()
     assert narrower.shape == (3, 16) and np.ptp(narrower) > 1.05, "cubic: beyond the values beside an edge"
 
 
+def test_the_first_of_the_pairs_brought_to_one_size_is_told_before_shifts_and_the_others_counted():
+    image, remarks, pair = np.zeros((4, 4), np.uint8), Remarks(), Pair("a", Path(), Path(), ("visible", "infrared"))
+    remarks.add(pair, Inputs(image, image, "8x8 to 4x4", Shift(8, 0)))
+    assert remarks.lines()[0] == "resized: infrared brought to the size of visible, 8x8 to 4x4"
+    remarks.add(pair, Inputs(image, image, "9x9 to 4x4"))
+    assert remarks.lines()[0].endswith(", 8x8 to 4x4 (in 2 pairs; this is the first)") and len(remarks.lines()) == 2
+
+
 def test_ten_misaligned_pairs_are_named_and_the_others_counted():
     image, remarks = np.zeros((4, 4), np.uint8), Remarks()
     for i in range(12):
