@@ -33,11 +33,11 @@ def test_iou_is_in_percent_and_nothing_where_a_class_is_absent():
 
 
 def test_figures_of_times_of_day_count_their_own_images_alone():
-    truth = np.full((2, 4, 4), 2, np.uint8)
+    truth = np.full((4, 4, 4), 2, np.uint8)
     found = truth.copy()
-    found[1, :2] = 0
-    figures = segment.scores(segment.confusions(["1D", "2N"], truth, found))
-    assert (figures["person day"], figures["person night"], figures["person"]) == (100, 50, 75)
+    found[1:3, :2] = 0
+    figures = segment.scores(segment.confusions(["1D", "2N", "3D", "4D"], truth, found))
+    assert (figures["person day"], figures["person night"], figures["person"]) == pytest.approx((250 / 3, 50, 75))
     assert np.isnan(figures["car day"]) and figures["mIoU"] == pytest.approx(75 / 2)
 
 

@@ -79,10 +79,15 @@ def test_the_shift_is_told_in_words():
     assert str(Shift(8, 0.2)) == "by about 8 pixels (8 to the right)"
 
 
-@pytest.mark.parametrize("shape", [(40, 40), (300, 20), (2000, 100)])
-def test_images_too_small_to_tell_are_not_suspected(shape):
-    noise = np.random.default_rng(0).integers(0, 255, (2, *shape), dtype=np.uint8)
-    assert misalignment(*noise) is None
+@pytest.mark.parametrize(
+    ("shape", "large"),
+    [((96, 300), True), ((95, 300), False), ((40, 40), False), ((300, 20), False),
+     ((100, 700), True), ((100, 900), False)],
+)  # fmt: skip
+def test_images_too_small_to_tell_are_not_suspected(shape, large):
+    noise = np.random.default_rng(0).standard_normal((shape[0], shape[1] + 8))
+    texture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    assert (misalignment(texture[:, 8:], texture[:, :-8]) is not None) == large
 
 
 def test_images_without_edges_or_without_relation_are_not_suspected():
