@@ -39,6 +39,8 @@ def test_the_plot_has_the_first_method_on_top_with_its_spread_and_rules_in_grey(
         point = bars.lines[0]
         assert point.get_xydata().tolist() == [[result.values["mIoU"], names[tables.label(result.method)]]]
         assert (bars.has_xerr, bars.has_yerr, point.get_color()) == (True, False, color)
+    (spread,) = axis.containers[0].lines[2][0].get_segments()
+    assert spread[:, 0] == pytest.approx([25 - np.sqrt(450), 25 + np.sqrt(450)])
 
 
 def test_fewer_columns_are_printed_than_are_written_in_markdown(results, tmp_path, capsys):
@@ -51,8 +53,11 @@ def test_figures_are_printed_to_a_tenth(results):
     assert [tables.cell(result, "mIoU") for result in results] == ["25.0 ± 21.2", "0.3"]
 
 
+@pytest.mark.filterwarnings("error:All-NaN")  # of what nobody has
 def test_the_highest_figure_is_bold_but_for_differences_and_latex_has_its_own_sign_for_spreads(results):
     results[1] = Result("mine", {"mIoU": 28.0}, {(0, 0): {"mIoU": 12.0}, (1, 0): {"mIoU": 44.0}})
+    for result in results:
+        result.runs[2, 0] = {"car": 1.0}  # which lacks the figure
     tables.compare(results, "mIoU")
-    lines = tables.latex(results, ["mIoU", tables.AGAINST], "t").splitlines()
-    assert r"mine & \textbf{28.0 $\pm$ 22.6} & 3.0 $\pm$ 1.4 \\" in lines
+    lines = tables.latex(results, ["mIoU", tables.AGAINST, "person"], "t").splitlines()
+    assert r"mine & \textbf{28.0 $\pm$ 22.6} & 3.0 $\pm$ 1.4 &  \\" in lines

@@ -136,6 +136,8 @@ def test_one_command_judges_all_methods_and_goes_on_where_it_was(labelled, fused
     assert len(rows) == 5 * (2 + 2)
     assert lines["copied", "all"]["mIoU"] == lines["infrared", "all"]["mIoU"] != lines["visible", "all"]["mIoU"]
     assert lines["copied", "all"]["contrast person day"] and float(lines["max", "all"][tables.AGAINST]) == 0
+    ours, theirs = (float(lines[method, "0"]["mIoU"]) for method in ("copied", "max"))
+    assert float(lines["copied", "0"][tables.AGAINST]) == pytest.approx(ours - theirs)
     assert all((out / f"segment.{kind}").stat().st_size > 100 for kind in ("md", "tex", "png"))
     (out / "runs" / "max-fold0-seed0.json").write_text('{"key": ')  # cut off
     assert segment.main(command) == 0 and len(trained) == 11
