@@ -61,6 +61,12 @@ def test_a_probability_that_is_none_is_refused(probability):
     assert net.build("adasffuse", dim=32, dropout=1).options["dropout"] == 1
 
 
+@pytest.mark.parametrize("name", net.METHODS)
+def test_what_the_siblings_give_is_stretched_and_what_others_give_is_luminance(name):
+    given, siblings = torch.tensor([-1.0, 0, 3]).view(1, 1, 1, 3), ("mlfuse", "sfdfuse", "adasffuse")
+    assert torch.equal(net.METHODS[name].output(given), (given + 1) / 4 if name in siblings else given)
+
+
 def test_importing_the_networks_does_not_load_the_compiler():
     loaded = "import net, sys; sys.exit('torch._dynamo' in sys.modules)"  # it takes as long as torch itself
     assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0

@@ -132,11 +132,12 @@ def test_a_broken_frame_is_told_and_the_finished_part_plays(films, tmp_path, cap
     whole = film(tmp_path / "noise.mp4", [np.roll(texture, k) for k in range(12)]).read_bytes()
     middle = len(whole) // 2
     (tmp_path / "noise.mp4").write_bytes(whole[:middle] + bytes(6000) + whole[middle + 6000 :])
-    assert run("--video", tmp_path / "noise.mp4", films[1], "--out", tmp_path / "fused.mp4") == 1
-    count = len(play(tmp_path / "fused.mp4"))
-    assert 1 <= count < 10
-    message = f"frame {count + 1} cannot be read in noise.mp4 of 12; the video ends after {count} frame"
-    assert message in capsys.readouterr().err
+    for other, both in ((films[1], ""), (tmp_path / "noise.mp4", " and noise.mp4 of 12")):
+        assert run("--video", tmp_path / "noise.mp4", other, "--out", tmp_path / "fused.mp4") == 1
+        count = len(play(tmp_path / "fused.mp4"))
+        assert 1 <= count < 10
+        message = f"frame {count + 1} cannot be read in noise.mp4 of 12{both}; the video ends after {count} frame"
+        assert message in capsys.readouterr().err
 
 
 def test_another_size_is_refused_unless_the_infrared_is_to_be_resized(films, tmp_path, scene, capsys):
@@ -148,12 +149,12 @@ def test_another_size_is_refused_unless_the_infrared_is_to_be_resized(films, tmp
     assert len(play(tmp_path / "fused.mp4")) == 12
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
-def test_an_odd_size_loses_nothing(tmp_path, suffix):
-    frame = np.full((63, 95, 3), 60, np.uint8)
-    frame[:, -1] = frame[-1] = 230
+@pytest.mark.parametrize(("suffix", "width", "height"), [(".mp4", 95, 63), (".avi", 95, 63), (".mp4", 96, 63)])
+def test_an_odd_size_loses_nothing(tmp_path, suffix, width, height):
+    frame = np.full((height, width, 3), 60, np.uint8)
+    frame[:, 94:] = frame[-1] = 230
     odd = tmp_path / "odd.avi"  # by OpenCV's own encoder, which takes odd sizes
-    video = cv2.VideoWriter(str(odd), cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter_fourcc(*"MJPG"), 10, (95, 63))
+    video = cv2.VideoWriter(str(odd), cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter_fourcc(*"MJPG"), 10, (width, height))
     for _ in range(4):
         video.write(frame)
     video.release()

@@ -242,6 +242,8 @@ def test_an_unknown_variant_is_refused():
 def test_widths_that_no_forward_pass_takes_are_refused(dim, variant, expected):
     with pytest.raises(ValueError, match=f"dim is {dim}; expected {expected} with feed_forward '{variant}'"):
         SFDFuse(dim=dim, heads=1, feed_forward=variant)
+    with pytest.raises(ValueError, match=r"dim is 12; expected an even number that is a multiple of heads \(8\)"):
+        SFDFuse(dim=12)
 
 
 @pytest.mark.parametrize(("dim", "variant"), [(4, "normed"), (6, "normed"), (4, "shuffle")])
