@@ -103,9 +103,12 @@ def test_an_image_or_label_that_is_another_one_is_trained_anew(tmp_path, monkeyp
 
 
 def test_other_options_go_to_the_training(run, tmp_path, capsys):
-    assert run("--variant", "best", "--passes", "2", "--batch-size", "4") == 0
-    arguments = json.loads(next(tmp_path.glob("out/*/best/*/arguments.json")).read_text())["arguments"]
-    assert (arguments["passes"], arguments["batch_size"]) == (2, 4)
+    assert run("--variant", "best", "--passes", "2", "--batch-size", "4", "--seed", "43") == 0
+    (home,) = tmp_path.glob("out/*")
+    assert home.name.startswith("dim8-epochs1-size16-seed43-")
+    arguments = json.loads(next(home.glob("best/*/arguments.json")).read_text())["arguments"]
+    names = "passes", "batch_size", "dim", "epochs", "size", "seed"
+    assert [arguments[name] for name in names] == [2, 4, 8, 1, 16, 43]
     with pytest.raises(SystemExit):
         run("--variant", "best", "--lightning")
     assert "unrecognized arguments: --lightning" in capsys.readouterr().err

@@ -57,13 +57,13 @@ def test_the_median_time_and_the_largest_memory_of_the_rounds_count_as_parts_of_
 
 def test_the_time_is_that_of_one_image_of_a_batch(monkeypatch, capsys):
     options = ["--worker", "average", "--height", "9", "--width", "8", "--batch-size", "4"]
-    clock, shapes = iter(range(0, 100, 2)), []
+    clock, passes = iter(range(0, 100, 2)), []
     monkeypatch.setattr(methods.time, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(methods, "keep_freed_memory", lambda **_: None)
     average = net.METHODS["average"].network
-    monkeypatch.setattr(average, "forward", lambda _, vis, ir: shapes.extend([vis.shape, ir.shape]))
+    monkeypatch.setattr(average, "forward", lambda *given: passes.append((given[0].training, *given[1].shape)))
     assert methods.main(options) == 0
-    assert json.loads(capsys.readouterr().out)[0] == 2 / 4 and set(shapes) == {(4, 1, 9, 8)}
+    assert json.loads(capsys.readouterr().out)[0] == 2 / 4 and passes == [(False, 4, 1, 9, 8)] * 2
 
 
 def test_a_process_that_fails_is_told_by_its_command():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import net
-from net.files.states import check_options
+from net.files.states import check_options, listed
 
 
 def test_widths_up_to_1024_are_taken_where_there_are_as_many_weights():
@@ -25,3 +25,7 @@ def test_a_zip_file_that_would_swell_is_refused(tmp_path, method):
             other.writestr(name, file.read(name))
     with pytest.raises(net.WeightsError, match="a compressed zip file"):
         net.load(swollen)
+
+
+def test_of_more_names_than_eight_the_others_are_counted():
+    assert listed("abcdefgh") == "a, b, c, d, e, f, g, h" and listed("abcdefghij").endswith(", h and 2 more")
