@@ -15,6 +15,11 @@ def test_a_size_is_measured_in_a_process_of_its_own(batch, train):
     assert cost["seconds"] > 0 and 100 < cost["peak"] < 4000
 
 
+def test_the_first_pass_does_not_count(monkeypatch):
+    monkeypatch.setattr(scaling.speed, "child", lambda *_, **__: {"times": {"ours": [9, 1, 2]}, "peaks": {"ours": 7}})
+    assert scaling.measure(ARGS, 16, 1, train=False) == {"seconds": 1.5, "peak": 7}
+
+
 @pytest.mark.slow  # of the whole network
 def test_a_step_is_measured_in_processes_that_average_their_gradients():
     cost = scaling.measure_ranks(ARGS, 1)
@@ -22,15 +27,21 @@ def test_a_step_is_measured_in_processes_that_average_their_gradients():
 
 
 def test_the_table_and_the_exponent_follow_from_times_and_pixels(monkeypatch, capsys, tmp_path):
-    cost = lambda _, size, batch, train: {"seconds": batch * (size / 64) ** 3, "peak": 100.0}  # noqa: ARG005, E731
+    def cost(args, size, batch, train):  # noqa: ARG001
+        return {"seconds": batch * max(2, (size / 64) ** 3), "peak": 100.0}
+
     monkeypatch.setattr(scaling, "measure", cost)
     monkeypatch.setattr(scaling, "measure_ranks", lambda _, processes: {"seconds": 1.0 * processes, "peak": 100.0})
     assert scaling.main(["--largest", "256", "--out", str(tmp_path / "a.png")]) == 0
     printed = capsys.readouterr().out
-    rows = [line.split() for line in printed.splitlines()[2:5]]
-    assert rows == [["64", "1.000", "100", "1.00"], ["128", "8.000", "100", "2.00"], ["256", "64.000", "100", "4.00"]]
+    rows = [line.split() for line in printed.splitlines()]
+    sides = [["64", "2.000", "100", "1.00"], ["128", "8.000", "100", "1.00"], ["256", "64.000", "100", "2.00"]]
+    assert rows[2:5] == sides
+    assert (rows[10], rows[16]) == (["4", "8.000", "100", "1.00"], ["2", "2.000", "100", "1.00"])
     assert "time grows with the power 1.50 of the pixels from side 128 to side 256" in printed
     assert (tmp_path / "a.png").stat().st_size
+    assert scaling.main(["--largest", "64", "--out", str(tmp_path / "b.png")]) == 0
+    assert "grows" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import torch
 from tests.scripts.trainings import disk_of
 from utils.distributed import World
 from utils.training import runs
+from utils.training.checkpoints import Training
 from utils.training.options import parse
 
 ALONE = World(0, 1, torch.device("cpu"))
@@ -244,3 +245,13 @@ def test_a_run_of_a_version_without_an_option_goes_on_where_that_option_is_off(a
     folder = begin(args)
     assert runs.started_with(folder, runs.plain(Namespace(**vars(args), new=None, other=False)))
     assert not runs.started_with(folder, runs.plain(Namespace(**vars(args), new=3)))
+
+
+def test_only_an_earlier_checkpoint_that_a_training_goes_on_from_becomes_the_last_one(tmp_path, small, caplog):
+    training = Training("cmmdl", small, torch.optim.Adam(small.parameters()), None, ALONE)
+    last = tmp_path / "last.pth"
+    training.save(last)
+    for training.steps, name in ((3, "last.pth"), (7, "epoch_001.pth")):
+        runs.go_on(tmp_path / name, tmp_path, training)
+        assert torch.load(last)["steps"] == (7 if name != "last.pth" else 0)
+    assert caplog.messages == [f"{last}, of the training as it went before, is replaced"]
