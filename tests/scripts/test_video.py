@@ -134,8 +134,7 @@ def test_a_broken_frame_is_told_and_the_finished_part_plays(films, tmp_path, cap
     (tmp_path / "noise.mp4").write_bytes(whole[:middle] + bytes(6000) + whole[middle + 6000 :])
     for other, both in ((films[1], ""), (tmp_path / "noise.mp4", " and noise.mp4 of 12")):
         assert run("--video", tmp_path / "noise.mp4", other, "--out", tmp_path / "fused.mp4") == 1
-        count = len(play(tmp_path / "fused.mp4"))
-        assert 1 <= count < 10
+        assert 1 <= (count := len(play(tmp_path / "fused.mp4"))) < 10
         message = f"frame {count + 1} cannot be read in noise.mp4 of 12{both}; the video ends after {count} frame"
         assert message in capsys.readouterr().err
 
