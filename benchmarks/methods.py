@@ -23,7 +23,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -99,10 +99,10 @@ def child(args: argparse.Namespace, name: str) -> tuple[float, float]:
     return tuple(answer(command))
 
 
-def answer(command: list[str]) -> Any:
-    """What a process prints as JSON. Raises ChildProcessError where it fails."""
+def answer(command: list[str], env: Mapping[str, str] | None = None) -> Any:
+    """What a process prints last, as JSON in one line. Raises ChildProcessError where it fails."""
     try:
-        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=env).stdout.splitlines()[-1])
     except subprocess.CalledProcessError as error:
         ended = f"by signal {-error.returncode}" if error.returncode < 0 else f"with status {error.returncode}"
         raise ChildProcessError(f"{shlex.join(command[1:])}: ended {ended}; expected figures") from error

@@ -15,7 +15,6 @@ import json
 import math
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import net
 from benchmarks import speed
+from benchmarks.methods import answer
 from data.options import Parser, named_path, positive, whole
 from data.words import counted
 from net.fast.layout import weights_to_channels_last
@@ -73,8 +73,8 @@ def measure(args: argparse.Namespace, size: int, batch: int, *, train: bool) -> 
     options = [f"--height={size}", f"--width={size}", f"--batch-size={batch}", f"--threads={args.threads}"]
     case = speed.arguments([*options, *["--train"] * train])
     with tempfile.TemporaryDirectory() as folder:
-        answer = speed.child(case, ["ours"], folder, tuned=True, repeats=args.repeats)
-    return {"seconds": statistics.median(answer["times"]["ours"][1:]), "peak": answer["peaks"]["ours"]}
+        found = speed.child(case, ["ours"], folder, tuned=True, repeats=args.repeats)
+    return {"seconds": statistics.median(found["times"]["ours"][1:]), "peak": found["peaks"]["ours"]}
 
 
 def measure_ranks(args: argparse.Namespace, processes: int) -> dict[str, float]:
@@ -83,8 +83,7 @@ def measure_ranks(args: argparse.Namespace, processes: int) -> dict[str, float]:
     threads = str(max(1, args.threads // processes))
     command += ["-m", "benchmarks.scaling", "--rank-worker", "--threads", threads, "--repeats", str(args.repeats)]
     environment = os.environ | {"OMP_NUM_THREADS": threads}
-    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout
-    return json.loads(answer.splitlines()[-1])
+    return answer(command, environment)
 
 
 def rank_worker(args: argparse.Namespace) -> int:

@@ -20,6 +20,12 @@ def test_the_first_pass_does_not_count(monkeypatch):
     assert scaling.measure(ARGS, 16, 1, train=False) == {"seconds": 1.5, "peak": 7}
 
 
+def test_processes_that_fail_are_told_by_their_command(monkeypatch):
+    monkeypatch.setattr(scaling.sys, "executable", "false")
+    with pytest.raises(ChildProcessError, match="--nproc_per_node=2 .*: ended with status 1; expected figures"):
+        scaling.measure_ranks(ARGS, 2)
+
+
 @pytest.mark.slow  # of the whole network
 def test_a_step_is_measured_in_processes_that_average_their_gradients():
     cost = scaling.measure_ranks(ARGS, 1)
