@@ -2,18 +2,16 @@
 
 import importlib
 import re
+from pathlib import Path
 
 import pytest
 
-PROGRAMS = {
-    "CMMDL_test.py": "CMMDL_test", "CMMDL_train.py": "CMMDL_train", "CMMDL_app.py": "CMMDL_app",
-    **{f"python -m {name}": name for name in (
-        "data.patches", "data.scenes", "utils.export", "docs.curves", "docs.figure", "downstream.contrast",
-        "downstream.segment", "downstream.detect", "downstream.shrink", "benchmarks.choices", "benchmarks.folder",
-        "benchmarks.losses", "benchmarks.methods", "benchmarks.metrics", "benchmarks.registration",
-        "benchmarks.runtimes", "benchmarks.scaling", "benchmarks.speed", "benchmarks.tradeoff",
-    )},
-}  # fmt: skip
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = "benchmarks", "data", "docs", "downstream", "net", "utils"
+FILES = [*ROOT.glob("*.py"), *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))]
+NAMES = sorted(file.relative_to(ROOT) for file in FILES if '__name__ == "__main__"' in file.read_text(encoding="utf-8"))
+MODULES = [".".join(name.with_suffix("").parts) for name in NAMES]
+PROGRAMS = {f"python -m {module}" if "." in module else f"{module}.py": module for module in MODULES}
 
 
 @pytest.mark.parametrize(("command", "module"), PROGRAMS.items())

@@ -76,9 +76,9 @@ def test_images_are_read_where_stderr_is_closed(tmp_path, code, said, closed):
     data = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8))[1].tobytes()
     (tmp_path / "whole.jpg").write_bytes(data)
     (tmp_path / "holed.jpg").write_bytes(data[: len(data) // 2] + data[len(data) // 2 + 3000 :])
-    command = [sys.executable, "-c", READ + code]
+    command = [sys.executable, "-c", READ + (FREE if closed else "") + code]
     if closed:
-        command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", READ + FREE + code]
+        command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True, check=False)
     if done.stdout == "taken\n":
