@@ -23,7 +23,6 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -86,35 +85,30 @@ def carry_out(args: argparse.Namespace) -> int:
 def train(args: argparse.Namespace, world: World) -> bool:
     """Train to the end. False if it was asked to stop before."""
     method = net.METHODS[args.method]
-    recipe = method.recipes[args.recipe]
-    if args.passes:
-        recipe = replace(recipe, crops=recipe.crops._replace(passes=args.passes))
-    source = open_source(args, recipe, world)
-    recipe = recipe.override(
+    recipe = method.recipes[args.recipe].override(
         epochs=args.epochs,
         batch_size=args.batch_size,
         lr=args.lr,
-        size=args.size or source.size,
+        passes=args.passes,
         norms_until=0.0 if args.keep_norms else None,
     )
-    args.epochs, args.batch_size, args.lr = recipe.epochs, recipe.batch_size, recipe.lr  # as the run folder has them
+    source = open_source(args, recipe, world)
+    recipe = recipe.override(size=args.size or source.size)
     check_patches(method, recipe, source, world)
     steps = steps_per_epoch(recipe, recipe.stages[-1], source, world)
-    in_steps, recipe = recipe, recipe.in_epochs(steps)
 
     training = begin(args, method, recipe, world)
     checkpoint = runs.find(args, world)
-    processes = world.size
-    if checkpoint:
-        processes, recipe = resume(args, source, in_steps, steps, training, checkpoint)
+    processes, recipe = (
+        resume(args, source, recipe, steps, training, checkpoint)
+        if checkpoint
+        else (world.size, recipe.in_epochs(steps))
+    )
     weight_files = {"init": args.init, "teacher": recipe.teacher and (args.teacher or shipped(recipe.teacher))}
     folder = runs.enter(args, checkpoint, world, data=lambda: provenance.digests(source, **weight_files))
     announce(args, folder, source, recipe, world)
     if checkpoint:
-        runs.go_on(checkpoint, folder, training)
-    if processes != world.size:
-        begun = counted(processes, "process", "processes")
-        log.warning("begun with %s: the weights will be others than without an interruption", begun)
+        runs.go_on(checkpoint, folder, training, processes)
 
     probe = sources.probe(source.epoch(0, recipe.stages[-1].size))
     with Board(folder, training, recipe.epochs, probe, source.held_out) as board, StopRequest() as stop:
@@ -124,16 +118,15 @@ def train(args: argparse.Namespace, world: World) -> bool:
             if stop.requested and failures.of_compiler(error):  # the signal reached the compiler too, and ended it
                 raise KeyboardInterrupt from error
             raise
-        if not done:
-            log.info("stopped in epoch %d; %s", training.epoch + 1, runs.way_on(args.resume, folder))
-            return False
-    if world.is_main:
+    if not done:
+        log.info("stopped in epoch %d; %s", training.epoch + 1, runs.way_on(args.resume, folder))
+    elif world.is_main:
         weights = folder / f"{method.label}.pth"
         training.save_weights(weights)
         runs.finish(folder)
         log.info("done: %s", weights)
         log.info("to fuse with it: python CMMDL_test.py --method %s --weights %s --data DIR", method.name, weights)
-    return True
+    return done
 
 
 def begin(args: argparse.Namespace, method: Method, recipe: Recipe, world: World) -> Training:

@@ -93,11 +93,13 @@ class Recipe:
         batch_size: int | None = None,
         lr: float | None = None,
         size: int | None = None,
+        passes: int | None = None,
         norms_until: float | None = None,
     ) -> "Recipe":
         """This recipe with other numbers where they are given; a size stands for all stages."""
         given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "norms_until": norms_until}
         given["stages"] = size and (Stage(1, size, 1),)
+        given["crops"] = passes and self.crops._replace(passes=passes)
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     def in_epochs(self, steps: int, *, epoch: int = 0, step: int = 0, done: int = 0) -> "Recipe":

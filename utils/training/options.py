@@ -16,7 +16,8 @@ DEFAULT_H5 = Path("data/MSRS_train_imgsize_128_stride_200.h5")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The options of a training, all checked that can be checked without reading data; a wrong one ends the program."""
+    """The options of a training, with the recipe's numbers where none were given. All are checked that can be checked
+    without reading data; a wrong one ends the program."""
     methods = {name: method for name, method in net.METHODS.items() if method.learns}
     recipes = "; ".join(f"{name}: {', '.join(method.recipes)}" for name, method in methods.items())
     parser = failures.DistributedParser("CMMDL_train.py", "Train CMMDL or one of its siblings.")
@@ -62,6 +63,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.recipe not in known:
         parser.error(f"argument --recipe: invalid choice: {args.recipe!r}; {args.method} has {', '.join(known)}")
     refuse_what_would_be_ignored(parser, args)
+    for name in ("epochs", "batch_size", "lr"):
+        setattr(args, name, getattr(args, name) or getattr(known[args.recipe], name))
     return args
 
 

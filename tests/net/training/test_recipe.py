@@ -71,8 +71,9 @@ def test_larger_crops_come_in_smaller_batches_but_never_alone():
 
 def test_what_is_overridden_changes_and_nothing_else():
     assert PAPER.override() == PAPER
-    changed = BEST.override(epochs=5, batch_size=3, lr=1e-3, size=32)
+    changed = BEST.override(epochs=5, batch_size=3, lr=1e-3, size=32, passes=4)
     assert (changed.epochs, changed.batch_size, changed.lr) == (5, 3, 1e-3)
+    assert changed.crops == BEST.crops._replace(passes=4)
     assert changed.stages == ((1, 32, 1),) and changed.norms_until == BEST.norms_until
     assert BEST.override(norms_until=0.0).norms_until == 0
     assert (changed.phases, changed.ema_decay, changed.schedule) == (BEST.phases, BEST.ema_decay, BEST.schedule)
