@@ -50,8 +50,8 @@ def whole(low: int, high: int = 10**9) -> Callable[[str], int]:
     return read
 
 
-def number(low: float, high: float) -> Callable[[str], float]:
-    """The type of a number from `low` to `high`."""
+def number(low: float, high: float, kind: str = "a number") -> Callable[[str], float]:
+    """The type of a number from `low` to `high`, of a `kind` that messages name."""
 
     def read(text: str) -> float:
         try:
@@ -59,7 +59,7 @@ def number(low: float, high: float) -> Callable[[str], float]:
         except ValueError:
             value = math.nan
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text[:DIGITS]!r}; expected a number from {low:g} to {high:g}")
+            raise argparse.ArgumentTypeError(f"{text[:DIGITS]!r}; expected {kind} from {low:g} to {high:g}")
         return value
 
     read.metavar = "X"
@@ -84,7 +84,7 @@ def named_path(text: str) -> Path:
 
 positive = whole(1)
 not_negative = whole(0)
-positive_number = number(1e-30, 1e30)  # float32 has room for these, and for what a training multiplies them by
+positive_number = number(1e-30, 1e30, "a number above 0,")  # float32 holds these, and what trainings make of them
 fraction = number(0, 1)
 size.metavar = "WxH"
 named_path.metavar = "PATH"

@@ -152,7 +152,7 @@ def test_trouble_in_one_process_ends_both_with_its_message_alone(patches, tmp_pa
 def test_a_mistake_in_the_command_line_is_told_once(patches, tmp_path):
     with Launch(patches, tmp_path, "--lr", "0") as launch:
         pass
-    assert_one_sentence(launch.errors, "argument --lr: '0'; expected a number from 1e-30")
+    assert_one_sentence(launch.errors, "argument --lr: '0'; expected a number above 0, from 1e-30")
 
 
 @pytest.mark.slow

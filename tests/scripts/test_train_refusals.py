@@ -73,9 +73,9 @@ def test_refused_images_are_named_and_the_others_trained_on(tmp_path, capsys, sh
     "options, status, words",
     [
         (["--recipe", "secret"], 2, "--recipe: invalid choice: 'secret'"),
-        (["--lr", "0"], 2, "--lr: '0'; expected a number from 1e-30"),
-        (["--lr", "nan"], 2, "--lr: 'nan'; expected a number from 1e-30"),
-        (["--lr", "1e300"], 2, "--lr: '1e300'; expected a number from 1e-30 to 1e+30"),
+        (["--lr", "0"], 2, "--lr: '0'; expected a number above 0, from 1e-30"),
+        (["--lr", "nan"], 2, "--lr: 'nan'; expected a number above 0, from 1e-30"),
+        (["--lr", "1e300"], 2, "--lr: '1e300'; expected a number above 0, from 1e-30 to 1e+30"),
         (["--batch-size", "1"], 2, "--batch-size: '1'; expected a whole number from 2"),
         (["--epochs", "-3"], 2, "--epochs: '-3'; expected a whole number from 1"),
         (["--dim", "1000000"], 2, "--dim: '1000000'; expected a whole number from 2 to 1024"),
