@@ -14,13 +14,16 @@ from net.methods import method_of
 MODELS = Path(__file__).resolve().parents[1] / "models"
 
 
-def open_model(name: str, file: Path | None = None, option: str = "--weights PATH") -> nn.Module:
+def open_model(
+    name: str, file: Path | None = None, option: str = "--weights PATH", *, fixed: bool = False
+) -> nn.Module:
     """The network of a method with its weights: those given, or those that ship.
 
     Args:
         name: of the method.
         file: the weights that were given.
         option: what gives them on the command line, as messages call it.
+        fixed: the command line cannot name another method instead.
 
     Raises:
         UsageError: none ship and none are given, or they are of another method.
@@ -37,7 +40,7 @@ def open_model(name: str, file: Path | None = None, option: str = "--weights PAT
     model = load_checked(file)
     if not isinstance(model, method.network):
         found = method_of(model)
-        other = f", or method {found.name}" if option.startswith("--weights") else ""  # a training's is fixed
+        other = "" if fixed else f", or method {found.name}"
         raise UsageError(f"{file}: weights of {found.label}; expected those of {method.label}{other}")
     return model
 

@@ -14,7 +14,7 @@ def test_weights_of_another_method_are_refused_by_its_name_with_what_takes_them(
         open_model("cmmdl", lite)
     assert str(error.value) == f"{lite}: weights of CMMDL-lite; expected those of CMMDL, or method cmmdl-lite"
     with pytest.raises(UsageError, match="weights of CMMDL-lite; expected those of CMMDL$"):
-        open_model("cmmdl", lite, "--teacher WEIGHTS")
+        open_model("cmmdl", lite, "--teacher WEIGHTS", fixed=True)
 
 
 def test_a_networks_digest_is_of_its_weights_and_of_options_that_no_shape_tells():

@@ -25,7 +25,7 @@ def open_network(args: argparse.Namespace, method: Method) -> nn.Module:
             has nothing that an option could act on.
     """
     if args.init:
-        network = open_model(method.name, args.init, "--init WEIGHTS").train()
+        network = open_model(method.name, args.init, "--init WEIGHTS", fixed=True).train()
     else:
         options = {name: value for name in ("dim", "without") if (value := getattr(args, name))}
         network = net.build(method.name, **options)
@@ -70,4 +70,5 @@ def open_teacher(args: argparse.Namespace, recipe: Recipe, device: str) -> Teach
     """
     if not recipe.teacher:
         return None
-    return Teacher(open_model(recipe.teacher, args.teacher, "--teacher WEIGHTS"), args.out / "teacher", device)
+    network = open_model(recipe.teacher, args.teacher, "--teacher WEIGHTS", fixed=True)
+    return Teacher(network, args.out / "teacher", device)
