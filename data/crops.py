@@ -41,7 +41,7 @@ class CropDataset(Dataset):
 
     Args:
         images: triples (vis, ir, mask) of uint8 (H, W); maps after them come as a fourth tensor (C, S, S), in [0, 1].
-        names: of the images, for `origin`; by default their numbers.
+        names: of the images, for `origin`.
         size: side of a crop in pixels; smaller images are left out.
         seed, epoch: choose places and orientations.
         crops: how many there are of an image, in how many orientations.
@@ -53,7 +53,7 @@ class CropDataset(Dataset):
     def __init__(
         self,
         images: Sequence[Planes],
-        names: Sequence[str] = (),
+        names: Sequence[str],
         *,
         size: int,
         seed: int = 0,
@@ -65,7 +65,7 @@ class CropDataset(Dataset):
             largest = max((min(image[0].shape) for image in images), default=0)
             raise ValueError(f"crops of {size}x{size} pixels; expected at most {largest}, the largest image's side")
         self.images = [images[i] for i in large]
-        self.names = [names[i] if names else f"image {i}" for i in large]
+        self.names = [names[i] for i in large]
         self.size, self.seed, self.epoch, self.crops = size, seed, epoch, crops
         counts = [min(crops.most, crops_per_epoch(vis.shape, size)) for vis, *_ in self.images]
         self.source = [i for i, count in enumerate(counts) for _ in range(count)] * crops.passes

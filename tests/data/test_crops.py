@@ -3,6 +3,7 @@
 import os
 import re
 import zlib
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -32,9 +33,14 @@ def ramp(height: int, width: int) -> tuple[np.ndarray, ...]:
     return rows, columns, (rows + columns) % 2
 
 
+def crops_of(images: Sequence[tuple[np.ndarray, ...]], **options: object) -> CropDataset:
+    """Their crops; the images are called by their numbers."""
+    return CropDataset(images, [f"image {i}" for i, _ in enumerate(images)], **options)
+
+
 @pytest.fixture
 def dataset() -> CropDataset:
-    return CropDataset([ramp(40, 60), ramp(10, 90), ramp(200, 250)], size=16, seed=7, epoch=2)
+    return crops_of([ramp(40, 60), ramp(10, 90), ramp(200, 250)], size=16, seed=7, epoch=2)
 
 
 def test_a_crop_is_one_place_of_all_three_parts(dataset):
@@ -48,7 +54,7 @@ def test_a_crop_is_one_place_of_all_three_parts(dataset):
 def test_crops_are_flipped_sideways_half_of_the_time_and_lie_all_over_the_image():
     places, flips = set(), []
     for epoch in range(100):
-        vis, ir, _ = CropDataset([ramp(20, 24)], size=16, epoch=epoch)[0]
+        vis, ir, _ = crops_of([ramp(20, 24)], size=16, epoch=epoch)[0]
         places.add((int(vis.min() * 255), int(ir.min() * 255)))
         flips.append(bool(ir[0, 0, 0] > ir[0, 0, 1]))
     assert {row for row, _ in places} == set(range(5)) and {column for _, column in places} == set(range(9))
@@ -58,16 +64,16 @@ def test_crops_are_flipped_sideways_half_of_the_time_and_lie_all_over_the_image(
 def test_seed_epoch_and_index_decide_where_a_crop_lies(dataset):
     images = [ramp(40, 60), ramp(10, 90), ramp(200, 250)]
     first = [crop[0] for crop in dataset]
-    again = [crop[0] for crop in CropDataset(images, size=16, seed=7, epoch=2)]
+    again = [crop[0] for crop in crops_of(images, size=16, seed=7, epoch=2)]
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    for other in (CropDataset(images, size=16, seed=7, epoch=3), CropDataset(images, size=16, seed=8, epoch=2)):
+    for other in (crops_of(images, size=16, seed=7, epoch=3), crops_of(images, size=16, seed=8, epoch=2)):
         assert not all(torch.equal(a, b[0]) for a, b in zip(first, other, strict=True))
     assert len({tuple(crop[1].flatten().tolist()) for crop in dataset}) > 1
 
 
 def test_some_crops_are_black_beyond_a_line_all_parts_of_them_and_otherwise_the_same():
     images = [(*np.full((3, 40, 60), 200, np.uint8), np.full((40, 60), 90, np.uint8))] * 300
-    plain, some = (CropDataset(images, size=16, seed=3, crops=Crops(most=1, black=share)) for share in (0, 0.25))
+    plain, some = (crops_of(images, size=16, seed=3, crops=Crops(most=1, black=share)) for share in (0, 0.25))
     cut = [index for index, (crop, *_) in enumerate(some) if (crop == 0).any()]
     assert 50 < len(cut) < 100
     for index in range(len(plain)):
@@ -94,20 +100,20 @@ def test_loader_processes_change_nothing(dataset):
 
 def test_images_smaller_than_a_crop_are_left_out_and_only_small_ones_are_an_error(dataset):
     assert len(dataset.images) == 2
-    assert len(CropDataset([ramp(16, 16)], size=16)) == 1
+    assert len(crops_of([ramp(16, 16)], size=16)) == 1
     with pytest.raises(ValueError, match="crops of 17x17 pixels; expected at most 16, the largest image's side"):
-        CropDataset([ramp(16, 90), ramp(3, 3)], size=17)
+        crops_of([ramp(16, 90), ramp(3, 3)], size=17)
 
 
 def test_larger_images_give_more_crops_up_to_a_limit():
     assert [crops_per_epoch((side, side), 16) for side in (16, 64, 128, 256)] == [1, 2, 4, 8]
-    assert len(CropDataset([ramp(255, 4096)], size=16)) == CROPS.most
-    assert len(CropDataset([ramp(255, 4096), ramp(20, 20)], size=16, crops=Crops(most=1))) == 2
+    assert len(crops_of([ramp(255, 4096)], size=16)) == CROPS.most
+    assert len(crops_of([ramp(255, 4096), ramp(20, 20)], size=16, crops=Crops(most=1))) == 2
 
 
 def test_each_pass_goes_through_all_images_with_other_crops():
     images = [ramp(64, 96), ramp(40, 40)]
-    once, thrice = (CropDataset(images, size=24, crops=Crops(passes=passes)) for passes in (1, 3))
+    once, thrice = (crops_of(images, size=24, crops=Crops(passes=passes)) for passes in (1, 3))
     assert len(thrice) == 3 * len(once)
     origins = [thrice.origin(i) for i in range(len(thrice))]
     assert [origin.split(":")[0] for origin in origins] == 3 * [once.origin(i).split(":")[0] for i in range(len(once))]
@@ -118,7 +124,7 @@ def test_each_pass_goes_through_all_images_with_other_crops():
 def test_crops_come_in_so_many_orientations_and_no_other(orientations):
     seen = set()
     for epoch in range(100):
-        vis, ir, _ = CropDataset([ramp(16, 16)], size=16, epoch=epoch, crops=Crops(orientations=orientations))[0]
+        vis, ir, _ = crops_of([ramp(16, 16)], size=16, epoch=epoch, crops=Crops(orientations=orientations))[0]
         seen.add(torch.cat([vis, ir]).numpy().tobytes())
     assert len(seen) == orientations
 
@@ -132,7 +138,7 @@ def test_the_eight_orientations_are_eight_and_keep_the_square():
 
 def test_a_map_beside_the_images_is_cropped_with_them():
     vis, ir, mask = ramp(20, 24)
-    vis_crop, _, _, extra = CropDataset([(vis, ir, mask, vis)], size=16, crops=Crops(orientations=8))[0]
+    vis_crop, _, _, extra = crops_of([(vis, ir, mask, vis)], size=16, crops=Crops(orientations=8))[0]
     assert torch.equal(vis_crop, extra)
 
 
@@ -207,13 +213,13 @@ def test_a_crop_of_a_larger_image_than_others_still_tells_its_own_name():
 
 
 def test_the_last_crop_is_the_one_before_the_first():
-    crops = CropDataset([ramp(9, 9), ramp(12, 12)], size=4)
+    crops = crops_of([ramp(9, 9), ramp(12, 12)], size=4)
     assert crops.origin(-1) == crops.origin(len(crops) - 1)
     assert all(torch.equal(a, b) for a, b in zip(crops[-1], crops[len(crops) - 1], strict=True))
     with pytest.raises(IndexError):
         crops[len(crops)]
     with pytest.raises(ValueError, match="expected at most 0, the largest image's side"):
-        CropDataset([], size=4)
+        crops_of([], size=4)
 
 
 def test_about_a_tenth_is_held_out_and_one_name_always_falls_on_one_side(folder, tmp_path):
