@@ -18,7 +18,7 @@ import numpy as np
 
 from data.images import ImageError, write_image
 from data.interrupt import INTERRUPTED
-from data.options import Parser, named_path, whole
+from data.options import Parser, named_path, not_negative, positive, whole
 from data.progress import progress_bar
 from data.rendering import layouts, sensors
 from data.rendering.canvas import Canvas
@@ -26,6 +26,7 @@ from data.streams import steady_streams
 
 KINDS = ("road_day", "road_night", "field_day", "field_night", "smoke")
 SMALLEST, LARGEST = 32, 2048  # pixels a side
+HEIGHT, WIDTH = 240, 320  # as most are drawn
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Scene:
     name: str
 
 
-def render(seed: int, height: int = 240, width: int = 320, kind: str | None = None) -> Scene:
+def render(seed: int, height: int, width: int, kind: str | None = None) -> Scene:
     """Draw one scene; the same arguments give the same scene, whatever was drawn before.
 
     seed: 0 or more. height, width: SMALLEST..LARGEST, odd or even; the arrangement is the seed's and scales with the
@@ -75,12 +76,12 @@ def render(seed: int, height: int = 240, width: int = 320, kind: str | None = No
     return Scene(vis, ir, sensors.salient(canvas), f"{kind}_{seed:05d}")
 
 
-def pairs(count: int, seed: int = 0, height: int = 240, width: int = 320) -> Iterator[Scene]:
+def pairs(count: int, seed: int, height: int, width: int) -> Iterator[Scene]:
     """`count` scenes with the seeds seed, seed + 1, ...; the kinds take turns. Arguments as for `render`."""
     return (render(number, height, width) for number in range(seed, seed + count))
 
 
-def write_folder(folder: Path, count: int = 10, seed: int = 0, height: int = 240, width: int = 320) -> None:
+def write_folder(folder: Path, count: int, seed: int = 0, *, height: int, width: int) -> None:
     """Write `pairs` as a pair folder: folder/vi, folder/ir and folder/mask (0 and 255), one PNG each per scene."""
     for scene in progress_bar(pairs(count, seed, height, width), total=count, desc=str(folder), unit="pair"):
         write_image(folder / "vi" / f"{scene.name}.png", scene.vis, small=True)
@@ -96,8 +97,8 @@ class Sample:
     stem: str
     kind: str
     seed: int
-    height: int = 240
-    width: int = 320
+    height: int = HEIGHT
+    width: int = WIDTH
     grey: bool = False
 
 
@@ -132,20 +133,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     target.add_argument("--out", type=named_path, metavar="DIR", help="write a pair folder: DIR/vi, DIR/ir, DIR/mask")
     target.add_argument("--test-img", type=named_path, metavar="DIR", help="write the pairs that ship in test_img")
     side = whole(SMALLEST, LARGEST)
-    parser.add_argument("--count", type=whole(1), help="how many pairs (default: 10)")
-    parser.add_argument("--seed", type=whole(0), help="seed of the first pair (default: 0)")
-    parser.add_argument("--height", type=side, help=f"height in pixels, {SMALLEST} to {LARGEST} (default: 240)")
-    parser.add_argument("--width", type=side, help=f"width in pixels, {SMALLEST} to {LARGEST} (default: 320)")
-    given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
-    fixed = "test_img" in given
-    folder = given.pop("test_img" if fixed else "out")
-    if fixed and given:
+    parser.add_argument("--count", type=positive, default=10, help="how many pairs")
+    parser.add_argument("--seed", type=not_negative, default=0, help="seed of the first pair")
+    parser.add_argument("--height", type=side, default=HEIGHT, help=f"height in pixels, {SMALLEST} to {LARGEST}")
+    parser.add_argument("--width", type=side, default=WIDTH, help=f"width in pixels, {SMALLEST} to {LARGEST}")
+    args = parser.parse_args(argv)
+    if args.test_img and any(getattr(args, n) != parser.get_default(n) for n in ("count", "seed", "height", "width")):
         parser.error("--test-img writes a fixed set of pairs and takes no other option")
+    folder = args.test_img or args.out
     if folder.exists() and not folder.is_dir():
         parser.error(f"{folder}: is a file; expected a folder, or a name that is still free")
     with steady_streams():
         try:
-            (write_test_img if fixed else write_folder)(folder, **given)
+            if args.test_img:
+                write_test_img(folder)
+            else:
+                write_folder(folder, args.count, args.seed, height=args.height, width=args.width)
         except ImageError as error:  # a file could not be written
             print(f"error: {error}", file=sys.stderr)
             return 1

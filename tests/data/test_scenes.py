@@ -84,7 +84,7 @@ def test_the_arrangement_scales_with_the_size(kind):
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
-    [((-1,), "seed -1"), ((0, 31, 64), "64x31"), ((0, 64, 9999), "9999x64"), ((0, 64, 64, "sea"), "kind 'sea'")],
+    [((-1, 64, 64), "seed -1"), ((0, 31, 64), "64x31"), ((0, 64, 9999), "9999x64"), ((0, 64, 64, "sea"), "kind 'sea'")],
 )
 def test_a_scene_that_cannot_be_drawn_is_refused(arguments, complaint):
     with pytest.raises(ValueError, match=f"{complaint}; expected"):
