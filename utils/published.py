@@ -7,17 +7,17 @@ from pathlib import Path
 
 from data.pairs import PairSet
 from utils.metrics import METRICS
-from utils.tables import Row
+from utils.tables import Row, Scores
 
 FILE = Path(__file__).with_name("published.csv")
 
 
 @dataclass
 class Published(Row):
-    """A row of a published table. `scores` has what was printed; `source` says where, `count` over how many images."""
+    """A row of a published table. `mean` has what was printed; `source` says where, `count` over how many images."""
 
     is_reference: bool = True  # it was not measured here
-    scores: dict[str, float] = field(default_factory=dict)
+    mean: Scores = field(default_factory=dict)
     source: str = ""
     count: int = 0
 
@@ -25,16 +25,13 @@ class Published(Row):
     def label(self) -> str:
         return f"{self.method}, published ({self.count})"
 
-    def mean(self) -> dict[str, float]:
-        return self.scores
-
 
 def published(name: str, protocol: str) -> list[Published]:
     """The published rows of a set, by its usual name, in one convention; none for other sets."""
     return [
         Published(
             line["method"],
-            scores={metric: float(line[metric]) for metric in METRICS if line.get(metric)},
+            mean={metric: float(line[metric]) for metric in METRICS if line.get(metric)},
             source=f"{line['source']}, {line['images']} images",
             count=int(line["images"]),
         )

@@ -118,7 +118,7 @@ def means(rows: Sequence[Row]) -> str:
     """The table of means, the best method's figure of each column bold, rows for reference paler."""
     lines = []
     for row in rows:
-        if row.mean():
+        if row.mean:
             best = {metric: ' class="best"' if is_best(row, rows, metric) else "" for metric in METRICS}
             cells = "".join(f"<td{best[metric]}>{cell(row, metric)}</td>" for metric in METRICS)
             kind = ' class="reference"' if row.is_reference else ""

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -37,8 +38,9 @@ class Row:
         """The method's name as it is printed."""
         return label(self.method)
 
-    def mean(self) -> dict[str, float]:
-        """The average of each metric over the images; empty where none was scored."""
+    @cached_property
+    def mean(self) -> Scores:
+        """The average of each metric over the images, once all are there; empty where none was scored."""
         count = len(self.images)
         return {name: sum(scores[name] for scores in self.images.values()) / count for name in METRICS if count}
 
@@ -50,7 +52,7 @@ def label(name: str) -> str:
 
 def text(name: str, rows: Sequence[Row]) -> str:
     """The block that is printed for one set."""
-    rows = [row for row in rows if row.mean()]
+    rows = [row for row in rows if row.mean]
     width = max([11, *(len(named(row, rows)) + 1 for row in rows)])
     lines = [RULE, f"The test result of {name} :", " " * width + "".join(f"{metric:>8}" for metric in PRINTED)]
     for row in rows:
@@ -66,8 +68,7 @@ def named(row: Row, rows: Sequence[Row]) -> str:
 
 def cell(row: Row, metric: str) -> str:
     """A row's mean as it is printed; nothing where a published row has none."""
-    mean = row.mean()
-    return f"{mean[metric]:.2f}" if metric in mean else ""
+    return f"{row.mean[metric]:.2f}" if metric in row.mean else ""
 
 
 def markdown(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
@@ -92,7 +93,7 @@ def latex(tables: Mapping[str, Sequence[Row]], protocol: str) -> str:
 def cells(rows: Sequence[Row], metrics: Sequence[str], strong: str) -> Iterator[list[str]]:
     """The rows that have figures: name, then figures as they are printed, the best of each column set `strong`."""
     for row in rows:
-        if row.mean():
+        if row.mean:
             yield [named(row, rows), *(bold(cell(row, m), strong, is_best(row, rows, m)) for m in metrics)]
 
 
@@ -115,16 +116,16 @@ def write_csv(path: Path, row: Row) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["image", *METRICS])
-    for image, scores in [*row.images.items(), ("mean", row.mean())]:
+    for image, scores in [*row.images.items(), ("mean", row.mean)]:
         writer.writerow([image, *(repr(scores[name]) for name in METRICS)])
     write_text(path, text.getvalue())
 
 
 def is_best(row: Row, rows: Sequence[Row], metric: str) -> bool:
     """Whether a method leads its rivals in a metric, as printed; a lone method has none to lead."""
-    rivals = [round(r.mean()[metric], 2) for r in rows if not r.is_reference and r.images]
+    rivals = [round(r.mean[metric], 2) for r in rows if not r.is_reference and r.images]
     best = min if metric in LOWER_IS_BETTER else max
-    return not row.is_reference and len(rivals) > 1 and round(row.mean()[metric], 2) == best(rivals)
+    return not row.is_reference and len(rivals) > 1 and round(row.mean[metric], 2) == best(rivals)
 
 
 def bold(text: str, form: str, wanted: bool) -> str:

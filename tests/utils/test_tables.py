@@ -26,7 +26,7 @@ def test_the_printed_block_has_the_layout_of_fusion_papers():
 
 
 def test_the_mean_is_over_images():
-    assert row("cmmdl", 1.0, 2.0, 6.0).mean() == dict.fromkeys(METRICS, 3.0)
+    assert row("cmmdl", 1.0, 2.0, 6.0).mean == dict.fromkeys(METRICS, 3.0)
 
 
 def test_a_method_without_scored_images_has_no_line():
