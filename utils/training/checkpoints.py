@@ -114,29 +114,34 @@ class Training:
             found = "no moving average" if self.average else "a moving average"
             raise WeightsError(f"{path}: holds {found}, unlike this recipe; expected a checkpoint of the same --recipe")
         try:
-            for weights in (state["model"], state.get("trained", state["model"])):
-                if problems := compare(self.model.state_dict(), weights):
-                    raise ValueError(problems[0])
-                check_values(weights, path.stat().st_size)
-            if odd := [name for name in (*COUNTS, "lr") if type(state[name]) is not type(getattr(self, name))]:
-                raise TypeError(f"{odd[0]} is {state[odd[0]]!r:.40}")
-            check_counts(state)
-            if state.get("options", self.model.options) != self.model.options:
-                raise ValueError(f"it is of a network with {state['options']}; here are {self.model.options}")
-            self.result.load_state_dict(state["model"])
-            self.model.load_state_dict(state.get("trained", state["model"]))
-            # the optimiser's options stay this run's, because some depend on the device
-            groups = self.optimizer.state_dict()["param_groups"]
-            self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": groups})
-            check_moments(self.optimizer)
-            self.lr = state["lr"]
-            self._restore_counts(state)
+            self._check(state, path.stat().st_size)
+            self._load(state)
         except Exception as error:  # whatever a file holds in the wrong place
             problem = " ".join(str(error).split())
             raise WeightsError(f"{path}: does not fit this network and recipe ({problem})") from error
         return len(state["random"])
 
-    def _restore_counts(self, state: dict[str, Any]) -> None:
+    def _check(self, state: dict[str, Any], size: int) -> None:
+        """Raise ValueError or TypeError for the state, in a file of so many bytes, of another training or of none."""
+        for weights in (state["model"], state.get("trained", state["model"])):
+            if problems := compare(self.model.state_dict(), weights):
+                raise ValueError(problems[0])
+            check_values(weights, size)
+        if odd := [name for name in (*COUNTS, "lr") if type(state[name]) is not type(getattr(self, name))]:
+            raise TypeError(f"{odd[0]} is {state[odd[0]]!r:.40}")
+        check_counts(state)
+        if state.get("options", self.model.options) != self.model.options:
+            raise ValueError(f"it is of a network with {state['options']}; here are {self.model.options}")
+
+    def _load(self, state: dict[str, Any]) -> None:
+        """Take over a state. Raises ValueError for moments that do not fit, which the optimiser itself would take."""
+        self.result.load_state_dict(state["model"])
+        self.model.load_state_dict(state.get("trained", state["model"]))
+        # the optimiser's options stay this run's, because some depend on the device
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": groups})
+        check_moments(self.optimizer)
+        self.lr = state["lr"]
         for name in COUNTS:
             setattr(self, name, state[name])
         processes = len(state["random"])
