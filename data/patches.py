@@ -30,7 +30,8 @@ from data.luminance import luminance, span_of
 from data.masks import CLASSES, TARGETS, Masks, class_numbers, find_masks
 from data.options import Parser, fraction, named_path, whole
 from data.pairs import Pair, PairError, PairSet, find_sets, read_pair
-from data.patchfile import DTYPES, MAX_SIZE, PatchFileError, PatchWriter
+from data.patchfile import DTYPES, MAX_SIZE, PatchFileError
+from data.patchwriter import PatchWriter
 from data.progress import progress_bar
 from data.streams import steady_streams
 from data.words import counted

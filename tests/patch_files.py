@@ -3,7 +3,8 @@
 import h5py
 import numpy as np
 
-from data.patchfile import GROUPS, PatchWriter
+from data.patchfile import GROUPS
+from data.patchwriter import PatchWriter
 
 
 def stored(path, count=4, size=8, dtype="float32"):

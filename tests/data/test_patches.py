@@ -207,7 +207,7 @@ def test_an_interrupted_run_says_so_and_leaves_the_file_as_it_was(tmp_path, monk
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("data.patchfile.PatchWriter.add", interrupted)
+    monkeypatch.setattr("data.patchwriter.PatchWriter.add", interrupted)
     assert main(["--root", str(tmp_path / "set"), "--out", str(out), "--size", "16"]) == 130
     assert "interrupted" in capsys.readouterr().err
     assert out.read_bytes() == b"before"

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from data.patches import main
-from data.patchfile import PatchDataset, PatchFileError, PatchWriter
+from data.patchfile import PatchDataset, PatchFileError
+from data.patchwriter import PatchWriter
 from tests.pictures import save
 
 REPOSITORY = Path(__file__).resolve().parents[2]

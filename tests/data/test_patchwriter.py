@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from data.patchfile import PatchDataset, PatchFileError, PatchWriter
+from data.patchfile import PatchDataset, PatchFileError
+from data.patchwriter import PatchWriter
 from tests.patch_files import stored
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -124,7 +125,8 @@ def test_writer_refuses_a_folder_as_its_target(tmp_path):
 FULL_DISK = """
 import resource, sys
 import numpy as np
-from data.patchfile import PatchFileError, PatchWriter
+from data.patchfile import PatchFileError
+from data.patchwriter import PatchWriter
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
 patch = np.random.default_rng(0).random((128, 128))
 for dtype in ("float32", "uint8"):
@@ -159,5 +161,5 @@ def test_a_disk_that_is_full_when_the_file_closes_leaves_nothing(tmp_path, monke
     patch = np.full((8, 8), 0.5)
     with pytest.raises(PatchFileError, match="No space left"), PatchWriter(tmp_path / "a.h5", size=8) as writer:
         writer.add(patch, patch, patch)
-        monkeypatch.setattr("data.patchfile._Disk.write", full)
+        monkeypatch.setattr("data.patchwriter._Disk.write", full)
     assert list(tmp_path.iterdir()) == []

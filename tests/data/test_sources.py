@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from data.crops import CropDataset
-from data.patchfile import PatchFileError, PatchWriter
+from data.patchfile import PatchFileError
+from data.patchwriter import PatchWriter
 from data.sources import CropSource, PatchSource, probe, rendered, shuffled_batches
 from net.baselines.mlfuse_training import infrared_saliency, visual_saliency
 

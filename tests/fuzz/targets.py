@@ -16,7 +16,8 @@ import net
 from data.images import ImageError, read_image
 from data.pairlist import read_pairs
 from data.pairs import PairError, find_sets
-from data.patchfile import PatchDataset, PatchFileError, PatchWriter
+from data.patchfile import PatchDataset, PatchFileError
+from data.patchwriter import PatchWriter
 from net.files.weights import WeightsError
 from utils.distributed import World
 from utils.training.checkpoints import Training

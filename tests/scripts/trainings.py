@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.patchfile import PatchWriter
+from data.patchwriter import PatchWriter
 from utils.training.board import Board
 
 SMALL = ["--dim", "16", "--batch-size", "2"]

@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from data.patchfile import PatchWriter
+from data.patchwriter import PatchWriter
 from data.sources import CropSource, PatchSource, rendered
 from net.baselines.mlfuse_training import infrared_saliency
 from utils.training import provenance
