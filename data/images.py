@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data import tiff
+from data import headers, tiff
 from data.decoder_messages import caught_messages
 from data.files import instead_of_file, replacing
 
@@ -37,10 +37,6 @@ class TooManyPixels(ImageError):
     """An image whose header claims more pixels than are wanted."""
 
 
-class _Several(Exception):
-    """More than one picture in a file; the message says of what kind."""
-
-
 def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read one image, turned upright by its EXIF orientation.
 
@@ -57,7 +53,7 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         width, height, exif = header(data)
         if width == 0 or height == 0:
             raise ValueError("no pixels")
-    except _Several as found:
+    except headers.Several as found:
         raise ImageError(f"{path}: a {kind} with {found}; expected one picture") from None
     except (struct.error, IndexError, ValueError):
         raise ImageError(f"{path}: a damaged or cut-off {kind} header or chunk; expected a whole image") from None
@@ -104,19 +100,19 @@ def _read_bytes(path: Path) -> bytes:
 
 def _recognise(path: Path, data: bytes) -> tuple:
     """The format's name and the function that reads its header."""
-    for magic, kind, header in _FORMATS:
+    for magic, kind, header in headers.FORMATS:
         if data.startswith(magic) and (kind != "WebP" or data[8:12] == b"WEBP"):
             return kind, header
     if data.startswith((b"II+\0", b"MM\0+")):
         raise ImageError(f"{path}: a BigTIFF; expected a TIFF of the classic form, below 4 GB")
-    names = ", ".join(dict.fromkeys(kind for _, kind, _ in _FORMATS))
+    names = ", ".join(dict.fromkeys(kind for _, kind, _ in headers.FORMATS))
     raise ImageError(f"{path}: no image data (it starts with {data[:8]!r}); expected one of {names}")
 
 
 def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
     if kind == "TIFF":
         data = _checked_tiff(path, data)
-    old_bmp = kind == "BMP" and _is_old_bmp(data)
+    old_bmp = kind == "BMP" and headers.is_old_bmp(data)
     with _jpeg_lock if kind == "JPEG" else nullcontext():
         image, messages = _decode_natively(data, cv2.IMREAD_COLOR if old_bmp else cv2.IMREAD_UNCHANGED)
         if kind == "JPEG" and any("extraneous bytes before marker 0xd9" in message for message in messages):
@@ -136,7 +132,7 @@ def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
         if image.dtype == np.float32:
             raise ImageError(f"{path}: a float TIFF whose lowest value is white; expected the lowest to be black")
         image = 65535 - image
-    if old_bmp and _has_palette(data) and (image == image[..., :1]).all():
+    if old_bmp and headers.has_palette(data) and (image == image[..., :1]).all():
         return np.ascontiguousarray(image[..., 0])  # a grey palette is grey, as under newer headers
     if image.ndim == 3:
         with _lack_of_memory():
@@ -198,98 +194,3 @@ def _upright(image: np.ndarray, exif: bytes) -> np.ndarray:
         return image
     turn = _TO_UPRIGHT.get(orientation)
     return image if turn is None else np.ascontiguousarray(turn(image))
-
-
-# Each header reader returns (width, height, EXIF bytes or b""), and raises struct.error, IndexError or ValueError on a
-# header that is cut off, _Several for more than one picture.
-
-
-def _png_header(data: bytes) -> tuple[int, int, bytes]:
-    width, height = struct.unpack_from(">II", data, 16)
-    at, exif, name = 8, b"", b""
-    while name != b"IEND":
-        length, name = struct.unpack_from(">I4s", data, at)
-        if at + 12 + length > len(data):  # OpenCV would take memory for the length that it claims
-            raise ValueError("a chunk that is cut off")
-        if name == b"acTL":
-            raise _Several("an animation")
-        if name == b"eXIf":
-            exif = data[at + 8 : at + 8 + length]
-        at += 12 + length
-    return width, height, exif
-
-
-def _jpeg_header(data: bytes) -> tuple[int, int, bytes]:
-    at, exif = 2, b""
-    while True:
-        marker, length = struct.unpack_from(">HH", data, at)
-        if marker < 0xFF00:
-            raise ValueError("no marker")
-        body = data[at + 4 : at + 2 + length]
-        if marker == 0xFFFF:  # a fill byte
-            at += 1
-            continue
-        if marker == 0xFF01 or 0xFFD0 <= marker <= 0xFFD7:  # a marker without a body
-            at += 2
-            continue
-        if marker == 0xFFE1 and body.startswith(b"Exif\0\0"):
-            exif = body[6:]
-        if 0xFFC0 <= marker <= 0xFFCF and marker not in (0xFFC4, 0xFFC8, 0xFFCC):  # a start of frame
-            height, width = struct.unpack_from(">HH", body, 1)
-            return width, height, exif
-        at += 2 + length
-
-
-def _bmp_header(data: bytes) -> tuple[int, int, bytes]:
-    width, height = struct.unpack_from("<HH" if _is_old_bmp(data) else "<ii", data, 18)
-    return abs(width), abs(height), b""  # a negative height means rows from the top
-
-
-def _is_old_bmp(data: bytes) -> bool:
-    """Whether the header is OS/2's, of 12 bytes; OpenCV by itself reads such an image as grey, whatever its colours."""
-    return struct.unpack_from("<I", data, 14)[0] == 12
-
-
-def _has_palette(data: bytes) -> bool:
-    """Whether the pixels of a BMP with the old header are places in a palette: 8 bits or fewer."""
-    return struct.unpack_from("<H", data, 24)[0] <= 8
-
-
-def _webp_header(data: bytes) -> tuple[int, int, bytes]:
-    size, at, exif = None, 12, b""
-    while at + 8 <= len(data):
-        name, length = struct.unpack_from("<4sI", data, at)
-        body = data[at + 8 : at + 8 + length]
-        if name == b"VP8X":
-            size = (int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1)
-        elif name == b"VP8 " and size is None:
-            width, height = struct.unpack_from("<HH", body, 6)
-            size = (width & 0x3FFF, height & 0x3FFF)
-        elif name == b"VP8L" and size is None:
-            bits = struct.unpack_from("<I", body, 1)[0]
-            size = ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
-        elif name == b"ANIM":
-            raise _Several("an animation")
-        elif name == b"EXIF":
-            exif = body.removeprefix(b"Exif\0\0")
-        at += 8 + length + length % 2
-    if size is None:
-        raise ValueError("no image chunk")
-    return (*size, exif)
-
-
-def _tiff_header(data: bytes) -> tuple[int, int, bytes]:
-    first, *others = (tags for tags, _ in tiff.directories(data))
-    if not all(tags.get(tiff.KIND, 0) & 1 or tags.get(tiff.OLD_KIND) == 2 for tags in others):
-        raise _Several("several pages")
-    return first.get(tiff.WIDTH, 0), first.get(tiff.HEIGHT, 0), data  # whose tags are those of an EXIF block
-
-
-_FORMATS = (
-    (b"\x89PNG\r\n\x1a\n", "PNG", _png_header),
-    (b"\xff\xd8\xff", "JPEG", _jpeg_header),
-    (b"BM", "BMP", _bmp_header),
-    (b"II*\0", "TIFF", _tiff_header),
-    (b"MM\0*", "TIFF", _tiff_header),
-    (b"RIFF", "WebP", _webp_header),
-)
