@@ -1,4 +1,4 @@
-"""The fusion loss of CMMDL: intensity from the source with more local contrast, gradients from the stronger edge."""
+"""The losses of CMMDL: the release's (`fusion_loss`), and that of the recipe `best` (`structure_loss`)."""
 
 from typing import NamedTuple
 
