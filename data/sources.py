@@ -10,7 +10,6 @@ from torch.utils.data import Dataset
 
 from data.crops import CROPS, CropDataset, Planes, read_images
 from data.luminance import eight_bit_luminance
-from data.masks import TARGETS
 from data.pairs import Refusal
 from data.patchfile import PatchDataset
 from data.progress import progress_bar
@@ -172,11 +171,11 @@ def from_folders(
     roots: Iterable[Path],
     seed: int,
     *,
-    crops: Crops = CROPS,
-    image_maps: Sequence[ImageMap] = (),
-    classes: tuple[int, ...] = TARGETS,
-    hold_out: bool = True,
-    progress: bool = True,
+    crops: Crops,
+    image_maps: Sequence[ImageMap],
+    classes: tuple[int, ...],
+    hold_out: bool,
+    progress: bool,
 ) -> CropSource:
     """Crops of every pair below the given folders; `classes`, `hold_out` and errors are those of `read_images`."""
     roots = list(roots)

@@ -11,12 +11,12 @@ from data.pairs import PairError, PairSet, find_sets
 
 
 def open_sets(
-    folders: Iterable[Path] = (),
-    lists: Iterable[Path] = (),
-    pair: Sequence[Path] | None = None,
+    folders: Iterable[Path],
+    lists: Iterable[Path],
+    pair: Sequence[Path] | None,
     *,
-    task: str | None = None,
-    limit: int = 0,
+    task: str | None,
+    limit: int,
 ) -> tuple[list[PairSet], list[PairError]]:
     """The sets, and why some folders or list files give none.
 
