@@ -9,12 +9,12 @@ these optima than to others, but it cannot score well where its loss does not.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from data.crops import Planes, centre, read_images
 from data.options import Parser, named_path, positive, whole
@@ -86,22 +86,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", type=named_path, action="append", default=[],
                         help="score this network beside the losses; repeatable")  # fmt: skip
     args = parser.parse_args(argv)
+    networks = {path.name: load_checked(path) for path in args.weights}
     for folder in args.data:
         images = centres(folder, args.limit, args.size)
-        networks = {path.name: load_checked(path) for path in args.weights}
         rows = [Row(name) for name in ("average", "max", *LOSSES, *networks)]
         for number, (vis, ir, mask, stretched) in enumerate(progress_bar(images, desc=folder.name, unit="image")):
-            sources = [torch.from_numpy(image)[None, None] / 255 for image in (vis, ir)]
-            fused = {"average": sum(sources) / 2, "max": torch.maximum(*sources)}
-            known = torch.from_numpy(mask)[None, None].float(), torch.from_numpy(stretched)[None, None] / 255
-            fused |= {name: minimised(loss, *sources, *known, args.steps) for name, loss in LOSSES.items()}
-            with torch.inference_mode():
-                fused |= {name: network(*sources) for name, network in networks.items()}
+            fused = fused_by_all(*map(torch.from_numpy, (vis, ir, mask, stretched)), networks, args.steps)
             for row in rows:
                 image = to_uint8(fused[row.method], stretch=True)
                 row.images[str(number)] = evaluate(image, ir, vis, protocol="cddfuse")
         print(text(f"{folder.name}, {counted(len(images), 'held-out image')}", rows), flush=True)
     return 0
+
+
+def fused_by_all(
+    vis: Tensor, ir: Tensor, mask: Tensor, stretched: Tensor, networks: Mapping[str, nn.Module], steps: int
+) -> dict[str, Tensor]:
+    """The fused images (1, 1, H, W) in [0, 1] by the two rules, by each loss, minimised in so many steps, and by the
+    networks, of one image's parts, uint8 (H, W)."""
+    vis, ir, stretched = (part[None, None] / 255 for part in (vis, ir, stretched))
+    images = vis, ir, mask[None, None].float(), stretched
+    fused = {"average": (vis + ir) / 2, "max": torch.maximum(vis, ir)}
+    fused |= {name: minimised(loss, *images, steps) for name, loss in LOSSES.items()}
+    with torch.inference_mode():
+        return fused | {name: network(vis, ir) for name, network in networks.items()}
 
 
 def centres(folder: Path, limit: int, size: int = 192) -> list[Planes]:
