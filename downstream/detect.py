@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from data.options import Parser
 from downstream import tables
@@ -60,7 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     tables.compare(results, "AP50")
     title = f"Average precision in percent ± deviation over {conditions(args, material.shape)}"
     tables.write(args.out, "detect", results, COLUMNS, title, printed=PRINTED)
-    tqdm.write(f"tables: {args.out / 'detect.md'}", file=sys.stderr)
     return 0
 
 

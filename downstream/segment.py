@@ -21,7 +21,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from data.masks import CLASSES
 from data.options import Parser, UsageError
@@ -71,7 +70,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     title = f"IoU in percent ± deviation over {conditions(args, material.shape)}"
     extra = contrast_columns(material.stems) if args.contrast else ()
     tables.write(args.out, "segment", results, COLUMNS, title, printed=PRINTED, extra=extra)
-    tqdm.write(f"tables: {args.out / 'segment.md'}", file=sys.stderr)
     return 0
 
 

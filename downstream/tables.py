@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +53,7 @@ def compare(results: Sequence[Result], column: str) -> None:
 
 def write(out: Path, name: str, results: Sequence[Result], columns: Sequence[str], title: str,
           printed: Sequence[str], extra: Sequence[str] = ()) -> None:  # fmt: skip
-    """Print the table and write `<out>/<name>.md`, `.tex`, `.csv` and `.png`.
+    """Print the table, write `<out>/<name>.md`, `.tex`, `.csv` and `.png`, and say where they are.
 
     Args:
         columns: of the Markdown table and, with `extra` after them, of the csv.
@@ -64,6 +65,7 @@ def write(out: Path, name: str, results: Sequence[Result], columns: Sequence[str
     write_text(out / f"{name}.tex", latex(results, printed, title))
     write_text(out / f"{name}.csv", comma_separated(results, [*columns, *extra]))
     plot(out / f"{name}.png", results, printed, title)
+    print(f"tables: {out / name}.md", file=sys.stderr)
 
 
 def cell(result: Result, column: str) -> str:

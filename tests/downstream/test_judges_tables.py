@@ -46,7 +46,9 @@ def test_the_plot_has_the_first_method_on_top_with_its_spread_and_rules_in_grey(
 def test_fewer_columns_are_printed_than_are_written_in_markdown(results, tmp_path, capsys):
     tables.write(tmp_path, "figures", results, ["mIoU", "car"], "t", printed=["mIoU"])
     assert "| mIoU | car |" in (tmp_path / "figures.md").read_text()
-    assert "car" not in capsys.readouterr().out + (tmp_path / "figures.tex").read_text()
+    said = capsys.readouterr()
+    assert "car" not in said.out + (tmp_path / "figures.tex").read_text()
+    assert said.err == f"tables: {tmp_path / 'figures.md'}\n"
 
 
 def test_figures_are_printed_to_a_tenth(results):
