@@ -121,12 +121,17 @@ def train(args: argparse.Namespace, world: World) -> bool:
     if not done:
         log.info("stopped in epoch %d; %s", training.epoch + 1, runs.way_on(args.resume, folder))
     elif world.is_main:
-        weights = folder / f"{method.label}.pth"
-        training.save_weights(weights)
-        runs.finish(folder)
-        log.info("done: %s", weights)
-        log.info("to fuse with it: python CMMDL_test.py --method %s --weights %s --data DIR", method.name, weights)
+        finish(method, training, folder)
     return done
+
+
+def finish(method: Method, training: Training, folder: Path) -> None:
+    """Write the weights to fuse with, mark the run as ended, and say how to go on from there."""
+    weights = folder / f"{method.label}.pth"
+    training.save_weights(weights)
+    runs.finish(folder)
+    log.info("done: %s", weights)
+    log.info("to fuse with it: python CMMDL_test.py --method %s --weights %s --data DIR", method.name, weights)
 
 
 def begin(args: argparse.Namespace, method: Method, recipe: Recipe, world: World) -> Training:
