@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def fusing(pair_set: PairSet, home: Path, repeats: int) -> None:
     """The folder as the script takes it, against the network alone."""
     fuser = net.Fuser(open_model("cmmdl"), device="cpu")
-    images = [[to_unit(image, "any") for image in read_pair(pair)] for pair in pair_set.pairs]
+    images = [list(map(to_unit, read_pair(pair))) for pair in pair_set.pairs]
     contender = Network("cmmdl", fuser, "cmmdl", home / "result")
 
     def alone() -> None:
@@ -94,7 +94,7 @@ def scoring(pair_set: PairSet, repeats: int) -> None:
     cases = []
     for pair in pair_set.pairs:
         vis, ir = (grey(image) for image in read_pair(pair))
-        units = [to_unit(image, "any") for image in (vis, ir)]
+        units = map(to_unit, (vis, ir))
         cases.append((to_uint8(average(*units), stretch=True), ir, vis))
 
     def literal() -> None:

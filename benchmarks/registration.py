@@ -50,7 +50,7 @@ def report(name: str, pairs: Sequence[Pair]) -> None:
     """Print the line of a set."""
     rng, warned, moved, errors, times = np.random.default_rng(0), 0, 0, [], []
     for pair in progress_bar(pairs, desc=name, unit="pair"):
-        vis, ir = (grey(eight_bit(image, word)) for image, word in zip(read_pair(pair), pair.words, strict=True))
+        vis, ir = (grey(eight_bit(image)) for image in read_pair(pair))
         began = time.perf_counter()
         warned += misalignment(vis, ir) is not None
         times.append(time.perf_counter() - began)

@@ -80,7 +80,7 @@ def contrasts(material: Material, labels: np.ndarray, pictures: np.ndarray) -> d
     sets = zip(material.stems, material.vis, material.ir, labels, pictures, strict=True)
     for stem, vis, ir, label, picture in progress_bar(sets, "objects", len(labels), unit="image", leave=False):
         fused = Image(grey(picture))
-        sources = {"ir": Image(grey(eight_bit(ir, "infrared"))), "vi": Image(grey(eight_bit(vis, "visible")))}
+        sources = {"ir": Image(grey(eight_bit(ir))), "vi": Image(grey(eight_bit(vis)))}
         for name in OBJECTS:
             where = label == CLASSES.index(name)
             if not where.any():

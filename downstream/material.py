@@ -63,7 +63,7 @@ class Alone:
     journal: None = None
 
     def fuse(self, pair_set: PairSet, pair: Pair, vis: np.ndarray, ir: np.ndarray) -> np.ndarray:  # noqa: ARG002
-        return eight_bit(ir if self.name == "infrared" else vis, self.name)
+        return eight_bit(ir if self.name == "infrared" else vis)
 
 
 def open_material(data: Path, limit: int = 0) -> Material:

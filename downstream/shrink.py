@@ -52,7 +52,7 @@ def shrink(data: Path, size: tuple[int, int], out: Path) -> str:
         parts["Segmentation_labels"] = open_labels(material), cv2.INTER_NEAREST_EXACT  # else the corner counts
     for name, (images, interpolation) in parts.items():
         for stem, image in zip(progress_bar(material.stems, name, unit="image"), images, strict=True):
-            small = cv2.resize(eight_bit(image, name), size, interpolation=interpolation)
+            small = cv2.resize(eight_bit(image), size, interpolation=interpolation)
             write_image(out / name / f"{stem}.png", small)
     if boxes:
         shutil.copytree(boxes, out / "boxes")

@@ -115,7 +115,7 @@ class Fuser:
         return ycbcr_to_rgb(fused, cb, cr)
 
 
-def to_unit(image: np.ndarray, role: str) -> Tensor:
+def to_unit(image: np.ndarray, role: str = "given") -> Tensor:
     """An image as float32 in [0, 1], (1, C, H, W) with C = 1 or 3; alpha is dropped.
 
     8-bit values are divided by 255. Images of more bits have no agreed white (thermal counts, 12-bit sensors), so

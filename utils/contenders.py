@@ -61,9 +61,9 @@ class Network:
                 return done
         began = time.monotonic()
         if self.protocol == "cddfuse":
-            vis, ir = (grey(eight_bit(image, word)) for image, word in zip((vis, ir), pair.words, strict=True))
+            vis, ir = (grey(eight_bit(image)) for image in (vis, ir))
         with limits_in_plain_words("" if self.is_reference else tile_advice(self.fuser.tile)):
-            vis, ir = (to_unit(image, word) for image, word in zip((vis, ir), pair.words, strict=True))
+            vis, ir = map(to_unit, (vis, ir))
             colour_from = colour_source(pair_set.task, pair.words)
             fused = to_uint8(self.fuser.picture(vis, ir, colour_from=colour_from), stretch=True)
         self.seconds.append(time.monotonic() - began)

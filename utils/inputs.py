@@ -55,7 +55,7 @@ class Reader:
                 return ImageError(f"{error} (--resize ir brings {pair.words[1]} to the size of {pair.words[0]})")
             resized = f"{size_of(ir)} to {size_of(vis)}"
             ir = resize(ir, vis.shape[:2])
-        shift = misalignment(*(grey(eight_bit(image, "")) for image in (vis, ir))) if self.check else None
+        shift = misalignment(*(grey(eight_bit(image)) for image in (vis, ir))) if self.check else None
         return Inputs(vis, ir, resized, shift)
 
 
@@ -90,8 +90,8 @@ def resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
-def eight_bit(image: np.ndarray, role: str) -> np.ndarray:
+def eight_bit(image: np.ndarray) -> np.ndarray:
     """An image as read, as uint8 without alpha; more than 8 bits are mapped as for fusing."""
     if image.dtype == np.uint8:
         return image[..., :3] if image.ndim == 3 else image
-    return to_uint8(to_unit(image, role), stretch=False)
+    return to_uint8(to_unit(image), stretch=False)

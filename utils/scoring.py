@@ -159,7 +159,7 @@ def finish(
     width: int,
 ) -> tuple[Pictures, dict[str, dict[str, float]], list[Refusal]]:
     """Write and score one pair's fused images; its pictures, scores by method, and what was refused."""
-    vis, ir = (eight_bit(image, word) for image, word in zip(images, pair.words, strict=True))
+    vis, ir = map(eight_bit, images)
     pictures, scores, refused, unscored = Pictures(width), {}, [], ""
     for word, image in zip(pair.words, (vis, ir), strict=True):
         pictures.add(word, image)

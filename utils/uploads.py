@@ -41,7 +41,7 @@ def preview(file: str | Path) -> np.ndarray:
         ImageError: not an image, or more than MAX_PIXELS, which is seen before it is decoded.
     """
     try:
-        return eight_bit(read_image(file, max_pixels=MAX_PIXELS), "")
+        return eight_bit(read_image(file, max_pixels=MAX_PIXELS))
     except TooManyPixels as error:
         raise ImageError(f"{error}, a little more than 1920x1080 (CMMDL_test.py takes any size)") from None
 
@@ -81,8 +81,8 @@ def fuse(
     file = files[0].rename(files[0].with_stem(f"{files[0].stem}_fused"))  # beside the visible one in a download folder
     scored = any(row.images for row in result.rows)
     return Shown(
-        vis=eight_bit(inputs.vis, ""),
-        ir=eight_bit(inputs.ir, ""),
+        vis=eight_bit(inputs.vis),
+        ir=eight_bit(inputs.ir),
         fused=read_image(file),
         file=file,
         scores=tables.markdown({pair_set.name: result.rows}, protocol) if scored else "",

@@ -156,7 +156,7 @@ def fuse_frame(fuser: Fuser, vis: np.ndarray, ir: np.ndarray, stretch: RunningRa
     if vis.shape != ir.shape:
         ir = resize(ir, vis.shape[:2])
     with limits_in_plain_words(tile_advice(fuser.tile)), torch.inference_mode():
-        vis, ir = to_unit(vis, "visible"), to_unit(ir, "infrared")
+        vis, ir = map(to_unit, (vis, ir))
         return to_uint8(fuser.colour(stretch(fuser.luminance(vis, ir)), vis), stretch=False)
 
 

@@ -78,7 +78,7 @@ def test_training_sees_images_as_fusing_does(dtype, channels):
     image = noise.astype(dtype) * dtype(1 if dtype == np.uint8 else 3)
     if channels == (4,):
         image[..., 3] = 255 if dtype == np.uint8 else 9999
-    expected = luma(to_unit(image, "visible"))[0, 0].numpy()
+    expected = luma(to_unit(image))[0, 0].numpy()
     assert luminance(image).dtype == np.float32
     np.testing.assert_allclose(luminance(image), expected, atol=1e-6)
     window = slice(3, 11), slice(5, 20)

@@ -73,20 +73,20 @@ def test_sixteen_bit_thermal_counts_are_spread_between_their_percentiles(images)
 def test_floats_are_spread_between_their_percentiles_over_all_channels():
     dim = np.linspace(0, 0.5, 1001, dtype=np.float32).reshape(7, 143)
     spread = ((dim - 0.0005) / 0.499).clip(0, 1)  # 0.1 and 99.9 percent of 0.5
-    np.testing.assert_allclose(to_unit(dim, "visible")[0, 0].numpy(), spread, atol=1e-5)
-    red, green, blue = to_unit(np.dstack([np.full_like(dim, 0.25), dim, dim]), "visible")[0].numpy()
+    np.testing.assert_allclose(to_unit(dim)[0, 0].numpy(), spread, atol=1e-5)
+    red, green, blue = to_unit(np.dstack([np.full_like(dim, 0.25), dim, dim]))[0].numpy()
     assert np.ptp(red) == 0 and red[0, 0] == pytest.approx(0.5, abs=1e-3) and np.array_equal(green, blue)
     assert (blue.min(), blue.max()) == (0, 1)
-    np.testing.assert_allclose(to_unit(1e-15 * dim.astype(float), "visible")[0, 0].numpy(), spread, atol=1e-5)
+    np.testing.assert_allclose(to_unit(1e-15 * dim.astype(float))[0, 0].numpy(), spread, atol=1e-5)
     spot = np.float32(0.3) * np.eye(40, 40, 39, dtype=np.float32)  # one of 1600 pixels, the rest of one value
-    assert np.array_equal(to_unit(spot, "visible")[0, 0].numpy(), spot > 0)
+    assert np.array_equal(to_unit(spot)[0, 0].numpy(), spot > 0)
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
 def test_the_order_of_bytes_changes_nothing(dtype):
     little = np.arange(1001, dtype=dtype).reshape(7, 143)
     big = little.astype(little.dtype.newbyteorder(">"))
-    assert torch.equal(to_unit(big, "visible"), to_unit(little, "visible"))
+    assert torch.equal(to_unit(big), to_unit(little))
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
@@ -94,7 +94,7 @@ def test_the_order_of_bytes_changes_nothing(dtype):
 def test_other_kinds_of_arrays_are_images_of_their_values(images, kind):
     grey = images[1]
     image = kind(grey) if kind is np.matrix else kind(grey, grey.max())
-    assert torch.equal(to_unit(image, "infrared"), to_unit(grey, "infrared"))
+    assert torch.equal(to_unit(image), to_unit(grey))
 
 
 def test_a_constant_pair_stays_constant(images):

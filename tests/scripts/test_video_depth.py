@@ -28,7 +28,7 @@ def test_thermal_counts_keep_their_levels(tmp_path):
     films = [film(tmp_path / f"{dtype}.mkv", [COUNTS.astype(dtype)] * 3) for dtype in ("uint16", "uint8")]
     frames = list(VideoFile(films[0]))
     assert len(frames) == 3 and frames[0].shape == (64, 96, 3) and frames[0].dtype == np.uint8
-    expected = net.fuser.to_uint8(net.fuser.to_unit(COUNTS, ""), stretch=False)
+    expected = net.fuser.to_uint8(net.fuser.to_unit(COUNTS), stretch=False)
     for frame in frames:
         np.testing.assert_array_equal(frame, np.dstack([expected] * 3))
     done = fuse_video(*films[::-1], tmp_path / "fused.avi", net.Fuser(net.build("average")))
