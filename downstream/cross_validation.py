@@ -18,7 +18,7 @@ from data.options import positive, whole
 from data.progress import progress_bar
 from data.words import counted
 from downstream.folds import folds, scenes
-from downstream.material import Material
+from downstream.material import Material, open_contenders
 from downstream.training import Budget, digest_of_pretrained
 from utils.contenders import Contender
 
@@ -71,25 +71,28 @@ def digest(*arrays: np.ndarray) -> str:
 
 
 def cross_validate(
-    material: Material, contenders: Sequence[Contender], truth: Sequence[np.ndarray], args: argparse.Namespace,
-    store: Store, steps: Callable[[int], int], judge: Judge,
+    args: argparse.Namespace, name: str, device: torch.device, material: Material, truth: Sequence[np.ndarray],
+    judge: Judge,
 ) -> Iterator[tuple[Contender, np.ndarray, dict[Run, Any]]]:  # fmt: skip
     """Judge each method in turn: each fold by a training on the other folds, once for each seed.
 
     Args:
+        args: the options of `add_inputs`, `add_cross_validation` and `add_budget`.
+        name: of the judge.
+        device: where it is trained.
         truth: what the judge learns, for the digest of its images.
-        args: the options of `add_cross_validation`.
-        steps: optimiser steps of a training on so many images, for the progress bar.
         judge: (pictures, images to train on, images to test on, seed, tick) to what is kept, as JSON holds it.
 
     Yields:
         the method, its pictures uint8 (N, H, W, 3), and what the judge said by fold and seed.
     """
+    contenders, budget = open_contenders(args.fused), Budget.of(args)
+    store = open_store(args, name, budget, device)
     for contender in contenders:
         material.check(contender)  # now rather than after the trainings of those before it
     parts = folds(scenes(material), material.stems, args.folds)
     everything = range(len(material.stems))
-    lengths = [steps(len(material.stems) - len(part)) for part in parts]
+    lengths = [budget.steps(len(material.stems) - len(part)) for part in parts]
     total = sum(lengths) * args.seeds * len(contenders)
     with kept_in(store.folder), progress_bar(total=total, unit="step") as bar:
         for contender in contenders:

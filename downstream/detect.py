@@ -20,9 +20,9 @@ import numpy as np
 from data.options import Parser
 from downstream import tables
 from downstream.boxes import KINDS, open_boxes
-from downstream.cross_validation import Run, add_cross_validation, conditions, cross_validate, open_store
+from downstream.cross_validation import Run, add_cross_validation, conditions, cross_validate
 from downstream.detector import BUDGET, MODELS, build, check_size, predict, train
-from downstream.material import CASES, TIMES, add_inputs, open_contenders, open_material, time_of
+from downstream.material import CASES, TIMES, add_inputs, open_material, time_of
 from downstream.precision import average_precision, coco_program
 from downstream.training import Budget, add_budget
 from net.devices import pick_device
@@ -44,8 +44,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     material = open_material(args.data, args.limit)
     check_size(network, material.shape, args.data)
     objects = open_boxes(material, args.boxes)
-    contenders = open_contenders(args.fused)
-    store = open_store(args, "rt-detr", budget, device)
 
     def trained(pictures: np.ndarray, on: list[int], part: list[int], seed: int, tick: Callable) -> tables.Scores:
         model = train(pictures[on], [objects[i] for i in on], budget, seed=seed, device=device, tick=tick)
@@ -54,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return scores(times, [objects[i] for i in part], found, material.shape)
 
     results = []
-    for contender, _, runs in cross_validate(material, contenders, objects, args, store, budget.steps, trained):
+    for contender, _, runs in cross_validate(args, "rt-detr", device, material, objects, trained):
         results.append(tables.Result(contender.name, averaged(runs), runs, contender.is_reference))
     tables.compare(results, "AP50")
     title = f"Average precision in percent ± deviation over {conditions(args, material.shape)}"

@@ -27,8 +27,8 @@ from data.options import Parser, UsageError
 from downstream import tables
 from downstream.contrast import columns as contrast_columns
 from downstream.contrast import contrasts
-from downstream.cross_validation import Run, add_cross_validation, conditions, cross_validate, open_store
-from downstream.material import CASES, add_inputs, open_contenders, open_labels, open_material, time_of
+from downstream.cross_validation import Run, add_cross_validation, conditions, cross_validate
+from downstream.material import CASES, add_inputs, open_labels, open_material, time_of
 from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
 from downstream.training import Budget, add_budget
 from net.devices import pick_device
@@ -50,8 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if min(material.shape) < SMALLEST:
         raise UsageError(f"{args.data}: images of {min(material.shape)} pixels; a SegFormer needs {SMALLEST} a side")
     labels = open_labels(material, args.labels)
-    contenders = open_contenders(args.fused)
-    store = open_store(args, "segformer", budget, device)
 
     def trained(pictures: np.ndarray, on: list[int], part: list[int], seed: int, tick: Callable) -> dict[str, list]:
         model = train(pictures[on], labels[on], budget, seed=seed, device=device, tick=tick)
@@ -59,8 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return confusions([material.stems[i] for i in part], labels[part], found)
 
     results = []
-    everything = cross_validate(material, contenders, [labels], args, store, budget.steps, trained)
-    for contender, pictures, outcomes in everything:
+    for contender, pictures, outcomes in cross_validate(args, "segformer", device, material, [labels], trained):
         values = pooled(outcomes)
         if args.contrast:
             values |= contrasts(material, labels, pictures)

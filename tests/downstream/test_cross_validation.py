@@ -12,7 +12,7 @@ from data.images import ImageError
 from downstream import cross_validation, detect, segment, tables
 from downstream.cross_validation import Store, conditions, cross_validate, digest, open_store
 from downstream.folds import scenes
-from downstream.material import open_contenders, open_material
+from downstream.material import open_material
 from downstream.training import Budget
 from tests.pictures import save
 
@@ -23,7 +23,7 @@ FOLDS, SEEDS = 3, 2
 def validate(labelled, fused, tmp_path):
     """Runs a cross-validation of all methods; what the judge was given, training by training, and what it said."""
 
-    def run(folds=FOLDS, learnt=0, **settings):
+    def run(folds=FOLDS, learnt=0, rate=0.1):
         notes = []
 
         def judge(pictures, on, part, seed, tick):
@@ -32,10 +32,10 @@ def validate(labelled, fused, tmp_path):
             return {"brightness": float(pictures[part].mean()), "seed": seed}
 
         material = open_material(labelled)
-        store = Store(tmp_path / "runs", settings)
-        contenders = open_contenders([f"{fused}=copied"])
-        args, truth = Namespace(folds=folds, seeds=SEEDS), [np.full(1, learnt, np.uint8)]
-        found = list(cross_validate(material, contenders, truth, args, store, lambda count: count, judge))
+        budget = {"model": "small", "epochs": 1, "batch_size": 1, "lr": rate, "pretrained": ""}
+        args = Namespace(folds=folds, seeds=SEEDS, fused=[f"{fused}=copied"], out=tmp_path, **budget)
+        truth = [np.full(1, learnt, np.uint8)]
+        found = list(cross_validate(args, "judge", torch.device("cpu"), material, truth, judge))
         return material, notes, {contender.name: outcomes for contender, _, outcomes in found}
 
     return run
