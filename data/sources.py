@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data.crops import CROPS, CropDataset, Planes, read_images
+from data.crops import CROPS, CropDataset, Images, Planes, read_images
 from data.luminance import eight_bit_luminance
 from data.pairs import Refusal
 from data.patchfile import PatchDataset
@@ -73,9 +73,7 @@ class CropSource:
     """Random crops of whole images; other ones in every epoch.
 
     Args:
-        images, held_out: what to train on, and what to watch the training with.
-        refused: what could not be read.
-        names: of the images to train on.
+        found: what to train on, and what to watch the training with.
         seed: chooses the crops.
         name: where the images come from.
         crops: how many there are of an image, in how many orientations.
@@ -87,20 +85,17 @@ class CropSource:
 
     def __init__(
         self,
-        images: Sequence[Planes],
-        held_out: Sequence[Planes],
-        refused: Sequence[Refusal],
+        found: Images,
         *,
-        names: Sequence[str],
         seed: int,
         name: str,
         crops: Crops = CROPS,
         image_maps: Sequence[ImageMap] = (),
         progress: bool = True,
     ) -> None:
-        self.held_out, self.refused, self.seed, self.name = held_out, refused, seed, name
-        self.crops, self.image_maps, self.names = crops, image_maps, names
-        self.images = with_maps(images, image_maps, progress=progress) if image_maps else images
+        self.held_out, self.refused, self.names = found.held_out, found.refused, found.names
+        self.seed, self.name, self.crops, self.image_maps = seed, name, crops, image_maps
+        self.images = with_maps(found.train, image_maps, progress=progress) if image_maps else found.train
 
     def __str__(self) -> str:
         refused = f", {len(self.refused)} refused" if self.refused else ""
@@ -181,8 +176,7 @@ def from_folders(
     roots = list(roots)
     found = read_images(roots, classes=classes, hold_out=hold_out, progress=progress)
     name = ", ".join(map(str, roots))
-    how = {"crops": crops, "image_maps": image_maps, "names": found.names, "progress": progress}
-    return CropSource(found.train, found.held_out, found.refused, seed=seed, name=name, **how)
+    return CropSource(found, seed=seed, name=name, crops=crops, image_maps=image_maps, progress=progress)
 
 
 def rendered(
@@ -192,6 +186,5 @@ def rendered(
     scenes = rendered_pairs(count, seed=seed, height=size, width=size)
     images = [(eight_bit_luminance(scene.vis), scene.ir, scene.mask) for scene in scenes]
     held_out = max(1, count // 10)
-    train, name, names = images[held_out:], "rendered scenes", [f"scene {i}" for i in range(held_out, count)]
-    how = {"crops": crops, "image_maps": image_maps, "names": names}
-    return CropSource(train, images[:held_out], (), seed=seed, name=name, **how)
+    found = Images(images[held_out:], images[:held_out], [], [f"scene {i}" for i in range(held_out, count)])
+    return CropSource(found, seed=seed, name="rendered scenes", crops=crops, image_maps=image_maps)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.crops import CropDataset
+from data.crops import CropDataset, Images
 from data.patchfile import PatchFileError
 from data.patchwriter import PatchWriter
 from data.sources import CropSource, PatchSource, probe, rendered, shuffled_batches
@@ -45,7 +45,7 @@ def test_the_probe_is_spread_over_the_patches_and_always_the_same(h5):
 
 def test_crops_differ_from_epoch_to_epoch_and_have_the_size_asked_for():
     image = np.random.default_rng(0).integers(0, 256, (3, 40, 40), np.uint8)
-    source = CropSource([image], [], (), names=["a"], seed=1, name="one image")
+    source = CropSource(Images([image], [], [], ["a"]), seed=1, name="one image")
     first, second = source.epoch(0, 16), source.epoch(1, 16)
     assert isinstance(first, CropDataset) and source.size is None
     assert first[0][0].shape == (1, 16, 16) and source.epoch(0, 20)[0][0].shape == (1, 20, 20)
@@ -54,14 +54,14 @@ def test_crops_differ_from_epoch_to_epoch_and_have_the_size_asked_for():
 
 def test_a_source_says_what_it_has_and_what_it_lacks():
     image = np.zeros((3, 40, 40), np.uint8)
-    told = {"names": ["a"], "seed": 1, "name": "x"}
-    assert str(CropSource([image], [image], (), **told)) == "crops of 1 image of x, 1 more held out"
-    assert str(CropSource([image], [], ("b", "c"), **told)).endswith(", 0 more held out, 2 refused")
+    one, two = Images([image], [image], [], ["a"]), Images([image], [], ["b", "c"], ["a"])
+    assert str(CropSource(one, seed=1, name="x")) == "crops of 1 image of x, 1 more held out"
+    assert str(CropSource(two, seed=1, name="x")).endswith(", 0 more held out, 2 refused")
 
 
 def test_images_that_are_smaller_than_a_crop_are_told(h5):
     images = [tuple(np.zeros((3, *size), np.uint8)) for size in ((20, 16), (24, 24), (15, 40))]
-    source = CropSource(images, [], (), seed=0, name="here", names=["a", "b", "c"])
+    source = CropSource(Images(images, [], [], ["a", "b", "c"]), seed=0, name="here")
     assert (source.smaller_than(16), source.smaller_than(20)) == ("1 of 3 images, first c", "2 of 3 images, first a")
     assert source.smaller_than(15) == PatchSource(h5).smaller_than(999) == ""
 

@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from data.crops import Images
 from data.patchwriter import PatchWriter
 from data.sources import CropSource, PatchSource, rendered
 from net.baselines.mlfuse_training import infrared_saliency
@@ -17,7 +18,7 @@ IMAGE = np.arange(3 * 4 * 6, dtype=np.uint8).reshape(3, 4, 6)
 
 
 def digest(images: list, names: list[str]) -> str:
-    return digests(CropSource(images, [], (), seed=0, name="images", names=names))["sha256"]
+    return digests(CropSource(Images(images, [], [], names), seed=0, name="images"))["sha256"]
 
 
 def test_a_patch_file_is_known_by_its_digest_and_size(tmp_path):
