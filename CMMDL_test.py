@@ -118,10 +118,8 @@ def run(sets: Sequence[PairSet], contenders: Sequence[Contender], args: argparse
             print(describe(pair_set, args.protocol), flush=True)
             for line in notes(pair_set, args):
                 print(f"{pair_set.name}: {line}", file=sys.stderr)
-        result = run_set(
-            pair_set, contenders, protocol=args.protocol, metrics=not args.no_metrics, home=args.out, read=read,
-            width=width,
-        )  # fmt: skip
+        protocol = None if args.no_metrics else args.protocol
+        result = run_set(pair_set, contenders, protocol=protocol, home=args.out, read=read, width=width)
         others = published(usual_name(pair_set), args.protocol) if args.published else []
         rows = [*result.rows, *others]
         results[pair_set.name], pictures[pair_set.name] = rows, result.pictures

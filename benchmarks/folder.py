@@ -81,7 +81,7 @@ def fusing(pair_set: PairSet, home: Path, repeats: int) -> None:
             fuser.luminance(vis, ir)
 
     def whole() -> None:
-        run_set(pair_set, [contender], protocol="cmmdl", metrics=True, home=home / "result")
+        run_set(pair_set, [contender], protocol="cmmdl", home=home / "result")
 
     alone()
     network, folder = in_turn(repeats, alone, whole)

@@ -67,8 +67,7 @@ def run_set(
     pair_set: PairSet,
     contenders: list[Contender],
     *,
-    protocol: str,
-    metrics: bool,
+    protocol: str | None,
     home: Path,
     read: Callable[[Pair], Inputs | ImageError] | None = None,
     width: int = THUMBNAIL,
@@ -81,8 +80,7 @@ def run_set(
     Args:
         pair_set: the set.
         contenders: each gives a row; those with a folder have their images written to `<folder>/<set>/<stem>.png`.
-        protocol: scoring convention.
-        metrics: False only fuses.
+        protocol: scoring convention; None only fuses.
         home: the folder that the report's links are relative to.
         read: how a pair is read; by default two sizes are refused and the registration is checked.
         width: of the report's pictures, in pixels at most.
@@ -105,7 +103,7 @@ def run_set(
             pixels = math.prod(inputs.vis.shape[:2])
             while jobs and (jobs[0][2].done() or too_many(jobs, pixels)):  # the done ones too: the queue stays short
                 result.collect(jobs.popleft())
-            job = pool.submit(finish, pair_set, pair, images, fused, protocol if metrics else None, home, width)
+            job = pool.submit(finish, pair_set, pair, images, fused, protocol, home, width)
             jobs.append((pair, pixels, job))
         while jobs:
             result.collect(jobs.popleft())

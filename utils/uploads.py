@@ -73,7 +73,7 @@ def fuse(
             raise ImageError(f"{error}, or the box for two sizes ticked") from None
     inputs = Reader(resize_ir=resize_ir)(pair_set.pairs[0])
     contenders = [Network(name, fuser, protocol, folder), *references]
-    result = run_set(pair_set, contenders, protocol=protocol, metrics=True, home=folder, read=lambda _: inputs)
+    result = run_set(pair_set, contenders, protocol=protocol, home=folder, read=lambda _: inputs)
     files = list(folder.rglob("*.png"))
     reasons = [refusal.reason for refusal in result.refused]
     if not files:

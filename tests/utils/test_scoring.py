@@ -40,7 +40,7 @@ def score(found, tmp_path):
     def run(tile=0):
         average = Network("average", net.Fuser(net.build("average"), tile=tile), "cmmdl", tmp_path / "out")
         maximum = Network("max", net.Fuser(net.build("max")), "cmmdl", is_reference=True)
-        return run_set(found, [average, maximum], protocol="cmmdl", metrics=True, home=tmp_path / "out")
+        return run_set(found, [average, maximum], protocol="cmmdl", home=tmp_path / "out")
 
     return run
 
@@ -106,7 +106,7 @@ def test_the_times_of_a_set_are_its_own_and_of_methods_alone(found, tmp_path):
     rule = Network("max", net.Fuser(net.build("max")), "cmmdl", is_reference=True)
     for _ in range(2):
         began = time.monotonic()
-        result = run_set(found, [average, rule], protocol="cmmdl", metrics=False, home=tmp_path)
+        result = run_set(found, [average, rule], protocol=None, home=tmp_path)
         assert len(result.seconds["average"]) == 3 and len(result.seconds) == 1
         assert 0 < sum(result.seconds["average"]) <= time.monotonic() - began
 
@@ -194,8 +194,6 @@ def test_pairs_that_are_scored_do_not_wait_to_be_collected(monkeypatch, tmp_path
     monkeypatch.setattr(scoring, "finish", lambda *_: (Pictures(), {}, []))
     pairs = tuple(Pair(str(i), tmp_path, tmp_path) for i in range(9))
     images = Inputs(*np.zeros((2, 8, 8), np.uint8))
-    result = run_set(
-        PairSet("set", None, pairs, ()), [], protocol="cmmdl", metrics=False, home=tmp_path, read=lambda _: images
-    )
+    result = run_set(PairSet("set", None, pairs, ()), [], protocol=None, home=tmp_path, read=lambda _: images)
     assert list(result.pictures) == [pair.name for pair in pairs]
     assert max(waiting, default=0) <= 1
