@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from data.scenes import render
+
 
 def picture(height=24, width=40, channels=3, dtype=np.uint8):
     """A smooth image without any symmetry, so that every turn and every swapped channel shows."""
@@ -18,3 +20,10 @@ def save(path, image):
     order = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     pixels = cv2.cvtColor(image, order[image.shape[2]]) if image.ndim == 3 else image
     path.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
+
+
+def save_pair(folder, stem="1", seed=0, height=48, width=64):
+    """Write a rendered scene as a pair of a pair folder."""
+    scene = render(seed, height, width)
+    save(folder / "vi" / f"{stem}.png", scene.vis)
+    save(folder / "ir" / f"{stem}.png", scene.ir)

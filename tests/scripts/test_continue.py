@@ -14,7 +14,7 @@ import torch
 import CMMDL_test
 from data.scenes import render
 from net.baselines.rules import Average
-from tests.pictures import save
+from tests.pictures import save, save_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = ["--data", "set", "--out", "out", "--method", "average", "--protocol", "cddfuse"]
@@ -37,9 +37,7 @@ CMMDL_test.main(sys.argv[1:])
 def folder(tmp_path, monkeypatch):
     """The working folder, with a set of six pairs."""
     for i in range(6):
-        scene = render(i, 48, 64)
-        save(tmp_path / "set" / "vi" / f"{i}.png", scene.vis)
-        save(tmp_path / "set" / "ir" / f"{i}.png", scene.ir)
+        save_pair(tmp_path / "set", i, seed=i)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

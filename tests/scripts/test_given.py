@@ -10,17 +10,14 @@ import pytest
 import CMMDL_test
 import utils.contenders
 from data.images import read_image
-from data.scenes import render
-from tests.pictures import save
+from tests.pictures import save, save_pair
 
 
 @pytest.fixture
 def pairs(tmp_path):
     """A folder of two sets, A with two pairs and B with one."""
-    for seed, name in enumerate(("A/{}/1.png", "A/{}/2.png", "B/{}/1.png")):
-        scene = render(seed, 48, 64)
-        for kind, image in (("vi", scene.vis), ("ir", scene.ir)):
-            save(tmp_path / "pairs" / name.format(kind), image)
+    for seed, (name, stem) in enumerate(("A1", "A2", "B1")):
+        save_pair(tmp_path / "pairs" / name, stem, seed)
     return tmp_path / "pairs"
 
 

@@ -4,8 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from data.scenes import render
-from tests.pictures import save
+from tests.pictures import save_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKED = """
@@ -29,9 +28,7 @@ sys.exit("sockets were not blocked")
 
 
 def test_importing_and_fusing_open_no_connection(tmp_path):
-    scene = render(0, 48, 64)
-    save(tmp_path / "set" / "vi" / "1.png", scene.vis)
-    save(tmp_path / "set" / "ir" / "1.png", scene.ir)
+    save_pair(tmp_path / "set")
     arguments = ["--data", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--method", "average"]
     done = subprocess.run([sys.executable, "-c", BLOCKED, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -11,9 +11,8 @@ import pytest
 
 import CMMDL_test
 from data.images import read_image
-from data.scenes import render
 from net.baselines.rules import Average
-from tests.pictures import save
+from tests.pictures import save, save_pair
 from tests.scripts.trainings import write_patches
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,10 +22,8 @@ LAST_WRITTEN = ("index.html", "table.md", "table.tex")
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The working folder, with the sets A and B of two pairs each."""
-    for seed, name in enumerate(("A/{}/1.png", "A/{}/2.png", "B/{}/1.png", "B/{}/2.png")):
-        scene = render(seed, 48, 64)
-        for kind, image in (("vi", scene.vis), ("ir", scene.ir)):
-            save(tmp_path / "sets" / name.format(kind), image)
+    for seed, (name, stem) in enumerate(("A1", "A2", "B1", "B2")):
+        save_pair(tmp_path / "sets" / name, stem, seed)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,8 +1,7 @@
 """Published figures beside ours."""
 
 import CMMDL_test
-from data.scenes import render
-from tests.pictures import save
+from tests.pictures import save_pair
 from utils import tables
 from utils.metrics import METRICS
 from utils.published import FILE, published
@@ -32,9 +31,7 @@ def test_tables_show_published_rows_with_their_sources_and_never_as_the_best():
 
 
 def test_the_test_script_prints_them_when_asked(tmp_path, capsys):
-    scene = render(0, 48, 48)
-    save(tmp_path / "TNO" / "vi" / "1.png", scene.vis)
-    save(tmp_path / "TNO" / "ir" / "1.png", scene.ir)
+    save_pair(tmp_path / "TNO")
     arguments = ["--data", str(tmp_path / "TNO"), "--method", "average", "--protocol", "cddfuse"]
     for options, count in (([], 0), (["--published"], 2)):
         assert CMMDL_test.main([*arguments, *options, "--out", str(tmp_path / "out")]) == 0

@@ -11,8 +11,7 @@ import torch
 import CMMDL_test
 import net
 from data.pairs import Pair, PairSet, find_sets
-from data.scenes import render
-from tests.pictures import save
+from tests.pictures import save_pair
 from utils import metrics, scoring
 from utils.contenders import Network
 from utils.inputs import Inputs
@@ -27,9 +26,7 @@ TORCH = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can'
 def found(tmp_path):
     """A set of three pairs, of which `2` is a row higher."""
     for i in (1, 2, 3):
-        scene = render(i, 49 if i == 2 else 48, 64)
-        save(tmp_path / "set" / "vi" / f"{i}.png", scene.vis)
-        save(tmp_path / "set" / "ir" / f"{i}.png", scene.ir)
+        save_pair(tmp_path / "set", i, seed=i, height=49 if i == 2 else 48)
     return find_sets(tmp_path / "set")[0]
 
 
