@@ -48,18 +48,21 @@ def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sourc
     """The training patches that the arguments name; what was refused among them is named in the log."""
     whole_images = args.demo or args.data  # patches of a file are shown to a teacher by the loader, which has no GPU
     teacher = open_teacher(args, recipe, world.device.type if whole_images else "cpu")
-    how = {"crops": recipe.crops, "image_maps": [made for made in (recipe.image_map, teacher) if made]}
+    crops, image_maps = recipe.crops, [made for made in (recipe.image_map, teacher) if made]
     if args.demo:
-        return sources.rendered(args.seed, **how)
+        return sources.rendered(args.seed, crops=crops, image_maps=image_maps)
     if args.data:
-        how |= {"classes": args.mask_classes or TARGETS, "hold_out": not args.no_held_out}
-        source = sources.from_folders(args.data, args.seed, **how, progress=world.is_main)
+        classes, hold_out = args.mask_classes or TARGETS, not args.no_held_out
+        source = sources.from_folders(
+            args.data, args.seed, crops=crops, image_maps=image_maps, classes=classes, hold_out=hold_out,
+            progress=world.is_main,
+        )  # fmt: skip
         for refusal in source.refused:
             log.warning("refused: %s", refusal)
         return source
     if not args.h5.exists():
         raise FileNotFoundError(f"{args.h5}: no such file; see python -m data.patches, or use --data or --demo")
-    return sources.PatchSource(args.h5, how["image_maps"])
+    return sources.PatchSource(args.h5, image_maps)
 
 
 def open_teacher(args: argparse.Namespace, recipe: Recipe, device: str) -> Teacher | None:
