@@ -74,14 +74,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.train and args.device == "cpu":
         gflop = 2 * args.batch_size * gmac("cmmdl", args.height, args.width)
         print(f"floor {floor(gflop, args.threads):.2f} s: {gflop:.0f} GFLOP as fast as a product of large matrices")
-    if args.train:
-        difference = ((outputs[1] - outputs[0]).norm() / outputs[0].norm()).item()
-        print(f"gradients differ by {difference:.1e} of their norm")
-    else:
-        difference = (outputs[0] - outputs[1]).abs().max().item()
-        print(f"largest difference {difference:.1e} of outputs with standard deviation {outputs[0].std():.3f}")
-    agree = difference <= (GRADIENT_TOLERANCE if args.train else TOLERANCE)  # NaN does not
+    agree = gradients_agree(*outputs) if args.train else images_agree(*outputs)
     return int(args.precision == "fp32" and not agree)
+
+
+def gradients_agree(literal: Tensor, ours: Tensor) -> bool:
+    """Print how far all gradients are apart; whether that is within the tolerance."""
+    difference = ((ours - literal).norm() / literal.norm()).item()
+    print(f"gradients differ by {difference:.1e} of their norm")
+    return difference <= GRADIENT_TOLERANCE  # NaN is not
+
+
+def images_agree(literal: Tensor, ours: Tensor) -> bool:
+    """Print how far the outputs are apart; whether that is within the tolerance."""
+    difference = (literal - ours).abs().max().item()
+    print(f"largest difference {difference:.1e} of outputs with standard deviation {literal.std():.3f}")
+    return difference <= TOLERANCE  # NaN is not
 
 
 def print_settings(args: argparse.Namespace) -> None:
@@ -165,15 +173,7 @@ def work(args: argparse.Namespace) -> int:
         keep_freed_memory(every_size=args.train or args.allocator == "tuned")
     torch.set_num_threads(args.threads)
     device = torch.device(args.device)
-    models = {side: build(side, args.weights).to(device) for side in args.worker}
-    if args.train and "ours" in models:
-        weights_to_channels_last(models["ours"])  # as CMMDL_train.py does
-    if args.checkpoint_activations and "ours" in models:
-        models["ours"].checkpoint_activations()
-    if args.compile_literal and "literal" in models:
-        models["literal"].compile()
-    if args.compile and "ours" in models:
-        net.METHODS["cmmdl"].compile_network(models["ours"], dynamic=False)
+    models = {side: build(side, args) for side in args.worker}
     generator = torch.Generator().manual_seed(1)
     pair = [torch.rand(args.batch_size, 1, args.height, args.width, generator=generator).to(device) for _ in range(2)]
     precision = {"literal": "fp32", "ours": args.precision}
@@ -237,15 +237,23 @@ def step(model: torch.nn.Module, pair: list[Tensor], precision: str = "fp32") ->
     return torch.cat([parameter.grad.flatten() for _, parameter in sorted(model.named_parameters())])
 
 
-def build(side: str, weights: Path | None) -> torch.nn.Module:
+def build(side: str, args: argparse.Namespace) -> torch.nn.Module:
+    """A side's network as the options ask for it, with the same weights as the other's."""
     torch.manual_seed(0)
-    model = load_checked(weights) if weights else net.build("cmmdl").eval()
-    if side == "ours":
-        return model
-    options = {name: model.options[name] for name in ("dim", "heads", "depth")}
-    literal = LiteralCMMDL(**options).eval()
-    literal.load_state_dict(model.state_dict())
-    return literal
+    model = (load_checked(args.weights) if args.weights else net.build("cmmdl").eval()).to(args.device)
+    if side == "literal":
+        literal = LiteralCMMDL(**{name: model.options[name] for name in ("dim", "heads", "depth")}).eval()
+        literal.to(args.device).load_state_dict(model.state_dict())
+        if args.compile_literal:
+            literal.compile()
+        return literal
+    if args.train:
+        weights_to_channels_last(model)  # as CMMDL_train.py does
+    if args.checkpoint_activations:
+        model.checkpoint_activations()
+    if args.compile:
+        net.METHODS["cmmdl"].compile_network(model, dynamic=False)
+    return model
 
 
 if __name__ == "__main__":
