@@ -9,7 +9,8 @@ import numpy as np
 
 from data.files import is_folder
 from data.images import ImageError, read_image
-from data.pairs import PairError, images_by_name
+from data.listing import images_by_name
+from data.pairs import PairError
 from data.words import size_of
 
 CLASSES = ("unlabelled", "car", "person", "bike", "curve", "car stop", "guardrail", "colour cone", "bump")  # of MSRS

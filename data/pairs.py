@@ -1,10 +1,6 @@
 """Pair folders: which sub-folders are the two inputs, which files are one pair, and which are refused and why."""
 
 import os
-import re
-import unicodedata
-from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +9,9 @@ import numpy as np
 from data.files import is_folder, mode_of
 from data.images import EXTENSIONS, ImageError, read_image
 from data.kinds import ACCEPTED, KINDS, Kind, is_among
+from data.listing import Found, list_images, look_into, natural_key, sub_folders
 from data.words import size_of
 
-# formats of pictures that are not read: such files in an input folder are reported, other files are ignored
-UNREAD = frozenset({
-    ".avif", ".dcm", ".dng", ".exr", ".gif", ".hdr", ".heic", ".heif", ".j2k", ".jp2", ".jxl", ".mat", ".npy", ".npz",
-    ".pbm", ".pgm", ".pnm", ".ppm", ".raw", ".tga",
-})  # fmt: skip
 _IMAGE_FILES = f"{', '.join(sorted(EXTENSIONS))} files"
 
 
@@ -87,34 +79,6 @@ def find_sets(root: str | Path) -> list[PairSet]:
         raise PairError(f"{error.filename}: {_not_readable(error)}; expected a folder of pairs") from None
 
 
-def list_images(folder: Path) -> list[Path]:
-    """Files of `folder` with an image extension, in natural order (2 before 10); hidden ones are left out."""
-    return _files(folder, EXTENSIONS)
-
-
-def images_by_name(folder: Path) -> dict[str, list[Path]]:
-    """Images of `folder` and all its sub-folders by their relative path without extension, in natural order.
-
-    Hidden folders are left out, and a folder that a link leads back to is not entered again. Raises OSError for one
-    that cannot be read.
-    """
-    found = _look_into(folder)
-    for error in found.unreadable.values():
-        raise error
-    return found.files
-
-
-def composed(name: str) -> str:
-    """A name in Unicode's composed form, by which names are compared; macOS may write an accent by itself."""
-    return unicodedata.normalize("NFC", name)
-
-
-def natural_key(path: Path) -> tuple:
-    """Sorting key under which numbers count by value and case does not matter."""
-    parts = re.split(r"(\d+)", path.name.casefold())
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name
-
-
 def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     """Read (vis, ir) as `read_image` does. Raises ImageError for a bad file or for two sizes."""
     vis, ir = read_image(pair.vis), read_image(pair.ir)
@@ -136,7 +100,7 @@ def _find_sets(root: Path) -> list[PairSet]:
             raise PairError(f"{root}: {problem}")
         name = Path(os.path.abspath(root)).name or "root"  # noqa: PTH100 - of a link, not of where it leads
         return [_pair_up(name, root, *match)]
-    sets = [pair_set for folder in _sub_folders(root) if (pair_set := _examine(folder))]
+    sets = [pair_set for folder in sub_folders(root) if (pair_set := _examine(folder))]
     if any(pair_set.folder for pair_set in sets):
         return sets
     if sets and not problem:
@@ -144,74 +108,13 @@ def _find_sets(root: Path) -> list[PairSet]:
     raise PairError(f"{root}: {problem or f'no pair folder; expected sub-folders {ACCEPTED}'}")
 
 
-def _sub_folders(folder: Path) -> list[Path]:
-    found = [sub for sub in folder.iterdir() if not sub.name.startswith(".") and _is_folder(sub)]
-    return sorted(found, key=natural_key)
-
-
-def _is_folder(path: Path) -> bool:
-    """Whether it is a folder, or a link into one that may not be read: that is reported when it is read."""
-    try:
-        return is_folder(path)
-    except OSError:
-        return True
-
-
 def _not_readable(error: OSError) -> str:
     return f"not readable ({error.strerror})"
 
 
-def _files(folder: Path, extensions: frozenset[str]) -> list[Path]:
-    names = [path for path in folder.iterdir() if path.suffix.lower() in extensions and not path.name.startswith(".")]
-    return sorted(names, key=natural_key)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What lies in a folder and its sub-folders: images as `images_by_name` gives them, and what is left out."""
-
-    folder: Path
-    files: dict[str, list[Path]]
-    unread: list[Path]  # pictures in formats that are not read
-    unreadable: dict[Path, OSError]  # sub-folders
-
-    def refused(self) -> list[Refusal]:
-        home = self.folder.parent
-        refusals = [
-            Refusal(sub.relative_to(home).as_posix(), f"{_not_readable(error)}; expected a folder of images")
-            for sub, error in self.unreadable.items()
-        ]
-        if self.unread:
-            first = self.unread[0].relative_to(self.folder).as_posix()
-            found = f"files in formats that are not read: {len(self.unread)}, first {first}"
-            refusals.append(Refusal(self.folder.name, f"{found}; expected {_IMAGE_FILES}"))
-        return refusals
-
-
-def _look_into(folder: Path) -> _Found:
-    found = _Found(folder, defaultdict(list), [], {})
-    for path in _walk(folder, frozenset(), found.unreadable):
-        if path.suffix.lower() in EXTENSIONS:
-            found.files[composed(path.relative_to(folder).with_suffix("").as_posix())].append(path)
-        elif not _is_folder(path):
-            found.unread.append(path)
-    return found
-
-
-def _walk(folder: Path, above: frozenset[Path], unreadable: dict[Path, OSError]) -> Iterator[Path]:
-    yield from _files(folder, EXTENSIONS | UNREAD)
-    above |= {folder.resolve()}
-    for sub in _sub_folders(folder):
-        if sub.resolve() not in above and sub.suffix.lower() not in EXTENSIONS:
-            try:
-                yield from _walk(sub, above, unreadable)
-            except OSError as error:
-                unreadable[sub] = error
-
-
 def _match(folder: Path) -> tuple[tuple[Kind, Path, Path] | None, str]:
     """The two input folders and their kind, if there are two, and what is wrong with them ("" if nothing)."""
-    subs = _sub_folders(folder)
+    subs = sub_folders(folder)
     sides = [(kind, _named(subs, kind.vis), _named(subs, kind.ir)) for kind in KINDS]
     complete = [side for side in sides if side[1] and side[2]]
     if complete:
@@ -242,9 +145,9 @@ def _examine(folder: Path) -> PairSet | None:
 
 
 def _pair_up(name: str, home: Path, kind: Kind, vis_dir: Path, ir_dir: Path) -> PairSet:
-    found = _look_into(vis_dir), _look_into(ir_dir)
+    found = look_into(vis_dir), look_into(ir_dir)
     vis_files, ir_files = (inside.files for inside in found)
-    refused = [refusal for inside in found for refusal in inside.refused()]
+    refused = [refusal for inside in found for refusal in _refused(inside)]
     empty = [folder.name for folder, files in ((vis_dir, vis_files), (ir_dir, ir_files)) if not files]
     if empty:
         reason = f"no image in {' and '.join(empty)}; expected {_IMAGE_FILES}"
@@ -262,6 +165,19 @@ def _pair_up(name: str, home: Path, kind: Kind, vis_dir: Path, ir_dir: Path) -> 
         else:
             pairs.append(Pair(stem, vis[0], ir[0], words))
     return PairSet(name, home, tuple(pairs), tuple(refused), kind.task)
+
+
+def _refused(found: Found) -> list[Refusal]:
+    """What a pair folder's input folder has besides images that can be read."""
+    refusals = [
+        Refusal(sub.relative_to(found.folder.parent).as_posix(), f"{_not_readable(error)}; expected a folder of images")
+        for sub, error in found.unreadable.items()
+    ]
+    if found.unread:
+        first = found.unread[0].relative_to(found.folder).as_posix()
+        others = f"files in formats that are not read: {len(found.unread)}, first {first}"
+        refusals.append(Refusal(found.folder.name, f"{others}; expected {_IMAGE_FILES}"))
+    return refusals
 
 
 def _path_key(path: Path) -> tuple:

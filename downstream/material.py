@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from data.listing import images_by_name
 from data.masks import TARGETS, Masks, find_masks, read_labels
 from data.options import UsageError, named_path, positive
-from data.pairs import Pair, PairSet, find_sets, images_by_name, read_pair
+from data.pairs import Pair, PairSet, find_sets, read_pair
 from data.progress import progress_bar
 from data.words import size_of
 from utils.contenders import Contender, Folder, given_folders, reference_rules

@@ -13,8 +13,9 @@ import numpy as np
 import net
 from data.images import EXTENSIONS, MAX_PIXELS, ImageError, read_image, write_image
 from data.kinds import colour_source, is_role
+from data.listing import composed, list_images
 from data.options import UsageError
-from data.pairs import Pair, PairSet, composed, list_images
+from data.pairs import Pair, PairSet
 from data.words import size_of
 from net.fuser import Fuser, to_uint8, to_unit
 from utils.failures import limits_in_plain_words, tile_advice

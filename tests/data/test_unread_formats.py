@@ -2,7 +2,8 @@
 
 import pytest
 
-from data.pairs import PairSet, Refusal, find_sets, images_by_name
+from data.listing import images_by_name
+from data.pairs import PairSet, Refusal, find_sets
 from tests.pictures import picture, save
 
 EXPECTED = "expected .bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp files"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data.pairs import PairError, Refusal, find_sets, images_by_name
+from data.listing import images_by_name
+from data.pairs import PairError, Refusal, find_sets
 from tests.pictures import picture, save
 
 
