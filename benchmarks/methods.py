@@ -39,7 +39,7 @@ from utils.memory import keep_freed_memory, peak_memory
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    args = arguments(argv)
+    args = parse(argv)
     if args.worker:
         return work(args)
     load = os.getloadavg()[0]
@@ -73,7 +73,7 @@ def measure(args: argparse.Namespace) -> dict[str, Cost]:
     return {name: Cost(statistics.median(seconds), max(peaks)) for name, (seconds, peaks) in found.items()}
 
 
-def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser("python -m benchmarks.methods", __doc__)
     add_settings(parser)
     parser.add_argument("--batch-size", type=positive, default=1, help="images in a pass")

@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measure(args: argparse.Namespace, size: int, batch: int, *, train: bool) -> dict[str, float]:
     """Median seconds of a pass after the first, and the process's peak memory in MB."""
     options = [f"--height={size}", f"--width={size}", f"--batch-size={batch}", f"--threads={args.threads}"]
-    case = speed.arguments([*options, *["--train"] * train])
+    case = speed.parse([*options, *["--train"] * train])
     with tempfile.TemporaryDirectory() as folder:
         found = speed.child(case, ["ours"], folder, tuned=True, repeats=args.repeats)
     return {"seconds": statistics.median(found["times"]["ours"][1:]), "peak": found["peaks"]["ours"]}

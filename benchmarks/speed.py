@@ -56,7 +56,7 @@ GRADIENT_TOLERANCE = 1e-2  # float32 noise, grown by Fourier transforms and by t
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    args = arguments(argv)
+    args = parse(argv)
     if args.worker:
         return work(args)
     if args.weights and not isinstance(load_checked(args.weights), net.CMMDL):
@@ -118,7 +118,7 @@ def measure(args: argparse.Namespace, folder: str) -> tuple[dict[str, list[float
     return times, {side: child(args, [side], folder, tuned=tuned, repeats=1)["peaks"][side] for side in SIDES}
 
 
-def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = Parser("python -m benchmarks.speed", __doc__)
     parser.add_argument("--train", action="store_true", help="measure a training step instead of inference")
     parser.add_argument("--checkpoint-activations", action="store_true", help="in our training step, to save memory")

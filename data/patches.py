@@ -121,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if it was interrupted or terminated.
     """
     with steady_streams():
-        args = _parse(argv)
+        args = parse(argv)
         try:
             return _carry_out(args)
         except KeyboardInterrupt:
@@ -229,7 +229,7 @@ def _summary(tally: Tally) -> str:
     )
 
 
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser("python -m data.patches", __doc__)
     parser.add_argument(
         "--root", type=named_path, action="append", required=True, metavar="DIR",

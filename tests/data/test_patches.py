@@ -157,7 +157,7 @@ def test_no_pair_at_all_is_a_usage_error(tmp_path, capsys):
 
 
 def test_the_defaults_are_the_papers_patches_of_cars_people_and_bikes():
-    args = patches._parse(["--root", "x", "--out", "x.h5"])
+    args = patches.parse(["--root", "x", "--out", "x.h5"])
     assert (args.size, args.stride, args.min_contrast, args.dtype) == (128, 200, 0.1, "float32")
     assert args.mask_classes == (1, 2, 3)
 
