@@ -84,7 +84,7 @@ def test_the_arrangement_scales_with_the_size(kind):
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
-    [((-1, 64, 64), "seed -1"), ((0, 31, 64), "64x31"), ((0, 64, 9999), "9999x64"), ((0, 64, 64, "sea"), "kind 'sea'")],
+    [((-1, 64, 64), "seed -1"), ((0, 31, 64), "64x31"), ((0, 64, 2049), "2049x64"), ((0, 64, 64, "sea"), "kind 'sea'")],
 )
 def test_a_scene_that_cannot_be_drawn_is_refused(arguments, complaint):
     with pytest.raises(ValueError, match=f"{complaint}; expected"):
@@ -209,6 +209,17 @@ def test_command_line_writes_a_pair_folder_with_masks(tmp_path):
     assert np.array_equal(read(out / "vi" / f"{scene.name}.png")[..., ::-1], scene.vis)
     assert np.array_equal(read(out / "ir" / f"{scene.name}.png"), scene.ir)
     assert np.array_equal(read(out / "mask" / f"{scene.name}.png"), 255 * scene.mask)
+
+
+def test_command_line_writes_ten_pairs_of_240x320_unless_told_otherwise(tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(scenes, "render", lambda *what: asked.append(what) or drawn(KINDS[0], 0))
+    assert scenes.main(["--out", str(tmp_path)]) == 0
+    assert asked == [(seed, 240, 320) for seed in range(10)]
+    with pytest.raises(SystemExit):
+        scenes.main(["--help"])
+    helped = " ".join(capsys.readouterr().out.split())
+    assert re.findall(r"default: (\d+)", helped) == ["10", "0", "240", "320"]
 
 
 @pytest.mark.parametrize(
