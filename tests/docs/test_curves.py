@@ -2,6 +2,7 @@
 
 import math
 import os
+from pathlib import Path
 
 import cv2
 import pytest
@@ -40,6 +41,14 @@ def test_the_command_says_what_it_wrote(tmp_path, capsys):
     assert curves.main([str(history), "--out", str(out)]) == 0 and out.exists()
     assert capsys.readouterr().out == f"2 epochs of {history}; {out}\n"
     assert curves.main([str(history)]) == 0 and (tmp_path / "history.png").exists()
+
+
+def test_without_a_history_that_of_the_weights_that_ship_is_drawn(monkeypatch, capsys):
+    drawn, docs = [], Path(curves.__file__).parent
+    monkeypatch.setattr(curves, "draw", lambda _, out: drawn.append(out))
+    assert curves.main([]) == 0
+    assert drawn == [docs / "training.png"]
+    assert f" epochs of {docs.parent / 'models' / 'CMMDL.history.csv'}; {drawn[0]}\n" in capsys.readouterr().out
 
 
 def test_terms_with_capital_letters_are_no_scores(tmp_path, monkeypatch):
