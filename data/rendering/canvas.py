@@ -171,8 +171,6 @@ class Canvas:
         (a, b, c), (d, e, f) = polygon[len(z) // 3] - corner, polygon[2 * len(z) // 3] - corner
         normal = np.array([b * f - c * e, c * d - a * f, a * e - b * d])
         offset = float(normal @ (corner - (self.aside, self.eye, 0)))
-        if abs(offset) < 1e-6:
-            return np.float32((nearest + farthest) / 2)
         across, down, ahead = np.float32(normal / offset / (self.focal, -self.focal, 1))
         return 1 / np.clip(across * columns + down * rows + ahead, 1 / farthest, 1 / nearest)
 
