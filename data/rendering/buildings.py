@@ -15,7 +15,7 @@ STOREY = 3.1
 
 
 class _Wall:
-    """A wall from `corner` (x, z), `length` metres in the direction `along`; nothing is drawn where it faces away."""
+    """A wall from `corner` (x, z), `length` metres in the direction `along`."""
 
     def __init__(
         self,
@@ -28,9 +28,8 @@ class _Wall:
     ) -> None:
         self.canvas, self.rng = canvas, rng
         self.corner, self.along, self.length, self.height = corner, along, length, height
-        outline = self.place(rectangle(0, length, 0, height))
-        self.seen = canvas.faces_camera(outline)
-        self.detailed = canvas.pixels(1.4, max(float(outline[:, 2].min()), 1.0)) > 14
+        nearest = min(corner[1], corner[1] + length * along[1])
+        self.detailed = canvas.pixels(1.4, nearest) > 14
         self.light = canvas.brightness((along[1], 0.0, -along[0]))
         self.heat = 0.25 if canvas.night else 0.25 + 0.1 * (self.light - 0.5)
         self.shift = rng.uniform(0, 200)
@@ -42,8 +41,6 @@ class _Wall:
 
     def paint(self, tone: Colour, shop: bool = False, door: bool = False) -> None:
         """The wall and what is in it; a shop or a door takes up the ground floor's middle or all of it."""
-        if not self.seen:
-            return
         bricks = 0.24 * (self.rng.random() < 0.5)
 
         def plaster(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -70,15 +67,13 @@ class _Wall:
     def _windows(self, first: float, door: bool) -> None:
         """Rows of panes from the height `first` up; by night some are lit."""
         pitch, night = self.rng.uniform(2.1, 2.8), self.canvas.night
-        columns = max(1, int((self.length - 0.8) / pitch))
+        columns = int((self.length - 0.8) / pitch)
         left = (self.length - columns * pitch) / 2
         if door:
             middle = left + (columns // 2) * pitch
             self._put([rectangle(middle - 0.5, middle + 0.5, 0, 2.2)], DOOR, 0.02)
         panes = [rectangle(left + (i + 0.26) * pitch, left + (i + 0.74) * pitch, y + 0.95, y + 2.35)
                  for y in np.arange(first, self.height - 2.9, STOREY).tolist() for i in range(columns)]
-        if not panes:
-            return
         if self.detailed:
             frame = np.array([(-0.1, -0.14), (0.1, -0.14), (0.1, 0.1), (-0.1, 0.1)])
             self._put([pane + frame for pane in panes], FRAME, 0.01, texture=0.8 * self.light)

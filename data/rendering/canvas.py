@@ -12,7 +12,6 @@ OVERSAMPLING = 2  # painted at twice the size and with smooth edges, averaged do
 FOCAL = 1.0  # in units of sqrt(height * width): about 60 degrees across at 4:3
 FAR = 1000.0  # metres; the depth of the sky
 ALBEDO, GLOW, HEAT, SALIENT, OPEN = slice(0, 3), slice(3, 6), 6, 7, 8  # planes of Canvas.layers
-_NEAREST = 0.3  # metres; nothing is projected from nearer
 
 Field = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # (x, y, z) in metres -> one value per pixel
 Polygons = np.ndarray | Sequence[np.ndarray]  # (n, k, 3), or n of (k, 3): metres
@@ -78,8 +77,8 @@ class Canvas:
         return metres * self.focal / z
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """(n, 3) metres -> (n, 2) pixels of the oversampled picture."""
-        scale = self.focal / np.maximum(points[:, 2], _NEAREST)
+        """(n, 3) metres, in front of the camera -> (n, 2) pixels of the oversampled picture."""
+        scale = self.focal / points[:, 2]
         pixels = np.empty((len(points), 2))
         pixels[:, 0] = self.centre + (points[:, 0] - self.aside) * scale
         pixels[:, 1] = self.horizon + (self.eye - points[:, 1]) * scale
@@ -106,7 +105,7 @@ class Canvas:
     def ground_rows(self) -> tuple[slice, np.ndarray, np.ndarray]:
         """The rows below the horizon, and x (h, W) and z (h, 1) of the ground there, in metres, far rows first."""
         first = int(np.ceil(self.horizon))
-        z = np.minimum(self.focal * self.eye / np.maximum(self.rows[first:], 0.5), np.float32(FAR / 2))
+        z = np.minimum(self.focal * self.eye / self.rows[first:], np.float32(FAR / 2))
         return slice(first, None), self.columns * (z / self.focal) + np.float32(self.aside), z
 
     def paint(
@@ -164,7 +163,7 @@ class Canvas:
     def _plane_depth(self, polygon: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray | np.float32:
         """Depth of a polygon's plane at each pixel; 1 / z is linear across a plane's image."""
         z = polygon[:, 2]
-        nearest, farthest = max(float(z.min()), _NEAREST), max(float(z.max()), _NEAREST)
+        nearest, farthest = float(z.min()), float(z.max())
         if farthest - nearest < 1e-3:
             return np.float32(nearest)
         corner = polygon[0]
@@ -177,7 +176,7 @@ class Canvas:
     def _cast(self, corners: np.ndarray, polygons: Polygons) -> None:
         on_ground = np.zeros_like(corners)
         on_ground[:, 0] = corners[:, 0] + corners[:, 1] * self.sun[0]
-        on_ground[:, 2] = np.maximum(corners[:, 2] + corners[:, 1] * self.sun[1], 1.0)
+        on_ground[:, 2] = corners[:, 2] + corners[:, 1] * self.sun[1]
         _fill(self._shadow, self.project(on_ground) - 0.5, polygons)
 
     def lay_shadows(self) -> None:

@@ -90,7 +90,7 @@ def _lay(canvas: Canvas, materials: list[tuple[Colour, np.ndarray]], heat: np.nd
     """Fill the ground with materials: a display colour and how much of it, (h, W), each."""
     rows, _, z = canvas.ground_rows()
     palette = np.stack([linear(colour) for colour, _ in materials], axis=1)
-    amounts = np.maximum(np.stack([amount for _, amount in materials]), 0)
+    amounts = np.stack([amount for _, amount in materials])
     ground = canvas.layers[:, rows]
     ground[ALBEDO] = (palette @ amounts.reshape(len(materials), -1)).reshape(3, *heat.shape)
     ground[HEAT], ground[OPEN] = heat, 1

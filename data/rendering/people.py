@@ -44,7 +44,7 @@ def _joints(rng: np.random.Generator, sideways: bool) -> dict[str, np.ndarray]:
         joints[f"{part}_ankle"] = _swing(knee, sign * stride - bend, 0.43)
         joints[f"{part}_shoulder"], joints[f"{part}_elbow"] = shoulder, elbow
         joints[f"{part}_hand"] = _swing(elbow, arm + (elbow_bend if sideways else -0.1 * sign), 0.26)
-    ground = min(joints["near_ankle"][1], joints["far_ankle"][1]) - 0.06
+    ground = joints["near_ankle"][1] - 0.06  # the far one is never lower
     return {name: point - (0, ground) for name, point in joints.items()}
 
 

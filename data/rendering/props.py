@@ -109,7 +109,7 @@ def bush(canvas: Canvas, rng: np.random.Generator, x: float, z: float, size: flo
 
 def grass(canvas: Canvas, rng: np.random.Generator, z: float, count: int = 90) -> None:
     """Tufts of long grass across the picture at depth z."""
-    middles = canvas.across(rng.uniform(-1, 1, max(1, count // 7)), z)
+    middles = canvas.across(rng.uniform(-1, 1, count // 7), z)
     x = rng.choice(middles, count) + rng.normal(0, 0.09, count)
     height, lean = rng.uniform(0.06, 0.22, count), rng.uniform(-0.1, 0.1, count)
     left, right = np.stack([x - 0.012, 0 * x], axis=1), np.stack([x + 0.012, 0 * x], axis=1)
@@ -215,7 +215,7 @@ def treeline(canvas: Canvas, rng: np.random.Generator, z: float, height: float, 
     """A wood or ridge right across the picture at depth z; it hides where the ground ends."""
     phase, x = rng.uniform(0, 200), canvas.across(np.linspace(-1.1, 1.1, 160), z)
     wave = 0.18 * noise((x / z * 60 + phase)[None], phase, 1.2) + 0.07 * noise((x / z * 500)[None], phase, 0.8)
-    top = height * np.maximum(1 + wave[0], 0.3)
+    top = height * (1 + wave[0])
     ridge = np.concatenate([np.stack([x, top], axis=1), [(x[-1], -1), (x[0], -1)]])
     grain = 800 / z
     canvas.paint([upright(ridge, 0, z)], tone, 0.19 if canvas.night else 0.22, casts=False,

@@ -128,7 +128,7 @@ def _smoke(canvas: Canvas, veil: Veil) -> Smoke:
 def _lens(light: np.ndarray, night: bool) -> np.ndarray:
     """Glare around what is brighter than the sensor's range; by night also streaks and a little hand shake."""
     size = min(light.shape[:2]) / 240
-    excess = np.minimum(np.maximum(light - 1, 0), 40)
+    excess = np.maximum(light - 1, 0)
     if not night:
         return light + 0.1 * cv2.GaussianBlur(excess, (0, 0), 4 * size + 0.3)
     near = cv2.GaussianBlur(excess, (0, 0), 1.6 * size + 0.3)

@@ -51,15 +51,14 @@ def linear(colour: Sequence[float]) -> np.ndarray:
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """A colour darkened (below 1) or lightened, kept within 0..1."""
-    red, green, blue = (min(1.0, factor * c) for c in colour)
+    """A colour darkened (below 1) or lightened."""
+    red, green, blue = (factor * c for c in colour)
     return red, green, blue
 
 
 def pick(rng: np.random.Generator, options: Sequence[Colour]) -> Colour:
     """One of several colours, slightly varied."""
-    varied = np.array(options[rng.integers(len(options))]) + rng.uniform(-0.03, 0.03, 3)
-    red, green, blue = np.clip(varied, 0.02, 1).tolist()
+    red, green, blue = (np.array(options[rng.integers(len(options))]) + rng.uniform(-0.03, 0.03, 3)).tolist()
     return red, green, blue
 
 

@@ -80,7 +80,7 @@ class _Frame:
         self.peak = max(y for _, y in body.outline)
 
     def half_width(self, up: np.ndarray) -> np.ndarray:
-        lean = np.clip((up - self.body.belt) / max(self.peak - self.body.belt, 0.1), 0, 1)
+        lean = np.clip((up - self.body.belt) / (self.peak - self.body.belt), 0, 1)
         return self.body.width / 2 * (1 - 0.2 * lean)
 
     def place(self, across: np.ndarray, along: np.ndarray, up: np.ndarray) -> np.ndarray:
@@ -170,7 +170,7 @@ class _Vehicle:
 
     def _end(self, quad: np.ndarray, front: bool) -> None:
         """Lamps and number plate of the rear, or of the front with the grille; by night the beams of its lamps."""
-        base, rise = self.base, max(1e-3, float(np.ptp(quad[:, 1])))
+        base, rise = self.base, float(np.ptp(quad[:, 1]))
         low, high = 0.3, min(0.9, 0.3 + 0.26 / rise)
         lamps = [inset(quad, u, u + 0.17, low, high) for u in (0.03, 0.80)]
         plate = [inset(quad, 0.37, 0.63, 0.12, 0.12 + 0.14 / rise)]
