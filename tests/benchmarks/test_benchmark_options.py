@@ -1,9 +1,8 @@
 """What no benchmark measures: nothing, not even once, and metrics that are not the literal ones."""
 
-
 import pytest
 
-from benchmarks import folder, losses, methods, metrics, registration, runtimes, tradeoff
+from benchmarks import choices, folder, losses, methods, metrics, registration, runtimes, tradeoff
 
 REFUSED = [
     (metrics, ["--height", "0"], "--height: '0'; expected a whole number from 41"),
@@ -15,6 +14,8 @@ REFUSED = [
     (losses, ["--data", "x", "--size", "8"], "--size: '8'; expected a whole number from 41"),
     (losses, ["--data", "x", "--steps", "0"], "--steps: '0'; expected"),
     (registration, ["--data", "x", "--every", "0"], "--every: '0'; expected"),
+    *((module, [], "the following arguments are required: --data") for module in (choices, losses, registration)),
+    (tradeoff, [], "the following arguments are required: --results"),
     *((module, [*more, option, "0"], f"{option}: '0'; expected a whole number from 1")
       for module, more in ((methods, []), (runtimes, []), (tradeoff, ["--results", "x"]))
       for option in ("--repeats", "--threads")),

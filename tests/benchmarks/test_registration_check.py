@@ -1,7 +1,9 @@
 """What the registration check finds of pairs that are moved."""
 
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from benchmarks import registration
 from data.scenes import write_folder
@@ -19,6 +21,29 @@ def test_each_set_has_a_line(tmp_path, capsys):
     name, pairs, warned, moved, found, error, *_ = capsys.readouterr().out.splitlines()[1].split()
     assert (name, pairs, warned, moved) == ("pairs", "3", "0.0%", "6")
     assert float(found.rstrip("%")) >= 50 and float(error) < 1
+
+
+@pytest.mark.parametrize(
+    ("said", "warned", "found", "error"),
+    [(None, "0.0%", "0.0%", "nan"), (SimpleNamespace(right=0, down=0), "100.0%", "100.0%", None)],
+)
+def test_pairs_are_moved_every_way_and_what_is_said_of_them_is_counted(monkeypatch, capsys, said, warned, found, error):
+    def check(*_):
+        clock[0] += 0.25
+        return said
+
+    moves, clock, grey = [], [100.0], np.zeros((48, 48), np.uint8)
+    monkeypatch.setattr(registration, "read_pair", lambda _: (grey, grey))
+    monkeypatch.setattr(registration, "misalignment", check)
+    monkeypatch.setattr(registration, "without", lambda image, *move: moves.append(move) or image)
+    monkeypatch.setattr(registration.time, "perf_counter", lambda: clock[0])
+    registration.report("few", [SimpleNamespace(words=("visible", "infrared"))] * 20)
+    vis, ir = np.array(moves[::2]), np.array(moves[1::2])
+    distances = np.hypot(*vis.T)
+    assert np.array_equal(ir, -vis) and 4.2 < distances.min() < 6.5 and 10.5 < distances.max() < 12.8
+    assert {(right > 0, down > 0) for right, down in vis} == {(a, b) for a in (True, False) for b in (True, False)}
+    line = f"few 20 {warned} 40 {found} {error or f'{np.median(distances):.1f}'} px 250.0 ms"
+    assert capsys.readouterr().out.split() == line.split()
 
 
 def test_what_is_no_pair_folder_is_refused(tmp_path, capsys):

@@ -39,6 +39,21 @@ def test_headers_that_say_nothing_are_no_reason_to_warn():
     assert utils.video._ending((vis, ir), ("a frame", None), 7, 0) == said
     assert utils.video._ending((vis, ir), ("a frame", None), 7, limit=9) == said
     assert utils.video._ending((vis, ir), ("a frame", None), 7, limit=7) == ""
+    said = "v.mp4 has 7 frames, i.mp4 more; expected as many in both"
+    assert utils.video._ending((vis, ir), (None, "a frame"), 7, 0) == said
+
+
+def test_without_a_rate_in_the_header_there_are_25_frames_a_second(tmp_path, monkeypatch):
+    class Mute(utils.video.VideoFile):
+        def __init__(self, path):
+            super().__init__(path)
+            self.fps = 0.0
+
+    film(tmp_path / "film.avi", 2)
+    monkeypatch.setattr(utils.video, "VideoFile", Mute)
+    films = ["--video", *2 * [str(tmp_path / "film.avi")], "--out", str(tmp_path / "fused.avi")]
+    assert CMMDL_test.main([*films, "--method", "average"]) == 0
+    assert cv2.VideoCapture(str(tmp_path / "fused.avi")).get(cv2.CAP_PROP_FPS) == 25
 
 
 @pytest.mark.parametrize(("other", "told"), [(24, True), (25.4, False), (24.6, False)])
