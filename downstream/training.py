@@ -104,7 +104,7 @@ def rate_at(step: int, total: int) -> float:
 
 def to_tensor(pictures: np.ndarray, device: torch.device) -> Tensor:
     """Pictures uint8 (N, H, W, 3) as a network takes them, float32 (N, 3, H, W), still 0 to 255."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().to(device)
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().to(device)
 
 
 def pretrained(model: type[nn.Module], budget: Budget, classes: int) -> nn.Module:
