@@ -20,6 +20,15 @@ def test_the_first_pass_does_not_count(monkeypatch):
     assert scaling.measure(ARGS, 16, 1, train=False) == {"seconds": 1.5, "peak": 7}
 
 
+def test_processes_share_the_threads(monkeypatch):
+    def threads(command, environment):
+        return command[command.index("--threads") + 1], environment["OMP_NUM_THREADS"]
+
+    monkeypatch.setattr(scaling, "answer", threads)
+    args = argparse.Namespace(threads=4, repeats=1)
+    assert [scaling.measure_ranks(args, processes) for processes in (1, 2, 8)] == [("4", "4"), ("2", "2"), ("1", "1")]
+
+
 def test_processes_that_fail_are_told_by_their_command(monkeypatch):
     monkeypatch.setattr(scaling.sys, "executable", "false")
     with pytest.raises(ChildProcessError, match="--nproc_per_node=2 .*: ended with status 1; expected figures"):
