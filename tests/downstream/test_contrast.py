@@ -81,9 +81,10 @@ def test_labelled_neighbours_are_no_surround(scene):
 
 def test_an_object_at_the_border_of_the_image_has_what_is_there_as_its_surround():
     image, where = np.full((40, 40), 100.0), np.zeros((40, 40), bool)
-    where[:10, 30:] = True
+    where[:10, 30:] = where[25:, :10] = True
     image[where] = 130
-    assert contrast.stand_out(image, where, where) == [30]
+    image[0, 30:], image[25:, 0] = 230, 250  # the border itself belongs to the objects
+    assert contrast.stand_out(image, where, where) == pytest.approx([30 + 10, 30 + 12])
 
 
 def test_other_objects_are_no_surround_and_a_flat_image_keeps_no_edges(labelled):

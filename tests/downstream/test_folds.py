@@ -54,9 +54,11 @@ def test_runs_of_twelve_stay_whole_and_longer_ones_are_cut_in_their_middle_half(
     assert [len(part) for part in folds.cut(list(range(16)), alike)] == [4, 12]
 
 
-def test_a_copy_of_one_grey_is_like_nothing_and_transparency_does_not_count():
+def test_a_copy_of_one_grey_is_like_nothing_and_colour_and_transparency_do_not_count():
     assert not folds.thumbnail(np.full((48, 64), 7, np.uint8)).any()
     rgba = np.random.default_rng(0).integers(0, 256, (48, 64, 4), np.uint8)
+    grey = rgba[..., 0]
+    np.testing.assert_allclose(folds.thumbnail(np.dstack([grey] * 3)), folds.thumbnail(grey), atol=1e-5)
     np.testing.assert_array_equal(folds.thumbnail(rgba), folds.thumbnail(rgba[..., :3]))
 
 
