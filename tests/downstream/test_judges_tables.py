@@ -51,8 +51,15 @@ def test_fewer_columns_are_printed_than_are_written_in_markdown(results, tmp_pat
     assert said.err == f"tables: {tmp_path / 'figures.md'}\n"
 
 
-def test_figures_are_printed_to_a_tenth(results):
-    assert [tables.cell(result, "mIoU") for result in results] == ["25.0 ± 21.2", "0.3"]
+def test_figures_are_printed_to_a_tenth_in_columns(results):
+    assert tables.text(results, ["mIoU", "car"], "title").splitlines() == [
+        "=========================",
+        "title",
+        "                mIoU  car",
+        "maximum  25.0 ± 21.2     ",
+        "mine             0.3     ",
+        "=========================",
+    ]
 
 
 @pytest.mark.filterwarnings("error:All-NaN")  # of what nobody has
