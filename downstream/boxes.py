@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.files import is_folder
 from data.options import UsageError
 from downstream.material import Material
 
@@ -11,9 +12,9 @@ KINDS = ("person", "bicycle", "car")  # by number
 
 
 def boxes_folder(material: Material) -> Path | None:
-    """The folder `boxes` beside a set's sources, if it is there."""
+    """The folder `boxes` beside a set's sources, if it is there. Raises OSError as `is_folder`."""
     folder = material.pair_set.folder / "boxes"
-    return folder if folder.is_dir() else None
+    return folder if is_folder(folder) else None
 
 
 def open_boxes(material: Material, folder: Path | None = None) -> list[np.ndarray]:
@@ -21,9 +22,10 @@ def open_boxes(material: Material, folder: Path | None = None) -> list[np.ndarra
 
     Raises:
         UsageError: no folder, an image has no file, or a line is no object.
+        OSError: whether the folder is there cannot be told.
     """
     folder = folder or boxes_folder(material)
-    if folder is None or not folder.is_dir():
+    if folder is None or not is_folder(folder):
         home = folder or material.pair_set.folder / "boxes"
         raise UsageError(f"{home}: no such folder; expected <stem>.txt with a line 'class cx cy w h' for each object")
     return [read_boxes(folder / f"{stem}.txt") for stem in material.stems]

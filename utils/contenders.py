@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 import net
+from data.files import is_folder
 from data.images import EXTENSIONS, MAX_PIXELS, ImageError, read_image, write_image
 from data.kinds import colour_source, is_role
 from data.listing import composed, list_images
@@ -121,7 +122,7 @@ class Folder:
         try:
             if home not in self.listed:
                 stems = defaultdict(list)
-                for path in list_images(home) if home.is_dir() else ():
+                for path in list_images(home) if is_folder(home) else ():
                     stems[composed(path.stem)].append(path)
                 self.listed[home] = stems
         except OSError as error:
@@ -164,12 +165,13 @@ def given_folders(values: Iterable[str], beside: Sequence[Contender], single: bo
 
     Raises:
         UsageError: no such folder, one in which a method is going to write, or two that tables call alike.
+        OSError: whether a folder is there cannot be told.
     """
     taken = {word for contender in beside for word in (contender.name, label(contender.name))}
     folders: dict[str, Folder] = {}
     for value in values:
         root, name = named_folder(value)
-        if not root.is_dir():
+        if not is_folder(root):
             expected = "expected the folder of fused images, DIR or DIR=NAME"
             raise UsageError(f"--fused {value}: no such folder{neighbours(root)}; {expected}")
         if any(one.folder and os.path.realpath(one.folder) == os.path.realpath(root) for one in beside):

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 import net
-from data.files import check_digest
+from data.files import check_digest, mode_of
 from data.options import UsageError
 from net.methods import method_of
 
@@ -35,7 +35,7 @@ def open_model(
             raise UsageError(f"--weights {file}: {name} is a rule without weights")
         return net.build(name)
     file, given = file or shipped(name), file
-    if not given and not file.exists():
+    if not given and mode_of(file) is None:
         raise UsageError(f"no weights of {name} ship with this repository; give {option}")
     model = load_checked(file)
     if not isinstance(model, method.network):

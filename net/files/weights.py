@@ -1,6 +1,7 @@
 """Weights from a file: ours or the authors', in whatever wrapping they come."""
 
 import pickle
+import stat
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -101,11 +102,15 @@ def network_of(content: Any, size: int) -> nn.Module:
 def read(path: str | Path) -> Any:
     """The content of a torch or safetensors file on the CPU, tensors and plain containers only."""
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such weights file")
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a null byte is in no name
+        raise FileNotFoundError(f"{path}: no such weights file") from None
+    except OSError as error:  # of which `Path.exists` says False from Python 3.14 on
+        raise WeightsError(f"{path}: not readable ({error.strerror}); expected a weights file") from None
+    if stat.S_ISDIR(mode):
         raise WeightsError(f"{path}: is a folder; expected a weights file")
-    if not path.is_file():  # reading a FIFO or a device may never end
+    if not stat.S_ISREG(mode):  # reading a FIFO or a device may never end
         raise WeightsError(f"{path}: is not a regular file; expected a weights file")
     try:
         if path.suffix.lower() == ".safetensors":

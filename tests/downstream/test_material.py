@@ -1,13 +1,15 @@
 """What judges are given, and what they refuse."""
 
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from data.options import UsageError
 from downstream import contrast, shrink
-from downstream.boxes import open_boxes
+from downstream.boxes import boxes_folder, open_boxes
 from downstream.material import CASES, cases, open_contenders, open_labels, open_material, time_of
 from tests.pictures import save
 
@@ -37,6 +39,17 @@ def test_boxes_come_from_the_folder_that_is_named(labelled, tmp_path):
     material = open_material(labelled)
     own, other = open_boxes(material), open_boxes(material, tmp_path / "elsewhere")
     assert len(own[0]) == 2 and other[0].tolist() == [[1, *np.float32([0.5, 0.5, 0.1, 0.2])]]
+
+
+def test_a_folder_of_boxes_that_cannot_be_examined_is_not_called_missing(labelled, monkeypatch):
+    monkeypatch.setattr(Path, "is_dir", lambda *_, **__: False)  # as Python 3.14 says of such a folder
+    material = open_material(labelled)
+    long = Path("x" * 300)
+    with pytest.raises(OSError, match="File name too long"):
+        open_boxes(material, long)
+    material = replace(material, pair_set=replace(material.pair_set, folder=long))
+    with pytest.raises(OSError, match="File name too long"):
+        boxes_folder(material)
 
 
 def test_names_tell_the_time_of_day():

@@ -202,3 +202,10 @@ def test_a_link_in_circles_is_no_folder(pairs, score, tmp_path, capsys):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert score(pairs / "B", tmp_path / "loop") == 2
     assert "loop: no such folder" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_examined_is_not_called_missing(pairs, score, tmp_path, monkeypatch, capsys):
+    is_dir = Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda path: len(path.name) < 256 and is_dir(path))  # as with Python 3.14
+    assert score(pairs / "B", tmp_path / ("x" * 300)) == 2
+    assert "xxx: File name too long" in capsys.readouterr().err

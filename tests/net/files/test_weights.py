@@ -310,6 +310,14 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         net.load(tmp_path)
 
 
+def test_what_cannot_be_examined_is_not_called_missing(tmp_path):
+    reason = r"xxx.pth: not readable \(File name too long\); expected a weights file"
+    with pytest.raises(net.WeightsError, match=reason):
+        net.load(tmp_path / ("x" * 300 + ".pth"))
+    with pytest.raises(FileNotFoundError, match="no such weights file"):
+        net.load(f"{tmp_path}/nu\0ll.pth")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs a FIFO")
 @pytest.mark.parametrize("name", ["fifo.pth", "fifo.safetensors"])
 def test_what_is_no_regular_file_is_refused_rather_than_waited_for(tmp_path, name):
