@@ -3,7 +3,7 @@
     python CMMDL_app.py [--port N]              # prints the address to open, http://127.0.0.1:7860; Ctrl-C ends it
 
 Needs `pip install -r requirements-app.txt`. Nothing leaves the computer: the page answers to it alone, loads nothing
-from elsewhere and keeps no picture when it ends.
+from elsewhere, and keeps a picture for a day, and none when it ends.
 """
 
 if __name__ == "__main__":
@@ -31,6 +31,8 @@ from utils.uploads import Shown, fuse, preview
 
 INTRODUCTION = """# CMMDL: two pictures into one
 Drop a visible and an infrared picture of one scene that lie on each other, and press **Fuse**."""
+HOUR = 3600  # seconds
+KEPT = 24 * HOUR  # how long files that were dropped or fused stay; looked for every hour
 MISSING = "the page needs the package gradio: pip install -r requirements-app.txt"
 
 
@@ -94,7 +96,7 @@ def build(home: Path) -> Any:
 
     roles, picture = ("visible", "infrared"), {"format": "png", "interactive": False}
     buttons = ["download", "fullscreen"]  # without sharing
-    with gr.Blocks(title="CMMDL", analytics_enabled=False) as page:
+    with gr.Blocks(title="CMMDL", analytics_enabled=False, delete_cache=(HOUR, KEPT)) as page:
         gr.Markdown(INTRODUCTION)
         files, sources = [], []
         with gr.Row():
@@ -156,6 +158,9 @@ def fuse_inputs(
     """What the page asks for. Raises ValueError with a sentence for what cannot be used."""
     if not (vis and ir):
         raise UsageError("two pictures are needed, a visible and an infrared one")
+    for file in (vis, ir, weights):
+        if file and not Path(file).exists():
+            raise UsageError(f"{Path(file).name}: no longer there, as the page keeps a file for a day; drop it again")
     try:
         model = open_model(method, Path(weights) if weights else None)
     except UsageError:

@@ -222,6 +222,15 @@ def test_the_page_answers_this_computer_alone(tmp_path, monkeypatch):
     assert os.environ == {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(tmp_path)}
 
 
+def test_a_page_that_stays_open_keeps_a_picture_for_a_day(files, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", gradio := MagicMock())
+    CMMDL_app.build(tmp_path)
+    assert gradio.Blocks.call_args.kwargs["delete_cache"] == (3600, 24 * 3600)
+    files[1].unlink()  # as gradio does with older ones
+    with pytest.raises(ValueError, match="heat.png: no longer there, as the page keeps a file for a day"):
+        CMMDL_app.fuse_inputs(tmp_path, *map(str, files), "average", None, "cmmdl", False)
+
+
 def test_a_port_that_is_taken_is_told(monkeypatch, capsys):
     asked = []
 
