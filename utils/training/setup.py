@@ -22,14 +22,17 @@ def open_network(args: argparse.Namespace, method: Method) -> nn.Module:
 
     Raises:
         ValueError, OSError: the weights of `--init` cannot be read or are of another method or width, or the method
-            has nothing that an option could act on.
+            has nothing that an option could act on, or does not keep its options as `Method` says.
     """
     if args.init:
         network = open_model(method.name, args.init, "--init WEIGHTS", fixed=True).train()
     else:
         options = {name: value for name in ("dim", "without") if (value := getattr(args, name))}
         network = net.build(method.name, **options)
-    check_options(getattr(network, "options", None), network.state_dict())  # or its weights could not be read again
+    try:  # or its weights could not be read again
+        check_options(getattr(network, "options", None), network.state_dict())
+    except ValueError as error:
+        raise ValueError(f"the network of {method.label}: {error}, as net/method.py says") from None
     if args.init and args.dim and args.dim != network.options.get("dim", args.dim):
         found = f"{args.init} has {network.options['dim']} channels"
         raise ValueError(f"--dim {args.dim}: {found}; expected that or no --dim")

@@ -1,10 +1,14 @@
 """What a training is given, as its options ask."""
 
+from argparse import Namespace
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import net
+from net.method import Method
 from net.training.cmmdl_training import BEST
 from net.training.lite_training import DISTILLED
 from tests.pictures import picture, save
@@ -13,6 +17,14 @@ from utils.training.options import parse
 from utils.training.setup import open_network, open_source, open_teacher
 
 ALONE = World(0, 1, torch.device("cpu"))
+
+
+class Forgetful(nn.Module):
+    """A network that does not keep its constructor's options."""
+
+    def __init__(self, dim: int = 8) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(2, dim, 1)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +58,11 @@ def test_a_network_keeps_its_weights_as_its_convolutions_read_them_and_saves_mem
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in wide)
     for of, saves in ((network, False), (sparing, True)):
         assert {module.checkpointed for module in of.modules() if hasattr(module, "checkpointed")} == {saves}
+
+
+def test_a_new_methods_network_that_keeps_no_options_is_told_by_the_methods_name(monkeypatch):
+    method = Method(name="new", label="New", network=Forgetful)
+    monkeypatch.setitem(net.METHODS, "new", method)
+    told = "the network of New: its options are a NoneType; expected a dictionary, as net/method.py says"
+    with pytest.raises(ValueError, match=told):
+        open_network(Namespace(init=None, dim=None, without=[]), method)
