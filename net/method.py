@@ -38,7 +38,8 @@ def stretched(output: Tensor) -> Tensor:
 class Method:
     """A network or rule that fuses pairs, and how it is read, shown and trained.
 
-    A module of `net.baselines` adds one by defining `METHOD`, or several by `METHODS`; nothing else has to know it.
+    A module of `net.baselines` adds one by defining `METHOD`, or several by `METHODS`; nothing else has to know it. Of
+    the tests, `tests/net/test_golden.py` asks for the numbers that it gives.
 
     Attributes:
         name: what it is called on the command line and in checkpoints.

@@ -1,6 +1,7 @@
 """A network as a person uses it."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -142,6 +143,16 @@ def test_a_gpu_keeps_all_digits_of_float32_while_it_fuses_and_only_then(monkeypa
     assert convolutions.fp32_precision == "tf32"
     with exact_convolutions(torch.device("cpu")):
         assert convolutions.fp32_precision == "tf32"
+
+
+def test_threads_that_share_a_fuser_get_the_images_of_one_thread(fuser):
+    generator = np.random.default_rng(5)
+    sizes = [(20 + 3 * i, 40 - 4 * i) for i in range(4)]
+    pairs = [generator.integers(0, 256, (2, *size), dtype=np.uint8) for size in sizes]
+    alone = [fuser(*pair) for pair in pairs]
+    with ThreadPoolExecutor(2) as pool:
+        for one, other in zip(alone, pool.map(lambda pair: fuser(*pair), pairs), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_threads_that_fuse_at_a_time_leave_the_setting_as_it_was(monkeypatch):
