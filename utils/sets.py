@@ -40,7 +40,8 @@ def open_sets(
         sets[name] = replace(each, name=name, pairs=pairs, task=task or each.task)
     if not any(pair_set.pairs for pair_set in sets.values()):
         reasons = [str(error) for error in refused] + [str(r) for pair_set in sets.values() for r in pair_set.refused]
-        raise UsageError(f"no pair to fuse: {'; '.join(reasons)}")
+        way_out = "" if lists or pair else " (or --pairs with a list of files, whatever their folders and names)"
+        raise UsageError(f"no pair to fuse: {'; '.join(reasons)}{way_out}")
     return list(sets.values()), refused
 
 

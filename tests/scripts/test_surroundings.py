@@ -132,6 +132,7 @@ def test_a_set_without_a_pair_is_refused_and_the_next_one_done_and_where_none_ha
     first, *_, last = capsys.readouterr().err.splitlines()
     assert first.startswith("refused: A: A: no two files have one stem")
     assert last.startswith("error: no pair to fuse: A: no two files") and "; B: no two files have one stem" in last
+    assert last.endswith("equal stems (or --pairs with a list of files, whatever their folders and names)")
 
 
 def test_a_folder_that_is_there_may_be_called_like_an_image(folder):
