@@ -6,14 +6,15 @@ import numpy as np
 
 from data.files import is_folder
 from data.options import UsageError
+from data.pairs import PairSet
 from downstream.material import Material
 
 KINDS = ("person", "bicycle", "car")  # by number
 
 
-def boxes_folder(material: Material) -> Path | None:
+def boxes_folder(pair_set: PairSet) -> Path | None:
     """The folder `boxes` beside a set's sources, if it is there. Raises OSError as `is_folder`."""
-    folder = material.pair_set.folder / "boxes"
+    folder = pair_set.folder / "boxes"
     return folder if is_folder(folder) else None
 
 
@@ -24,7 +25,7 @@ def open_boxes(material: Material, folder: Path | None = None) -> list[np.ndarra
         UsageError: no folder, an image has no file, or a line is no object.
         OSError: whether the folder is there cannot be told.
     """
-    folder = folder or boxes_folder(material)
+    folder = folder or boxes_folder(material.pair_set)
     if folder is None or not is_folder(folder):
         home = folder or material.pair_set.folder / "boxes"
         raise UsageError(f"{home}: no such folder; expected <stem>.txt with a line 'class cx cy w h' for each object")

@@ -67,14 +67,13 @@ class Alone:
         return eight_bit(ir if self.name == "infrared" else vis)
 
 
-def open_material(data: Path, limit: int = 0) -> Material:
-    """Read a pair folder; of its first `limit` pairs if that is not 0.
+def open_pairs(data: Path, limit: int = 0) -> PairSet:
+    """The pairs of a pair folder; the first `limit` if that is not 0.
 
-    A judge sees the same images of every method, so nothing is left out: one bad file is an error.
+    A judge sees the same images of every method, so nothing is left out.
 
     Raises:
-        UsageError: not one pair folder, something in it has no partner, or the pairs are of several sizes.
-        ImageError: an image cannot be read.
+        UsageError: not one pair folder, or something in it has no partner.
     """
     sets = find_sets(data)
     if len(sets) > 1 or not sets[0].pairs:
@@ -82,37 +81,57 @@ def open_material(data: Path, limit: int = 0) -> Material:
         raise UsageError(f"{data}: {reason}; expected one pair folder")
     if sets[0].refused:
         raise UsageError(f"{data}: {sets[0].refused[0]}; a judge needs every image")
-    pairs = sets[0].pairs[:limit] if limit else sets[0].pairs
-    images = [read_pair(pair) for pair in progress_bar(pairs, "reading", unit="pair")]
+    return replace(sets[0], pairs=sets[0].pairs[:limit] if limit else sets[0].pairs)
+
+
+def open_material(data: Path, limit: int = 0) -> Material:
+    """Read a pair folder; of its first `limit` pairs if that is not 0.
+
+    Raises:
+        UsageError: as `open_pairs`, or the pairs are of several sizes.
+        ImageError: an image cannot be read.
+    """
+    pair_set = open_pairs(data, limit)
+    images = [read_pair(pair) for pair in progress_bar(pair_set.pairs, "reading", unit="pair")]
     vis, ir = zip(*images, strict=True)
-    for pair, image in zip(pairs, ir, strict=True):
+    for pair, image in zip(pair_set.pairs, ir, strict=True):
         if image.shape[:2] != ir[0].shape[:2]:
             sizes = f"{size_of(ir[0])} and {size_of(image)}"
             raise UsageError(f"{pair.ir}: {sizes} in one set; a judge needs one size (python -m downstream.shrink)")
-    return Material(replace(sets[0], pairs=pairs), vis, ir)
+    return Material(pair_set, vis, ir)
 
 
-def has_labels(material: Material) -> bool:
+def has_labels(pair_set: PairSet) -> bool:
     """Whether there are label images beside a set's sources."""
-    return find_masks(material.pair_set.folder).classes is not None
+    return find_masks(pair_set.folder).classes is not None
 
 
-def open_labels(material: Material, folder: Path | None = None) -> np.ndarray:
-    """The class numbers of every pair, uint8 (N, H, W), from `folder` or `Segmentation_labels` beside the sources.
+def label_files(pair_set: PairSet, folder: Path | None = None) -> list[Path]:
+    """The label image of every pair, in `folder` or in `Segmentation_labels` beside the sources.
 
     Raises:
         UsageError: an image has no labels.
         OSError: `folder` is not there, or cannot be read.
         PairError: the folder beside the sources cannot be read.
-        ImageError: a label file cannot be read, does not fit, or is one of two of a stem.
+        ImageError: a label file is one of two of a stem.
     """
-    home = folder or material.pair_set.folder
+    home = folder or pair_set.folder
     labels = Masks(images_by_name(folder), TARGETS) if folder else find_masks(home)
-    files = {stem: labels.file(stem) for stem in material.stems} if labels.classes else {}  # plain masks name no class
-    missing = [stem for stem in material.stems if not files.get(stem)]
+    stems = [pair.name for pair in pair_set.pairs]
+    files = {stem: labels.file(stem) for stem in stems} if labels.classes else {}  # plain masks name no class
+    missing = [stem for stem in stems if not files.get(stem)]
     if missing:
         raise UsageError(f"{home}: no labels of {missing[0]} ({len(missing)} missing); expected MSRS's class numbers")
-    return np.stack([read_labels(files[stem], material.shape) for stem in material.stems])
+    return [files[stem] for stem in stems]
+
+
+def open_labels(material: Material, folder: Path | None = None) -> np.ndarray:
+    """The class numbers of every pair, uint8 (N, H, W), from the files of `label_files`, whose errors it raises.
+
+    Raises:
+        ImageError: a label file cannot be read, or does not fit.
+    """
+    return np.stack([read_labels(file, material.shape) for file in label_files(material.pair_set, folder)])
 
 
 def open_contenders(fused: Sequence[str]) -> list[Contender]:

@@ -10,18 +10,24 @@ size and nothing is fused twice.
 import shutil
 import sys
 from collections.abc import Sequence
+from itertools import repeat
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from data.images import write_image
+from data.masks import read_labels
 from data.options import Parser, UsageError, named_path, size
+from data.pairs import Pair, read_pair
 from data.progress import progress_bar
 from data.words import counted
 from downstream.boxes import boxes_folder
-from downstream.material import has_labels, open_labels, open_material
+from downstream.material import has_labels, label_files, open_pairs
 from utils.failures import command
 from utils.inputs import eight_bit
+
+LABELS = "Segmentation_labels"
 
 
 @command
@@ -45,19 +51,31 @@ def shrink(data: Path, size: tuple[int, int], out: Path) -> str:
     """
     if out.exists() and next(out.iterdir(), None):
         raise UsageError(f"--out {out}: not empty; expected a new folder")
-    material = open_material(data)
-    boxes = boxes_folder(material)
-    parts = {"vi": (material.vis, cv2.INTER_AREA), "ir": (material.ir, cv2.INTER_AREA)}
-    if has_labels(material) or not boxes:
-        parts["Segmentation_labels"] = open_labels(material), cv2.INTER_NEAREST_EXACT  # else the corner counts
-    for name, (images, interpolation) in parts.items():
-        for stem, image in zip(progress_bar(material.stems, name, unit="image"), images, strict=True):
-            small = cv2.resize(eight_bit(image), size, interpolation=interpolation)
-            write_image(out / name / f"{stem}.png", small)
-    if boxes:
-        shutil.copytree(boxes, out / "boxes")
-    truth = [word for word, there in (("labels", len(parts) > 2), ("boxes", boxes)) if there]
-    return f"{counted(len(material.stems), 'pair')} at {size[0]}x{size[1]} with {' and '.join(truth)}"
+    pair_set = open_pairs(data)
+    boxes = boxes_folder(pair_set)
+    labelled = has_labels(pair_set) or not boxes
+    labels = label_files(pair_set) if labelled else repeat(None)
+    try:
+        for pair, label in zip(progress_bar(pair_set.pairs, "shrinking", unit="pair"), labels, strict=labelled):
+            vis, ir = read_pair(pair)
+            for name, image in (("vi", vis), ("ir", ir)):
+                write(out, name, pair, cv2.resize(eight_bit(image), size, interpolation=cv2.INTER_AREA))
+            if label:  # by `INTER_NEAREST` the corner would count
+                classes = read_labels(label, ir.shape[:2])
+                write(out, LABELS, pair, cv2.resize(classes, size, interpolation=cv2.INTER_NEAREST_EXACT))
+        if boxes:
+            shutil.copytree(boxes, out / "boxes")
+    except BaseException:  # half a set could be taken for a whole one, and would be in the way of the next try
+        for name in ("vi", "ir", LABELS, "boxes"):
+            shutil.rmtree(out / name, ignore_errors=True)
+        raise
+    truth = [word for word, there in (("labels", labelled), ("boxes", boxes)) if there]
+    return f"{counted(len(pair_set.pairs), 'pair')} at {size[0]}x{size[1]} with {' and '.join(truth)}"
+
+
+def write(out: Path, name: str, pair: Pair, image: np.ndarray) -> None:
+    """Write the copy of one of a pair's images."""
+    write_image(out / name / f"{pair.name}.png", image)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What judges are given, and what they refuse."""
 
 import shutil
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,9 +48,8 @@ def test_a_folder_of_boxes_that_cannot_be_examined_is_not_called_missing(labelle
     long = Path("x" * 300)
     with pytest.raises(OSError, match="File name too long"):
         open_boxes(material, long)
-    material = replace(material, pair_set=replace(material.pair_set, folder=long))
     with pytest.raises(OSError, match="File name too long"):
-        boxes_folder(material)
+        boxes_folder(replace(material.pair_set, folder=long))
 
 
 def test_names_tell_the_time_of_day():
@@ -73,6 +73,30 @@ def test_a_smaller_copy_keeps_classes_boxes_and_pairs(labelled, tmp_path, capsys
     assert (open_labels(small) == open_labels(large)[:, 2::4, 2::4]).mean() > 0.95
     assert set(np.unique(open_labels(small))) <= {0, 1, 2}
     assert all((a == b).all() for a, b in zip(open_boxes(small), open_boxes(large), strict=True))
+
+
+def test_pairs_of_several_sizes_are_brought_to_one_and_never_all_in_memory(labelled, tmp_path, monkeypatch):
+    for name, image in (("ir", np.zeros((30, 40), np.uint8)), ("vi", np.full((30, 40), 9, np.uint8))):
+        save(labelled / name / "00002D.png", image)
+    save(labelled / "Segmentation_labels" / "00002D.png", np.ones((30, 40), np.uint8))
+    alive, read = [], shrink.read_pair
+
+    def counting(pair):
+        assert sum(reference() is not None for reference in alive) <= 2  # the pair before
+        pair_read = read(pair)
+        alive.extend(map(weakref.ref, pair_read))
+        return pair_read
+
+    monkeypatch.setattr(shrink, "read_pair", counting)
+    assert shrink.main(["--data", str(labelled), "--size", "16x12", "--out", str(tmp_path / "small")]) == 0
+    small = open_material(tmp_path / "small")
+    assert len(alive) == 12 and (small.vis[1] == 9).all() and (open_labels(small)[1] == 1).all()
+
+
+def test_a_set_that_cannot_be_read_to_its_end_leaves_no_part_of_a_copy(labelled, tmp_path, capsys):
+    (labelled / "ir" / "00060N.png").write_bytes(b"no image")
+    assert shrink.main(["--data", str(labelled), "--out", str(tmp_path / "small")]) == 2
+    assert "00060N.png" in capsys.readouterr().err and not list((tmp_path / "small").iterdir())
 
 
 def test_copies_are_of_320x240_and_8_bits_unless_another_size_is_named(labelled, tmp_path):
