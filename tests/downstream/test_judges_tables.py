@@ -28,6 +28,10 @@ def test_the_csv_has_each_training_in_order_then_the_methods_figures_and_their_s
     ]
 
 
+def test_a_figure_that_rounds_to_zero_has_no_sign():
+    assert [tables.cell(Result("mine", {"AP": value}), "AP") for value in (-0.04, -0.06)] == ["0.0", "-0.1"]
+
+
 def test_the_plot_has_the_first_method_on_top_with_its_spread_and_rules_in_grey(results, monkeypatch):
     drawn = []
     monkeypatch.setattr(tables, "save_figure", lambda figure, _: drawn.extend(figure.axes))
