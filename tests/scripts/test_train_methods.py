@@ -15,8 +15,8 @@ from net.method import Method
 from tests.scripts.trainings import assert_one_sentence, assert_same_training, at_step, checkpoint, send, write_patches
 from utils.training.board import Board
 
-WIDTHS = {"cmmdl": 16, "cmmdl-lite": 8, "mlfuse": 4, "sfdfuse": 16, "adasffuse": 32}
 LEARNING = [name for name, method in net.METHODS.items() if method.learns]
+WIDTHS = dict.fromkeys(LEARNING, 16) | {"cmmdl-lite": 8, "mlfuse": 4, "adasffuse": 32}
 
 
 @pytest.fixture

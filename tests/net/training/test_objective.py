@@ -8,7 +8,7 @@ import net
 from net.training.objective import Batch, Objective, Phase
 from net.training.recipe import Recipe
 
-SMALL = {
+SMALL = {  # a method that is not here is tried at its own width
     "cmmdl": {"dim": 16, "depth": 1},
     "cmmdl-lite": {"dim": 8},
     "mlfuse": {"dim": 8},
@@ -41,7 +41,7 @@ def trained(network: nn.Module) -> list[nn.Parameter]:
 def test_the_loss_falls_and_every_trained_parameter_has_a_gradient(name, recipe, number):
     recipe = net.METHODS[name].recipes[recipe]
     torch.manual_seed(0)
-    network = net.build(name, **SMALL[name])
+    network = net.build(name, **SMALL.get(name, {}))
     objective = Objective(network, recipe.phases[number]).train()
     optimizer = torch.optim.Adam(recipe.groups(network), lr=2e-3, weight_decay=recipe.weight_decay)
     batch, totals = smooth_batch(recipe), []
@@ -62,7 +62,7 @@ def test_the_gradient_is_the_slope_of_the_loss(name, recipe, number, monkeypatch
     monkeypatch.setattr("net.training.objective.in_float32", lambda outputs: outputs)
     recipe = net.METHODS[name].recipes[recipe]
     torch.manual_seed(0)
-    network = net.build(name, **SMALL[name]).double()
+    network = net.build(name, **SMALL.get(name, {})).double()
     objective = Objective(network, recipe.phases[number]).train()
     batch = Batch(*(plane if plane is None else plane.double() for plane in smooth_batch(recipe)))
     parameters = trained(network)
@@ -85,7 +85,7 @@ def test_a_step_in_bf16_is_close_to_one_in_fp32(name, recipe, number):
     batch, totals = smooth_batch(recipe), []
     for precision in ("fp32", "bf16"):
         torch.manual_seed(0)
-        network = net.build(name, **SMALL[name])
+        network = net.build(name, **SMALL.get(name, {}))
         total = Objective(network, recipe.phases[number]).train()(batch, precision)["total"]
         total.backward()
         assert all(parameter.grad.isfinite().all() for parameter in trained(network))
