@@ -74,10 +74,8 @@ def rename(key: str) -> str:
         key = key.replace(old, new)
     if key.startswith("hdfab.cbr_"):
         return key.replace(".conv.", ".0.")
-    if key.startswith("hdfab.dense."):
-        # The release nests convolution and first normalisation: "0.conv", "0.bn", then "1" is the second one.
-        return re.sub(r"^(hdfab\.dense\.\d)\.(0\.conv|0\.bn|1)\.", _flatten_stage, key)
-    return key
+    # The release nests convolution and first normalisation: "0.conv", "0.bn", then "1" is the second one.
+    return re.sub(r"^(hdfab\.dense\.\d)\.(0\.conv|0\.bn|1)\.", _flatten_stage, key)
 
 
 def _flatten_stage(match: re.Match) -> str:

@@ -150,6 +150,13 @@ def test_a_safetensors_file_of_another_program_is_read_and_options_that_are_none
     assert net.load(path).options == net.build("mlfuse").options
 
 
+def test_a_network_of_no_method_is_written_without_saying_whose_it_is(tmp_path):
+    safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
+    write_safetensors(tmp_path / "a.safetensors", torch.nn.Linear(2, 3))
+    with safetensors.safe_open(tmp_path / "a.safetensors", framework="pt") as file:
+        assert not file.metadata() and {*file.keys()} == {"weight", "bias"}
+
+
 def test_a_wrapped_network_and_one_whose_weights_lie_otherwise_are_written(tmp_path):
     pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
     model = net.build("cmmdl", dim=16, depth=1, coupling="affine")
