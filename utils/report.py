@@ -5,6 +5,7 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from string import Template
 from urllib.parse import quote
@@ -86,6 +87,7 @@ def page(
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=html.escape(title),
         protocol=html.escape(protocol),
+        better="; higher is better except for MSE" if any(row.images for row in chain(*tables.values())) else "",
         command=html.escape(command),
         links="".join(links) if len(links) > 1 else "",
         body="\n".join(sections),

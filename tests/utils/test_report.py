@@ -78,7 +78,7 @@ def test_five_images_need_no_strip_and_no_scores_no_columns():
     assert "Worst" not in few and 'href="#s0"' not in few
     assert "<select>" not in few
     none = page({"S": [Row("a")]}, shown, **WORDS)
-    assert ">VIF<" not in none
+    assert ">VIF<" not in none and "higher is better" not in none and "higher is better" in few
     assert none.count("<figure") == 5 * 3
 
 
