@@ -75,7 +75,8 @@ def carry_out(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except (ValueError, OSError, MemoryError) as error:
-        log.error("error: %s", failures.sentence(error), extra={"silent": not failures.first_to_fail()})
+        with StopRequest():  # torchrun terminates whom a dead process leaves behind, and would cut the sentence off
+            log.error("error: %s", failures.sentence(error), extra={"silent": not failures.first_to_fail()})
         return 1
     finally:
         runs.close_log()
@@ -111,7 +112,7 @@ def train(args: argparse.Namespace, world: World) -> bool:
         runs.go_on(checkpoint, folder, training, processes)
 
     probe = sources.probe(source.epoch(0, recipe.stages[-1].size))
-    with Board(folder, training, recipe.epochs, probe, source.held_out) as board, StopRequest() as stop:
+    with StopRequest() as stop, Board(folder, training, recipe.epochs, probe, source.held_out) as board:
         try:
             done = train_epochs(args, source, recipe, training, board, stop)
         except RuntimeError as error:

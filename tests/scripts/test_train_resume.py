@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import CMMDL_train as script
+from data.interrupt import StopRequest
 from tests.scripts.trainings import (
     BEST,
     SMALL,
@@ -56,6 +57,22 @@ def test_a_signal_between_epochs_is_answered_after_the_next_step(train, tmp_path
     assert checkpoint(tmp_path / "000-cmmdl" / "last.pth")["steps"] == 5
     assert train(*BEST) == 0
     assert_same_training(tmp_path / "000-cmmdl", undisturbed)
+
+
+@pytest.mark.parametrize("owner, name, result", [(Board, "__exit__", None), (script.failures, "first_to_fail", True)])
+def test_a_signal_that_follows_a_failure_does_not_cut_its_sentence_off(
+    train, monkeypatch, capsys, owner, name, result
+):
+    def terminated(*_):
+        send(signal.SIGTERM)()
+        return result
+
+    monkeypatch.setattr(Board, "after_step", lambda *_: fail())
+    monkeypatch.setattr(owner, name, terminated)
+    with StopRequest() as ended:  # as the default action would end it, and the tests with it
+        assert train() == 1
+    assert not ended.requested
+    assert_one_sentence(capsys.readouterr().err, "the power went out")
 
 
 @pytest.mark.parametrize("signalled, status", [(True, 130), (False, 1)])
