@@ -55,8 +55,9 @@ def test_the_table_and_the_exponent_follow_from_times_and_pixels(monkeypatch, ca
     assert (rows[10], rows[16]) == (["4", "8.000", "100", "1.00"], ["2", "2.000", "100", "1.00"])
     assert "time grows with the power 1.50 of the pixels from side 128 to side 256" in printed
     assert (tmp_path / "a.png").stat().st_size
-    assert scaling.main(["--largest", "64", "--out", str(tmp_path / "b.png")]) == 0
-    assert "grows" not in capsys.readouterr().out
+    for largest, told in (("128", True), ("64", False)):
+        assert scaling.main(["--largest", largest, "--out", str(tmp_path / "b.png")]) == 0
+        assert ("grows" in capsys.readouterr().out) == told
 
 
 @pytest.mark.parametrize(

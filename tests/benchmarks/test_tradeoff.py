@@ -45,7 +45,9 @@ def test_each_score_stands_over_the_time_and_rules_are_hollow(results, monkeypat
     tradeoff.draw(tradeoff.read(results, "TNO"), costs, results / "plot.png", title="t")
     ratios, scores = (1, 0.005, 0.000125), {"VIF": (0.75, 0.7, 1), "Qabf": (0.5, 0.55, 0.6)}
     assert [axis.get_ylabel() for axis in drawn] == list(scores)
+    assert [axis.get_subplotspec().colspan.start for axis in drawn] == [0, 1]  # side by side
     for axis, values in zip(drawn, scores.values(), strict=True):
+        assert axis.get_xlabel() == "time relative to CMMDL"
         dots = axis.collections
         assert [tuple(x.get_offsets()[0]) for x in dots] == [*zip(ratios, values, strict=True)]
         assert [len(x.get_facecolor()) for x in dots] == [1, 1, 0] and axis.get_xscale() == "log"

@@ -111,7 +111,9 @@ def test_of_the_first_pairs_alone_there_is_nothing_by_night(labelled, tmp_path):
     assert rows[0]["contrast person day"] and not rows[0]["contrast person night"]
 
 
-def test_a_source_keeps_its_own_edges_and_a_flat_image_none(labelled, fused, tmp_path):
+def test_a_source_keeps_its_own_edges_and_a_flat_image_none(labelled, fused, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(contrast.tables, "plot", lambda _, results, *__: drawn.extend(results))
     assert contrast.main(["--data", str(labelled), "--fused", str(fused), "--out", str(tmp_path)]) == 0
     rows = {row["method"]: row for row in csv.DictReader((tmp_path / "contrast.csv").open())}
     assert list(rows) == ["infrared", "visible", "average", "max", "copied"]
@@ -120,6 +122,7 @@ def test_a_source_keeps_its_own_edges_and_a_flat_image_none(labelled, fused, tmp
     for column in contrast.columns(["1D", "1N"]):  # the fused images are the infrared ones
         assert rows["copied"][column] == rows["infrared"][column]
     assert "| copied |" in (tmp_path / "contrast.md").read_text()
+    assert [result.method for result in drawn if not result.is_reference] == ["copied"]
 
 
 def test_what_does_not_occur_is_left_empty(labelled, fused, tmp_path):
