@@ -47,7 +47,7 @@ def misalignment(vis: np.ndarray, ir: np.ndarray) -> Shift | None:
     rows, columns = (np.fft.fftfreq(length)[:, None] ** 2 for length in size[::-1])
     smooth = np.exp(-2 * np.pi**2 * (rows + columns.T)).astype(np.float32)
     strength = np.sqrt(np.abs(cross))
-    surface = fft.ifft2(cross / (strength + 1e-6 * strength.max() + 1e-12) * smooth).real
+    surface = fft.ifft2(cross / (strength + 1e-12) * smooth).real
     return _judge(fft.fftshift(surface), scale)
 
 
@@ -61,7 +61,7 @@ def orientation(image: np.ndarray) -> np.ndarray:
 def _judge(surface: np.ndarray, scale: float) -> Shift | None:
     """The shift at the highest peak, if it stands clear of every peak within the tolerance."""
     centre = [length // 2 for length in surface.shape]
-    reach = int(REACH * scale) + 1
+    reach = int(REACH * scale)
     near = surface[tuple(slice(middle - reach, middle + reach + 1) for middle in centre)]
     down, right = np.mgrid[-reach : reach + 1, -reach : reach + 1] / scale
     lead = near.max() - near[np.hypot(down, right) <= TOLERANCE].max()
