@@ -81,7 +81,8 @@ def test_half_precision_is_computed_in_single_and_cast_back():
     assert torch.equal(found, chunked_scan(*(t.float() for t in arguments)).bfloat16())
 
 
-def test_autocast_does_not_lower_the_precision_of_the_scan():
+def test_autocast_does_not_lower_the_precision_of_the_scan_nor_is_a_kernel_for_gpus_asked_for(monkeypatch):
+    monkeypatch.setattr(scan_module, "_kernel", lambda: pytest.fail("on a CPU"))
     arguments = inputs(300, dtype=torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = scan(*arguments)

@@ -52,6 +52,7 @@ def test_rows_are_prepared_into_a_part_of_a_wider_tensor(form):
     room = torch.full((form.points, 5, form.columns(6), 9), torch.nan).double()
     form.prepare(x, room[:, 1:4, :, 2:6])
     assert torch.equal(room[:, 1:4, :, 2:6], form.prepared(x))
+    assert room.shape[2] == {Direct: 6, Winograd: 2}[form]
     untouched = torch.ones_like(room, dtype=torch.bool)
     untouched[:, 1:4, :, 2:6] = False
     assert room[untouched].isnan().all()
