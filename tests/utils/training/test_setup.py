@@ -8,11 +8,13 @@ import torch
 from torch import nn
 
 import net
+from data.options import UsageError
 from net.method import Method
 from net.training.cmmdl_training import BEST
 from net.training.lite_training import DISTILLED
 from tests.pictures import picture, save
 from utils.distributed import World
+from utils.training import setup
 from utils.training.options import parse
 from utils.training.setup import open_network, open_source, open_teacher
 
@@ -49,6 +51,27 @@ def test_a_teacher_is_the_given_network_and_keeps_its_results_in_the_folder_of_t
     teacher = open_teacher(parse(given), DISTILLED, "cpu")
     torch.testing.assert_close(teacher.fuser.model.state_dict(), small.state_dict())
     assert teacher.folder.parent == tmp_path / "teacher"
+
+
+def test_a_teacher_looks_at_whole_images_on_the_trainings_device_and_at_patches_on_the_cpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(setup, "open_teacher", lambda args, recipe, device: (args.seed, recipe.teacher, device))
+    monkeypatch.setattr(setup.sources, "rendered", lambda *given, **more: (given, more))
+    monkeypatch.setattr(setup.sources, "PatchSource", lambda *given: given)
+    gpu, file = World(0, 1, torch.device("cuda")), tmp_path / "a.h5"
+    file.touch()
+    rendered = open_source(parse(["--demo", "--seed", "7"]), BEST, gpu)
+    assert rendered == ((7,), {"crops": BEST.crops, "image_maps": [BEST.image_map, (7, None, "cuda")]})
+    assert open_source(parse(["--h5", str(file)]), BEST, gpu) == (file, [BEST.image_map, (42, None, "cpu")])
+
+
+def test_given_weights_are_the_methods_or_the_teachers_and_no_others(tmp_path):
+    network = net.build("sfdfuse", dim=8)
+    state = {"method": "sfdfuse", "options": network.options, "model": network.state_dict()}
+    torch.save(state, tmp_path / "other.pth")
+    with pytest.raises(UsageError, match="weights of SFDFuse; expected those of MLFuse$"):
+        open_network(parse(["--method", "mlfuse", "--init", str(tmp_path / "other.pth")]), net.METHODS["mlfuse"])
+    with pytest.raises(UsageError, match="weights of SFDFuse; expected those of CMMDL$"):
+        open_teacher(parse(["--method", "cmmdl-lite", "--teacher", str(tmp_path / "other.pth")]), DISTILLED, "cpu")
 
 
 def test_a_network_keeps_its_weights_as_its_convolutions_read_them_and_saves_memory_where_that_is_asked():
