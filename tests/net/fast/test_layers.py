@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from net.fast import layers
 from net.fast.layers import depthwise, mix_channels, pointwise, product, reflected, reflected_by_parts
 from net.fast.layout import channels_last
 from tests.net.fast.layouts import layouts
@@ -26,6 +27,13 @@ def test_a_pointwise_convolution_is_a_matrix_product(planes, bias):
             torch.autograd.grad((found * weight).sum(), inputs), torch.autograd.grad((expected * weight).sum(), inputs)
         )
         torch.testing.assert_close(pointwise(convolution, x, planes=planes), expected)
+
+
+@pytest.mark.parametrize("for_gpus", [False, True])
+def test_a_pointwise_convolution_is_computed_as_a_product_on_gpus_alone(monkeypatch, for_gpus):
+    monkeypatch.setattr(layers.layout, "on_gpu", lambda _: for_gpus)
+    monkeypatch.setattr(layers, "product", lambda *_, planes: planes)
+    assert (pointwise(nn.Conv2d(4, 6, 1), torch.rand(1, 4, 3, 5)) is False) == for_gpus
 
 
 def test_a_product_in_half_precision_stays_there():

@@ -145,7 +145,9 @@ def test_hooks_see_every_convolution_and_change_no_result(monkeypatch, gradients
 
 
 @pytest.mark.parametrize("for_gpus", [False, True])
-@pytest.mark.parametrize("register", [nn.Module.register_full_backward_hook, register_module_forward_hook])
+@pytest.mark.parametrize("register", [
+    nn.Module.register_full_backward_hook, nn.Module.register_full_backward_pre_hook, register_module_forward_hook,
+])  # fmt: skip
 def test_hooks_of_gradients_and_hooks_on_every_module_see_every_convolution(monkeypatch, register, for_gpus):
     monkeypatch.setattr(net.fast.layout, "on_gpu", lambda _: for_gpus)
     network, seen = net.build("cmmdl", dim=8, heads=2, depth=1), []
