@@ -108,11 +108,11 @@ class Journal:
             first, *rest = file.read().splitlines()
             settings, lines = json.loads(first), [json.loads(line) for line in without_cut_line(rest)]
             done = {(method, name, image): [origin, fused] for method, name, image, origin, fused in lines}
-        except (OSError, ValueError, TypeError):
-            raise UsageError(f"{self.path}: not the journal of a run; leave out --continue to begin anew") from None
-        if settings != self.settings:
-            names = sorted({*settings, *self.settings}) if isinstance(settings, dict) else []
+            names = sorted({*settings, *self.settings})
             other = [name for name in names if settings.get(name) != self.settings.get(name)]
+        except (OSError, ValueError, TypeError, AttributeError):
+            raise UsageError(f"{self.path}: not the journal of a run; leave out --continue to begin anew") from None
+        if other:
             raise UsageError(
                 f"--continue: the run in {self.path.parent} had another {' and '.join(other)}; expected the same "
                 "command, or leave out --continue to begin anew"

@@ -74,6 +74,16 @@ def test_a_file_that_another_run_has_just_replaced_is_not_taken_for_its_own(tmp_
         Journal(tmp_path, {}, go_on=False)
 
 
+def test_what_differs_is_told_by_its_name_and_an_option_that_is_new_and_not_given_does_not_differ(tmp_path):
+    Journal(tmp_path, {"tile": 0}, go_on=False).close()
+    Journal(tmp_path, {"tile": 0, "new": None}, go_on=True).close()
+    with pytest.raises(UsageError, match="had another newer and tile; expected"):
+        Journal(tmp_path, {"tile": 1, "newer": 2}, go_on=True)
+    (tmp_path / "run.jsonl").write_text('"text"\n')
+    with pytest.raises(UsageError, match="not the journal of a run"):
+        Journal(tmp_path, {"tile": 0}, go_on=True)
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("side", ["vis", "ir"])
 def test_a_pair_with_a_pipe_is_not_waited_for(tmp_path, side):
