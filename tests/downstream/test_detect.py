@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 import warnings
 from argparse import Namespace
@@ -53,8 +54,8 @@ def test_what_is_found_where_it_is_has_full_precision(coco, capsys):  # noqa: AR
         assert np.isnan([*detect.average_precision(nothing, [seen(TWO)], SHAPE).values()]).all()
 
 
-def test_of_two_objects_of_a_class_in_an_image_both_count(coco):  # noqa: ARG001
-    people = np.array([[0, 0.2, 0.5, 0.2, 0.4], [0, 0.7, 0.5, 0.2, 0.4]], np.float32)
+def test_of_many_objects_of_a_class_in_an_image_all_count(coco):  # noqa: ARG001
+    people = np.array([[0, x, 0.5, 0.05, 0.4] for x in np.linspace(0.1, 0.9, 12)], np.float32)
     assert detect.average_precision([people], [seen(people)], SHAPE)["AP"] == pytest.approx(100)
 
 
@@ -153,6 +154,12 @@ def test_a_batch_without_objects_can_be_learnt_from(transformers):  # noqa: ARG0
     assert len(detector.predict(model, pictures, 2)) == 2
 
 
+def test_all_of_the_small_network_is_small_and_can_be_trained(transformers):  # noqa: ARG001
+    network = detector.build(detector.BUDGET)
+    assert sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad) < 600_000
+    assert sum(isinstance(layer, torch.nn.BatchNorm2d) for layer in network.model.backbone.modules()) > 5
+
+
 def test_the_network_for_gpus_is_trained_by_the_same_code(transformers):  # noqa: ARG001
     pictures, objects = np.zeros((2, 128, 128, 3), np.uint8), [TWO, TWO]
     budget = Budget("r50", epochs=1, batch=2, rate=1e-4)
@@ -168,9 +175,16 @@ def test_one_command_judges_all_methods(labelled, fused, tmp_path, transformers,
     rows = list(csv.DictReader((out / "detect.csv").open()))
     whole = {row["method"]: row for row in rows if row["fold"] == "all"}
     assert list(whole) == ["infrared", "visible", "average", "max", "copied"] and len(rows) == 5 * (3 + 2)
+    kinds, times = ("person", "bicycle", "car"), ("person day", "person night", "car day", "car night")
+    each = [*(f"{what} {kind}" for what in ("AP", "AP50") for kind in kinds), *(f"AP50 {time}" for time in times)]
+    header = (out / "detect.csv").read_text().splitlines()[0]
+    assert header.split(",") == ["method", "fold", "seed", "AP", "AP50", "against maximum", *each]
+    assert whole["max"]["against maximum"] == "0.0"
     assert whole["copied"]["AP50"] == whole["infrared"]["AP50"] != ""
     assert json.loads((out / "runs" / "max-fold0-seed0.json").read_text())["key"]["judge"] == "rt-detr"
-    assert "Average precision in percent" in capsys.readouterr().out
+    title, columns = capsys.readouterr().out.splitlines()[1:3]
+    assert title.startswith("Average precision in percent")
+    assert re.split("  +", columns.strip()) == ["AP", "AP50", "against maximum", *(f"AP50 {time}" for time in times)]
     assert detect.main([*command, "--model", "r50"]) == 2
     assert "images of 64x48; this RT-DETR looks for 300 objects and sees 84 places" in capsys.readouterr().err
     (labelled / "boxes" / "00001D.txt").unlink()

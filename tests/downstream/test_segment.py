@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,12 @@ def transformers(monkeypatch):
     tiny = {"hidden_sizes": [8, 16, 16, 16], "depths": [1, 1, 1, 1], "decoder_hidden_size": 16}
     monkeypatch.setitem(segformer.MODELS, "small", tiny)
     return library
+
+
+def test_scores_between_the_places_that_the_network_scores_are_interpolated():
+    step = Namespace(logits=torch.tensor([[[[0.0, 1.0]]]]))  # (1, 1, 1, 2)
+    scores = segformer.Segmenter(lambda _: step, torch.nn.Identity())(torch.zeros(1, 3, 4, 8))
+    assert scores[0, 0].tolist() == [[0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1]] * 4
 
 
 def test_iou_is_in_percent_and_nothing_where_a_class_is_absent():
