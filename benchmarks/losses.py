@@ -115,11 +115,14 @@ def fused_by_all(
 def centres(folder: Path, limit: int, size: int = 192) -> list[Planes]:
     """The middles of the first images that a training on a folder holds out, each with that of its stretched maximum.
 
-    Raises PairError for other folders, ValueError for one of which none is held out.
+    Raises PairError for other folders, ValueError for one of which none is held out, or one too small to score.
     """
     held_out = read_images([folder], progress=False).held_out
     if not held_out:
         raise ValueError(f"{folder}: a training holds out none of its images; expected more of them")
+    side = min(min(image[0].shape) for image in held_out[:limit])
+    if side < MIN_SIDE:
+        raise ValueError(f"{folder}: a held-out image has a side of {side} pixels; scores need {MIN_SIDE} or more")
     return [middle(image, size) for image in with_maps(held_out[:limit], [stretched_maximum], progress=False)]
 
 

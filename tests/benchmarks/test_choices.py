@@ -1,6 +1,7 @@
 """Trainings that differ in one thing."""
 
 import json
+import re
 from argparse import Namespace
 from pathlib import Path
 
@@ -68,6 +69,15 @@ def test_so_many_images_of_a_folder_are_scored(few_pairs, monkeypatch, capsys, l
     assert f"The test result of pairs, {limit} held-out image{'s' * (limit > 1)} :" in capsys.readouterr().out
 
 
+def test_unless_told_otherwise_narrow_networks_are_trained_for_two_epochs(few_pairs, monkeypatch):
+    seen = []
+    monkeypatch.setattr(choices, "train", lambda args, variant: seen.append((args, variant)) or 130)
+    assert choices.main(["--data", str(few_pairs)]) == 130
+    ((args, variant),) = seen
+    assert (args.dim, args.epochs, args.size, args.limit, args.seed, variant) == (16, 2, 64, 6, 42, "best")
+    assert re.fullmatch("result/choices/dim16-epochs2-size64-seed42-[0-9a-f]{8}", args.home.as_posix())
+
+
 @pytest.mark.parametrize("status", [1, 130])
 def test_a_training_that_was_stopped_ends_it_with_its_status(run, monkeypatch, status):
     monkeypatch.setattr(choices.CMMDL_train, "main", lambda _: status)
@@ -85,6 +95,9 @@ def test_other_data_options_or_losses_are_trained_anew(tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(choices, module, choices.net)
             assert digest("a", "b") != before
+    with monkeypatch.context() as patch:
+        patch.setattr(choices, "__name__", "net")  # this module's own code
+        assert digest("a", "b") != before
     assert digest("a", "b") == before
 
 
@@ -114,6 +127,10 @@ def test_other_options_go_to_the_training(run, tmp_path, capsys):
     assert "unrecognized arguments: --lightning" in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_trained_on_ends_it(run, tmp_path, capsys):
+def test_a_folder_that_cannot_be_trained_on_or_scored_ends_it(run, tmp_path, monkeypatch, capsys):
     assert run("--data", str(tmp_path / "nowhere"), "--variant", "best") == 2
     assert "nowhere" in capsys.readouterr().err
+    write_folder(tmp_path / "small", 12, height=32, width=32)
+    monkeypatch.setattr(choices, "train", lambda *_: pytest.fail("what cannot be scored is told before"))
+    assert run("--data", str(tmp_path / "small"), "--variant", "best") == 2
+    assert "small: a held-out image has a side of 32 pixels; scores need 41" in capsys.readouterr().err
