@@ -14,7 +14,10 @@ REFUSED = [
     (losses, ["--data", "x", "--size", "8"], "--size: '8'; expected a whole number from 41"),
     (losses, ["--data", "x", "--steps", "0"], "--steps: '0'; expected"),
     (registration, ["--data", "x", "--every", "0"], "--every: '0'; expected"),
+    (choices, ["--data", "x", "--dim", "1"], "--dim: '1'; expected a whole number from 2"),
+    (choices, ["--data", "x", "--size", "15"], "--size: '15'; expected a whole number from 16"),
     *((module, [], "the following arguments are required: --data") for module in (choices, losses, registration)),
+    (runtimes, ["--method", "max"], "--method: invalid choice: 'max'"),
     (tradeoff, [], "the following arguments are required: --results"),
     *((module, [*more, option, "0"], f"{option}: '0'; expected a whole number from 1")
       for module, more in ((methods, []), (runtimes, []), (tradeoff, ["--results", "x"]))
