@@ -93,11 +93,12 @@ def test_writer_that_is_interrupted_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_writer_that_fails_keeps_the_old_file(tmp_path):
+@pytest.mark.parametrize("wrong", range(3))
+def test_writer_that_fails_keeps_the_old_file(tmp_path, wrong):
     stored(tmp_path / "a.h5", count=3)
     expected = r"shape.*expected \(8, 8\)"
     with pytest.raises(PatchFileError, match=expected), PatchWriter(tmp_path / "a.h5", size=8) as writer:
-        writer.add(np.zeros((8, 8)), np.zeros((8, 9)), np.zeros((8, 8)))
+        writer.add(*(np.zeros((8, 9 if i == wrong else 8)) for i in range(3)))
     assert list(tmp_path.iterdir()) == [tmp_path / "a.h5"]
     assert len(PatchDataset(tmp_path / "a.h5")) == 3
 
@@ -135,7 +136,7 @@ for dtype in ("float32", "uint8"):
             for _ in range(100):
                 writer.add(patch, patch, patch)
     except PatchFileError as error:
-        print(error)
+        print(error, "soon" if writer.count < 100 else "late")
 """
 
 
@@ -149,7 +150,7 @@ def python(code, *arguments):
 def test_full_disk_is_an_error_that_leaves_nothing(tmp_path):
     done = python(FULL_DISK, tmp_path / "a.h5")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("cannot be written (File too large)") == 2
+    assert done.stdout.count("cannot be written (File too large) soon\n") == 2
     assert list(tmp_path.iterdir()) == []
 
 
