@@ -10,23 +10,23 @@ from data.images import ImageError, read_image
 from tests.pictures import picture
 
 
-def webp(quality):
+def webp(image, quality):
     """A WebP file, without loss above a quality of 100."""
-    return cv2.imencode(".webp", picture()[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
+    return cv2.imencode(".webp", image[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
 
 
 @pytest.mark.parametrize("quality", [80, 101])
 def test_the_size_of_a_webp_is_told_before_decoding_whether_it_is_lossy_or_not(tmp_path, quality):
     path = tmp_path / "a.webp"
-    path.write_bytes(webp(quality))
-    assert read_image(path, max_pixels=40 * 24).shape == (24, 40, 3)
-    with pytest.raises(ImageError, match="40x24; expected at most 959 pixels"):
-        read_image(path, max_pixels=40 * 24 - 1)
+    path.write_bytes(webp(picture(25, 41), quality))
+    assert read_image(path, max_pixels=41 * 25).shape == (25, 41, 3)
+    with pytest.raises(ImageError, match="41x25; expected at most 1024 pixels"):
+        read_image(path, max_pixels=1024)
 
 
 @pytest.mark.parametrize("prefix", [b"", b"Exif\0\0"])
 def test_webp_is_turned_upright_by_its_exif(tmp_path, prefix):  # behind a chunk of an odd number of bytes
-    frame = webp(101)[12:]
+    frame = webp(picture(), 101)[12:]
     size = (39).to_bytes(3, "little") + (23).to_bytes(3, "little")
     block = prefix + struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 274, 3, 1, 3, 0, 0)  # orientation 3
     odd = b"XMP " + struct.pack("<I", 1) + b"x\0"

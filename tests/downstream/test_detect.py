@@ -107,6 +107,12 @@ def test_objects_go_with_their_pictures():
         np.testing.assert_allclose([*(centre - half), *(centre + half)], edges, atol=0.02)
 
 
+def test_the_network_sees_images_enlarged_to_multiples_of_32_without_steps():
+    ramp = torch.arange(40.0).expand(1, 3, 20, 40)
+    seen = detector.Detector(lambda pixel_values, labels: pixel_values, torch.nn.Identity())(ramp)  # noqa: ARG005
+    assert seen.shape == (1, 3, 32, 64) and len(seen[0, 0, 0].unique()) > 60
+
+
 def test_objects_whose_centres_are_cut_off_are_left_out():
     boxes = np.array([[kind, 0.02 + 0.48 * kind, 0.5, 0.02, 0.9] for kind in range(3)], np.float32)
     picture, random = np.zeros((40, 40, 3), np.uint8), np.random.default_rng(0)

@@ -90,6 +90,15 @@ def test_images_too_small_to_tell_are_not_suspected(shape, large):
     assert (misalignment(texture[:, 8:], texture[:, :-8]) is not None) == large
 
 
+@pytest.mark.parametrize(
+    ("shape", "seen", "scale"),
+    [((240, 320), (240, 320), 1), ((300, 384), (300, 384), 1), ((400, 768), (200, 384), 0.5)],
+)
+def test_images_are_looked_at_with_384_pixels_at_most_and_never_enlarged(monkeypatch, shape, seen, scale):
+    monkeypatch.setattr(registration, "_judge", lambda surface, scale: (surface.shape, scale))
+    assert misalignment(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)) == (seen, scale)
+
+
 def test_images_without_edges_or_without_relation_are_not_suspected():
     flat = np.full((120, 160), 90, np.uint8)
     assert misalignment(flat, flat) is None
