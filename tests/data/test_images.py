@@ -136,8 +136,9 @@ def test_one_bit_becomes_black_and_white(tmp_path):
     np.testing.assert_array_equal(read_image(path), [[255, 0, 255, 0]])
 
 
-def test_a_bmp_with_the_header_of_os2_is_read_in_its_size_and_colours(tmp_path):
-    path, image = tmp_path / "a.bmp", picture(6, 9)
+@pytest.mark.parametrize("image", [picture(6, 9), np.zeros((6, 9, 3), np.uint8)], ids=["colours", "black"])
+def test_a_bmp_with_the_header_of_os2_is_read_in_its_size_and_colours(tmp_path, image):
+    path = tmp_path / "a.bmp"
     path.write_bytes(old_bmp(9, 6, 24, [row[:, ::-1].tobytes() for row in image]))
     np.testing.assert_array_equal(read_image(path), image)
 
