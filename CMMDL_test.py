@@ -27,6 +27,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import net
@@ -41,7 +42,7 @@ from utils import report, tables
 from utils.contenders import Contender, Folder, Network, given_folders, place, reference_rules
 from utils.failures import limits_in_plain_words, sentence
 from utils.fusing_options import parse, weights_by_method
-from utils.inputs import Reader
+from utils.inputs import read_inputs
 from utils.journal import Journal
 from utils.memory import keep_freed_memory
 from utils.published import published, published_sets, usual_name
@@ -110,7 +111,8 @@ def run(sets: Sequence[PairSet], contenders: Sequence[Contender], args: argparse
     results, pictures, refusals = {}, {}, 0
     if not args.no_metrics:
         print(f"Scoring protocol: {args.protocol}")
-    read = Reader(args.resize == "ir", not args.no_registration_check, args.max_pixels)
+    options = {"check": not args.no_registration_check, "max_pixels": args.max_pixels}
+    read = partial(read_inputs, resize_ir=args.resize == "ir", **options)
     shown = 2 + sum(not contender.is_reference for contender in contenders)  # pictures of a pair
     width = report.width_for(shown * sum(len(pair_set.pairs) for pair_set in sets))
     for pair_set in sets:

@@ -84,16 +84,6 @@ class Cut(NamedTuple):
     masked: bool
 
 
-def cut(pair: Pair, masks: Masks, **how: float | None) -> Cut | ImageError | MemoryError:
-    """Cut one pair into those patches that have contrast (`how` as in `cut_pair`), or say why it is of no use."""
-    try:
-        return cut_pair(pair, masks, **how)
-    except ImageError as error:
-        return error
-    except MemoryError:
-        return MemoryError(f"{pair.vis.name}: out of memory")  # without a traceback, which would hold what takes it
-
-
 def cut_pair(pair: Pair, masks: Masks, *, size: int, stride: int, min_contrast: float | None) -> Cut:
     """Cut one pair into those patches that have contrast. Raises ImageError for one that is of no use."""
     vis, ir = read_pair(pair)
@@ -179,12 +169,18 @@ def _write_patches(
     how = {"size": writer.size, "stride": args.stride, "min_contrast": args.min_contrast}
     with _short_turns(), progress_bar(total=total, unit="image") as bar, ThreadPoolExecutor(WORKERS) as pool:
         for pair_set, masks in sets:
-            for _, found in ahead(pool, partial(cut, masks=masks, **how), pair_set.pairs, depth=AHEAD):
-                stop.check()
-                bar.update()
-                if isinstance(found, Exception):
-                    _refuse(f"{pair_set.name}: {found}", tally)
+            for pair, cutting in ahead(pool, partial(cut_pair, masks=masks, **how), pair_set.pairs, depth=AHEAD):
+                try:
+                    found = cutting.result()
+                except ImageError as error:
+                    _refuse(f"{pair_set.name}: {error}", tally)
                     continue
+                except MemoryError:
+                    _refuse(f"{pair_set.name}: {pair.vis.name}: out of memory", tally)
+                    continue
+                finally:
+                    bar.update()
+                stop.check()
                 for patch in found.patches:
                     writer.add(*patch)
                 tally.images += 1

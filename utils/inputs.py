@@ -25,38 +25,33 @@ class Inputs:
     shift: Shift | None = None
 
 
-@dataclass(frozen=True)
-class Reader:
-    """Reads pairs.
+def read_inputs(pair: Pair, *, resize_ir: bool = False, check: bool = True, max_pixels: int = MAX_PIXELS) -> Inputs:
+    """Read a pair.
 
     Args:
+        pair: where its images are.
         resize_ir: bring the second image to the size of the first; False refuses two sizes.
         check: look for a shift between the two.
         max_pixels: larger images are refused unread.
+
+    Raises:
+        ImageError: an image cannot be read, or the two have two sizes.
     """
-
-    resize_ir: bool = False
-    check: bool = True
-    max_pixels: int = MAX_PIXELS
-
-    def __call__(self, pair: Pair) -> Inputs | ImageError:
-        """A pair's images, or why they cannot be read."""
-        try:
-            vis, ir = (read_image(path, max_pixels=self.max_pixels) for path in (pair.vis, pair.ir))
-        except TooManyPixels as error:
-            return ImageError(f"{error} (--max-pixels N takes larger ones)")
-        except ImageError as error:
-            return error
-        resized = ""
-        try:
-            check_sizes(pair, vis, ir)
-        except ImageError as error:
-            if not self.resize_ir:
-                return ImageError(f"{error} (--resize ir brings {pair.words[1]} to the size of {pair.words[0]})")
-            resized = f"{size_of(ir)} to {size_of(vis)}"
-            ir = resize(ir, vis.shape[:2])
-        shift = misalignment(*(grey(eight_bit(image)) for image in (vis, ir))) if self.check else None
-        return Inputs(vis, ir, resized, shift)
+    try:
+        vis, ir = (read_image(path, max_pixels=max_pixels) for path in (pair.vis, pair.ir))
+    except TooManyPixels as error:
+        raise ImageError(f"{error} (--max-pixels N takes larger ones)") from None
+    resized = ""
+    try:
+        check_sizes(pair, vis, ir)
+    except ImageError as error:
+        if not resize_ir:
+            advice = f"--resize ir brings {pair.words[1]} to the size of {pair.words[0]}"
+            raise ImageError(f"{error} ({advice})") from None
+        resized = f"{size_of(ir)} to {size_of(vis)}"
+        ir = resize(ir, vis.shape[:2])
+    shift = misalignment(*(grey(eight_bit(image)) for image in (vis, ir))) if check else None
+    return Inputs(vis, ir, resized, shift)
 
 
 class Remarks:

@@ -17,7 +17,7 @@ from data.pairs import Pair, PairSet, Refusal
 from data.progress import progress_bar
 from utils.contenders import Contender, Network, write
 from utils.failures import limits_in_plain_words, sentence
-from utils.inputs import Inputs, Reader, Remarks, eight_bit
+from utils.inputs import Inputs, Remarks, eight_bit, read_inputs
 from utils.journal import Journal
 from utils.metrics import Sources, TooSmall, grey
 from utils.report import THUMBNAIL, Pictures
@@ -69,7 +69,7 @@ def run_set(
     *,
     protocol: str | None,
     home: Path,
-    read: Callable[[Pair], Inputs | ImageError] | None = None,
+    read: Callable[[Pair], Inputs] = read_inputs,
     width: int = THUMBNAIL,
 ) -> Result:
     """Fuse and score every pair of a set by every contender.
@@ -82,20 +82,23 @@ def run_set(
         contenders: each gives a row; those with a folder have their images written to `<folder>/<set>/<stem>.png`.
         protocol: scoring convention; None only fuses.
         home: the folder that the report's links are relative to.
-        read: how a pair is read; by default two sizes are refused and the registration is checked.
+        read: how a pair is read, as by `read_inputs`, whose ImageError refuses it.
         width: of the report's pictures, in pixels at most.
     """
     result = Result([Row(c.name, is_reference=c.is_reference) for c in contenders], refused=list(pair_set.refused))
     jobs: deque[Job] = deque()
     journal = next((contender.journal for contender in contenders if contender.journal), None)
-    prepared = partial(prepare, pair_set, read=read or Reader(), journal=journal)
+    prepared = partial(prepare, pair_set, read=read, journal=journal)
     bar = progress_bar(total=len(pair_set.pairs), desc=pair_set.name, unit="pair")
     with ThreadPoolExecutor(max_workers=WORKERS) as pool, bar:
-        for pair, inputs in ahead(pool, prepared, pair_set.pairs):
-            bar.update()
-            if isinstance(inputs, Exception):
-                result.refused.append(Refusal(pair.name, str(inputs)))
+        for pair, reading in ahead(pool, prepared, pair_set.pairs):
+            try:
+                inputs = reading.result()
+            except (ImageError, MemoryError) as error:
+                result.refused.append(Refusal(pair.name, str(error)))
                 continue
+            finally:
+                bar.update()
             result.remarks.add(pair, inputs)
             images = inputs.vis, inputs.ir
             fused, refused = fuse(pair_set, pair, images, contenders)
@@ -114,17 +117,12 @@ def run_set(
     return result
 
 
-def prepare(
-    pair_set: PairSet, pair: Pair, *, read: Callable[[Pair], Inputs | ImageError], journal: Journal | None
-) -> Inputs | ImageError | MemoryError:
-    """The images of a pair, whose sources the journal notes first; or why they cannot be read."""
-    try:
-        with limits_in_plain_words():
-            if journal:
-                journal.note_sources(pair_set, pair)
-            return read(pair)
-    except MemoryError as error:
-        return error
+def prepare(pair_set: PairSet, pair: Pair, *, read: Callable[[Pair], Inputs], journal: Journal | None) -> Inputs:
+    """The images of a pair, whose sources the journal notes first. Raises ImageError or MemoryError."""
+    with limits_in_plain_words():
+        if journal:
+            journal.note_sources(pair_set, pair)
+        return read(pair)
 
 
 def fuse(

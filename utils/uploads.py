@@ -11,7 +11,7 @@ from data.pairs import check_sizes
 from net.fuser import Fuser
 from utils import tables
 from utils.contenders import Contender, Network
-from utils.inputs import Reader, eight_bit
+from utils.inputs import eight_bit, read_inputs
 from utils.metrics import grey
 from utils.scoring import run_set
 
@@ -71,7 +71,7 @@ def fuse(
     except ImageError as error:
         if not resize_ir:
             raise ImageError(f"{error}, or the box for two sizes ticked") from None
-    inputs = Reader(resize_ir=resize_ir)(pair_set.pairs[0])
+    inputs = read_inputs(pair_set.pairs[0], resize_ir=resize_ir)
     contenders = [Network(name, fuser, protocol, folder), *references]
     result = run_set(pair_set, contenders, protocol=protocol, home=folder, read=lambda _: inputs)
     files = list(folder.rglob("*.png"))

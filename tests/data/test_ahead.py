@@ -19,7 +19,8 @@ def test_results_come_in_order_whatever_finishes_first():
         return item * 10
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(ahead(pool, slow_start, range(5))) == [(i, 10 * i) for i in range(5)]
+        results = [(item, work.result()) for item, work in ahead(pool, slow_start, range(5))]
+    assert results == [(i, 10 * i) for i in range(5)]
 
 
 @pytest.mark.parametrize("depth", [1, 3])
@@ -32,12 +33,12 @@ def test_no_more_than_the_depth_is_begun_before_it_is_wanted(depth):
     assert sorted(begun) == list(range(depth + 1))
 
 
-def test_an_error_comes_where_its_item_would():
+def test_an_error_is_that_of_its_item_and_the_rest_goes_on():
     with ThreadPoolExecutor(2) as pool:
-        results = ahead(pool, lambda item: 1 // item, [1, 0, 1])
-        assert next(results) == (1, 1)
-        with pytest.raises(ZeroDivisionError):
-            next(results)
+        first, second, third = (work for _, work in ahead(pool, lambda item: 1 // item, [1, 0, 1]))
+    assert (first.result(), third.result()) == (1, 1)
+    with pytest.raises(ZeroDivisionError):
+        second.result()
 
 
 def test_nothing_of_nothing():

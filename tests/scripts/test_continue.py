@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import wait
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 import CMMDL_test
+from data.ahead import ahead
 from data.scenes import render
 from net.baselines.rules import Average
 from tests.pictures import save, save_pair
@@ -88,9 +90,14 @@ def test_a_source_that_changed_while_it_was_fused_is_fused_again(folder, run, mo
         (folder / "set" / "vi" / "3.png").write_bytes(other)
         return forward(self, *pair)
 
+    def all_read(pool, read, items):
+        read_ahead = list(ahead(pool, read, items))
+        wait([reading for _, reading in read_ahead])
+        return read_ahead
+
     forward = Average.forward
     with monkeypatch.context() as patch:
-        patch.setattr("utils.scoring.ahead", lambda _, read, items: [(item, read(item)) for item in items])
+        patch.setattr("utils.scoring.ahead", all_read)
         patch.setattr(Average, "forward", changing)
         assert CMMDL_test.main(COMMAND) == 0
     assert run(*COMMAND, "--continue") == (0, 1)

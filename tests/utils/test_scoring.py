@@ -12,7 +12,7 @@ import CMMDL_test
 import net
 from data.pairs import Pair, PairSet, find_sets
 from tests.pictures import save_pair
-from utils import metrics, scoring
+from utils import inputs, metrics, scoring
 from utils.contenders import Network
 from utils.inputs import Inputs
 from utils.report import Pictures
@@ -82,7 +82,7 @@ def test_a_pair_that_memory_is_too_small_to_score_is_fused_all_the_same(monkeypa
     assert [list(row.images) for row in result.rows] == [["1", "3"]] * 2
 
 
-@pytest.mark.parametrize(("place", "name"), [(scoring.Reader, "__call__"), (scoring, "finish")])
+@pytest.mark.parametrize(("place", "name"), [(inputs, "check_sizes"), (scoring, "finish")])
 def test_a_pair_that_memory_is_too_small_to_read_or_to_show_is_refused(monkeypatch, score, place, name):
     wanted = lambda args: any(getattr(arg, "name", "") == "2" for arg in args)  # noqa: E731
     fail_at(monkeypatch, place, name, MemoryError(), wanted)
@@ -122,7 +122,7 @@ def test_a_set_ends_with_its_number_of_pairs_and_the_median_time_of_each_network
 def test_the_bar_counts_the_pairs_of_a_set_refused_ones_too(monkeypatch, score):
     bars, progress_bar = [], scoring.progress_bar
     monkeypatch.setattr(scoring, "progress_bar", lambda **options: bars.append(progress_bar(**options)) or bars[-1])
-    fail_at(monkeypatch, scoring.Reader, "__call__", MemoryError(), lambda args: args[1].name == "2")
+    fail_at(monkeypatch, inputs, "check_sizes", MemoryError(), lambda args: args[0].name == "2")
     score()
     assert str(bars[0]).startswith("set: 100% 3/3 [")
 
