@@ -7,7 +7,7 @@ The attributes of the file say which form it has and where it comes from; readin
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ GROUPS = (VIS, IR, MASK)
 ARRAY = "patches"  # the array's name in each group of the uint8 form
 DTYPES = ("float32", "uint8")
 MAX_SIZE = 4096  # pixels on a side; a file that claims larger patches is refused before any is read
+ImageMap = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # of vis and ir (1, 1, H, W) in [0, 1], the same form
 _SLACK = 1e-3  # a luminance of white can exceed 1 by a rounding error
 
 
@@ -36,12 +37,13 @@ class PatchDataset(Dataset):
 
     `vis` and `ir` are in [0, 1], `mask` is 0 or 1. A file without the mask group, as other fusion repositories
     distribute them, has zero masks (`has_masks` is False): that is what this project does wherever there are no labels.
+    `image_maps` give a fourth tensor (C, S, S), made of each vis and ir.
     Every process opens the file for itself when it first reads, so workers may be forked or spawned.
     The constructor raises PatchFileError for a file that is no such file; reading raises it for a damaged patch.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, image_maps: Sequence[ImageMap] = ()) -> None:
+        self.path, self.image_maps = Path(path), image_maps
         self._file: h5py.File | None = None
         self._pid = 0
         with _open(self.path) as file, _whole(self.path):
@@ -58,8 +60,10 @@ class PatchDataset(Dataset):
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        return self._read(self._own_file(), index)
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+        vis, ir, mask = self._read(self._own_file(), index)
+        maps = [made(vis[None], ir[None])[0] for made in self.image_maps]
+        return vis, ir, mask, *([torch.cat(maps)] if maps else [])
 
     def origin(self, index: int) -> str:
         """Which patch of which file it is."""

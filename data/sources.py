@@ -1,6 +1,6 @@
 """Where training patches come from: a patch file, whole images to crop, or rendered scenes."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +8,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data.crops import CROPS, CropDataset, Images, Planes, read_images
+from data.crops import CROPS, CropDataset, Images, Planes
 from data.luminance import eight_bit_luminance
 from data.pairs import Refusal
-from data.patchfile import PatchDataset
+from data.patchfile import ImageMap, PatchDataset
 from data.progress import progress_bar
 from data.scenes import pairs as rendered_pairs
 from data.words import counted
 from net.training.recipe import Crops
-
-ImageMap = Callable[[Tensor, Tensor], Tensor]  # of vis and ir (1, 1, H, W) in [0, 1], the same form
 
 PROBES = 4  # patches whose fused images are shown as training goes on
 
@@ -34,9 +32,8 @@ class PatchSource:
     refused: Sequence[Refusal] = ()
 
     def __init__(self, path: Path, image_maps: Sequence[ImageMap] = ()) -> None:
-        patches = PatchDataset(path)
-        self.path, self.size, self.image_maps = path, patches.patch_size, image_maps
-        self.dataset = PatchesWithMaps(patches, image_maps) if image_maps else patches
+        self.dataset = PatchDataset(path, image_maps)
+        self.path, self.size, self.image_maps = path, self.dataset.patch_size, image_maps
 
     def __str__(self) -> str:
         of_patch = f", {called(self.image_maps)} of each patch, not of its whole image" if self.image_maps else ""
@@ -49,24 +46,6 @@ class PatchSource:
     def smaller_than(self, size: int) -> str:  # noqa: ARG002 - no crops are cut of them
         """Which images are smaller than a crop, as `CropSource` says it: none."""
         return ""
-
-
-class PatchesWithMaps(Dataset):
-    """Patches (vis, ir, mask) with maps made of the first two, (C, S, S)."""
-
-    def __init__(self, patches: Dataset, image_maps: Sequence[ImageMap]) -> None:
-        self.patches, self.image_maps = patches, image_maps
-
-    def __len__(self) -> int:
-        return len(self.patches)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        vis, ir, mask = self.patches[index]
-        return vis, ir, mask, torch.cat([made(vis[None], ir[None])[0] for made in self.image_maps])
-
-    def origin(self, index: int) -> str:
-        """Which patch of which file it is."""
-        return self.patches.origin(index)
 
 
 class CropSource:
@@ -160,23 +139,6 @@ def shuffled_batches(length: int, batch_size: int, rank: int, ranks: int, seed: 
     order = torch.randperm(length, generator=torch.Generator().manual_seed(seed * 100_003 + epoch)).tolist()
     firsts = range(rank * batch_size, count * stride, stride)
     return [order[first : first + batch_size] for first in firsts]
-
-
-def from_folders(
-    roots: Iterable[Path],
-    seed: int,
-    *,
-    crops: Crops,
-    image_maps: Sequence[ImageMap],
-    classes: tuple[int, ...],
-    hold_out: bool,
-    progress: bool,
-) -> CropSource:
-    """Crops of every pair below the given folders; `classes`, `hold_out` and errors are those of `read_images`."""
-    roots = list(roots)
-    found = read_images(roots, classes=classes, hold_out=hold_out, progress=progress)
-    name = ", ".join(map(str, roots))
-    return CropSource(found, seed=seed, name=name, crops=crops, image_maps=image_maps, progress=progress)
 
 
 def rendered(

@@ -6,6 +6,7 @@ from torch import nn
 
 import net
 from data import sources
+from data.crops import read_images
 from data.masks import TARGETS
 from net.fast.layout import weights_to_channels_last
 from net.files.states import check_options
@@ -55,11 +56,9 @@ def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sourc
     if args.demo:
         return sources.rendered(args.seed, crops=crops, image_maps=image_maps)
     if args.data:
-        classes, hold_out = args.mask_classes or TARGETS, not args.no_held_out
-        source = sources.from_folders(
-            args.data, args.seed, crops=crops, image_maps=image_maps, classes=classes, hold_out=hold_out,
-            progress=world.is_main,
-        )  # fmt: skip
+        name, bars = ", ".join(map(str, args.data)), {"progress": world.is_main}
+        found = read_images(args.data, classes=args.mask_classes or TARGETS, hold_out=not args.no_held_out, **bars)
+        source = sources.CropSource(found, seed=args.seed, name=name, crops=crops, image_maps=image_maps, **bars)
         for refusal in source.refused:
             log.warning("refused: %s", refusal)
         return source
