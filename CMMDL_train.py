@@ -49,7 +49,7 @@ from utils.training.checkpoints import Training, seed_everything
 from utils.training.divergence import diverged
 from utils.training.ema import MovingAverage
 from utils.training.options import parse
-from utils.training.runs import LAST, log
+from utils.training.runs import FINISHED, LAST, log
 from utils.training.setup import open_network, open_source
 
 KEEP_EVERY = 10  # epochs between checkpoints that stay
@@ -130,7 +130,7 @@ def finish(method: Method, training: Training, folder: Path) -> None:
     """Write the weights to fuse with, mark the run as ended, and say how to go on from there."""
     weights = folder / f"{method.label}.pth"
     training.save_weights(weights)
-    runs.finish(folder)
+    (folder / FINISHED).touch()
     log.info("done: %s", weights)
     log.info("to fuse with it: python CMMDL_test.py --method %s --weights %s --data DIR", method.name, weights)
 
@@ -223,7 +223,7 @@ def train_one_epoch(
     """The steps of one epoch that `loader` still has. False if it was asked to stop after one of them.
 
     Raises:
-        Diverged: a loss or gradient was not finite in some process; the weights are from before that step.
+        ValueError: a loss or gradient was not finite in some process; the weights are from before that step.
     """
     world, epoch, steps = training.world, training.epoch, training.step + len(loader)
     saved = time.monotonic()

@@ -3,7 +3,7 @@
 import argparse
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from data.files import write_text
-from data.options import positive, whole
+from data.options import positive, positive_number, whole
 from data.progress import progress_bar
 from data.words import counted
 from downstream.folds import folds, scenes
-from downstream.material import Material, open_contenders
+from downstream.material import Material, add_inputs, open_contenders
 from downstream.training import Budget, digest_of_pretrained
 from utils.contenders import Contender
 
@@ -77,7 +77,7 @@ def cross_validate(
     """Judge each method in turn: each fold by a training on the other folds, once for each seed.
 
     Args:
-        args: the options of `add_inputs`, `add_cross_validation` and `add_budget`.
+        args: what `add_options` adds.
         name: of the judge.
         device: where it is trained.
         truth: what the judge learns, for the digest of its images.
@@ -126,12 +126,20 @@ def kept_in(folder: Path) -> Iterator[None]:
         raise KeyboardInterrupt(f"the same command goes on from {folder}") from None
 
 
-def add_cross_validation(parser: argparse.ArgumentParser) -> None:
-    """The options of a cross-validation."""
+def add_options(
+    parser: argparse.ArgumentParser, out: Path, truth: str, models: Iterable[str], budget: Budget
+) -> None:
+    """The options of a judge: those of `add_inputs`, of the folds, and of a training, with the values of `budget`."""
+    add_inputs(parser, out, truth)
     add = parser.add_argument
     add("--folds", type=whole(2, 100), default=3, help="parts that the scenes are divided into")
     add("--seeds", type=positive, default=1, help="trainings for each part")
     add("--device", default="auto", help="auto (a GPU if there is one), cpu or cuda")
+    add("--model", choices=models, default=budget.model, help="size of the judge")
+    add("--epochs", type=positive, default=budget.epochs, help="length of each training")
+    add("--batch-size", type=positive, default=budget.batch, help="images in a step")
+    add("--lr", type=positive_number, default=budget.rate, help="highest learning rate")
+    add("--pretrained", default="", metavar="PATH|NAME", help="begin with these weights, which have their own network")
 
 
 def conditions(args: argparse.Namespace, shape: tuple[int, int]) -> str:

@@ -10,7 +10,6 @@ of the maximum in the same fold with the same seed.
 Each training is kept in `<out>/runs` when it is done, and the same command given again goes on from there.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,11 +19,11 @@ import numpy as np
 from data.options import Parser
 from downstream import tables
 from downstream.boxes import KINDS, open_boxes
-from downstream.cross_validation import Run, add_cross_validation, conditions, cross_validate
+from downstream.cross_validation import Run, add_options, conditions, cross_validate
 from downstream.detector import BUDGET, MODELS, build, check_size, predict, train
-from downstream.material import CASES, TIMES, add_inputs, open_material, time_of
+from downstream.material import CASES, TIMES, open_material, time_of
 from downstream.precision import average_precision, coco_program
-from downstream.training import Budget, add_budget
+from downstream.training import Budget
 from net.devices import pick_device
 from utils.failures import command
 
@@ -36,7 +35,9 @@ COLUMNS = [*PRINTED[:3], *(f"{what} {name}" for what in ("AP", "AP50") for name 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train and test on every method's images, then write the tables: 0 all done, 2 something cannot be used or
     written, 130 interrupted."""
-    args = parse(argv)
+    parser = Parser("python -m downstream.detect", __doc__)
+    add_options(parser, Path("result/detect"), "boxes", MODELS, BUDGET)
+    args = parser.parse_args(argv)
     device = pick_device(args.device)
     budget = Budget.of(args)
     network = build(budget)  # what is missing is told before anything is read
@@ -74,14 +75,6 @@ def averaged(runs: dict[Run, tables.Scores]) -> tables.Scores:
     """The mean of each figure over the runs that have it."""
     names = {name for found in runs.values() for name in found}
     return {name: float(np.mean([found[name] for found in runs.values() if name in found])) for name in names}
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = Parser("python -m downstream.detect", __doc__)
-    add_inputs(parser, Path("result/detect"), truth="boxes")
-    add_cross_validation(parser)
-    add_budget(parser, MODELS, BUDGET)
-    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

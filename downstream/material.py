@@ -101,11 +101,6 @@ def open_material(data: Path, limit: int = 0) -> Material:
     return Material(pair_set, vis, ir)
 
 
-def has_labels(pair_set: PairSet) -> bool:
-    """Whether there are label images beside a set's sources."""
-    return find_masks(pair_set.folder).classes is not None
-
-
 def label_files(pair_set: PairSet, folder: Path | None = None) -> list[Path]:
     """The label image of every pair, in `folder` or in `Segmentation_labels` beside the sources.
 

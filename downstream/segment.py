@@ -15,7 +15,6 @@ fold with the same seed.
 Each training is kept in `<out>/runs` when it is done, and the same command given again goes on from there.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,10 +26,10 @@ from data.options import Parser, UsageError
 from downstream import tables
 from downstream.contrast import columns as contrast_columns
 from downstream.contrast import contrasts
-from downstream.cross_validation import Run, add_cross_validation, conditions, cross_validate
-from downstream.material import CASES, add_inputs, open_labels, open_material, time_of
+from downstream.cross_validation import Run, add_options, conditions, cross_validate
+from downstream.material import CASES, open_labels, open_material, time_of
 from downstream.segformer import BUDGET, MODELS, SMALLEST, build, predict, train
-from downstream.training import Budget, add_budget
+from downstream.training import Budget
 from net.devices import pick_device
 from utils.failures import command
 
@@ -42,7 +41,10 @@ COLUMNS = ["mIoU", tables.AGAINST, *CLASSES, *CASES]
 def main(argv: Sequence[str] | None = None) -> int:
     """Train and test on every method's images, then write the tables: 0 all done, 2 something cannot be used or
     written, 130 interrupted."""
-    args = parse(argv)
+    parser = Parser("python -m downstream.segment", __doc__)
+    add_options(parser, Path("result/segment"), "labels", MODELS, BUDGET)
+    parser.add_argument("--contrast", action="store_true", help="add to the csv what downstream.contrast measures")
+    args = parser.parse_args(argv)
     device = pick_device(args.device)
     budget = Budget.of(args)
     build(budget)  # what is missing is told before anything is read
@@ -115,15 +117,6 @@ def pooled(outcomes: Mapping[Run, Mapping[str, list]]) -> tables.Scores:
         by_seed.append(scores(together))
     numbers = {name: [found[name] for found in by_seed if not np.isnan(found[name])] for name in by_seed[0]}
     return {name: float(np.mean(values)) if values else np.nan for name, values in numbers.items()}
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = Parser("python -m downstream.segment", __doc__)
-    add_inputs(parser, Path("result/segment"))
-    add_cross_validation(parser)
-    add_budget(parser, MODELS, BUDGET)
-    parser.add_argument("--contrast", action="store_true", help="add to the csv what downstream.contrast measures")
-    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -14,16 +14,15 @@ from itertools import repeat
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from data.images import write_image
-from data.masks import read_labels
+from data.masks import find_masks, read_labels
 from data.options import Parser, UsageError, named_path, size
-from data.pairs import Pair, read_pair
+from data.pairs import read_pair
 from data.progress import progress_bar
 from data.words import counted
 from downstream.boxes import boxes_folder
-from downstream.material import has_labels, label_files, open_pairs
+from downstream.material import label_files, open_pairs
 from utils.failures import command
 from utils.inputs import eight_bit
 
@@ -53,16 +52,17 @@ def shrink(data: Path, size: tuple[int, int], out: Path) -> str:
         raise UsageError(f"--out {out}: not empty; expected a new folder")
     pair_set = open_pairs(data)
     boxes = boxes_folder(pair_set)
-    labelled = has_labels(pair_set) or not boxes
+    labelled = find_masks(pair_set.folder).classes is not None or not boxes
     labels = label_files(pair_set) if labelled else repeat(None)
     try:
         for pair, label in zip(progress_bar(pair_set.pairs, "shrinking", unit="pair"), labels, strict=labelled):
             vis, ir = read_pair(pair)
-            for name, image in (("vi", vis), ("ir", ir)):
-                write(out, name, pair, cv2.resize(eight_bit(image), size, interpolation=cv2.INTER_AREA))
+            name = f"{pair.name}.png"
+            for side, image in (("vi", vis), ("ir", ir)):
+                write_image(out / side / name, cv2.resize(eight_bit(image), size, interpolation=cv2.INTER_AREA))
             if label:  # by `INTER_NEAREST` the corner would count
                 classes = read_labels(label, ir.shape[:2])
-                write(out, LABELS, pair, cv2.resize(classes, size, interpolation=cv2.INTER_NEAREST_EXACT))
+                write_image(out / LABELS / name, cv2.resize(classes, size, interpolation=cv2.INTER_NEAREST_EXACT))
         if boxes:
             shutil.copytree(boxes, out / "boxes")
     except BaseException:  # half a set could be taken for a whole one, and would be in the way of the next try
@@ -71,11 +71,6 @@ def shrink(data: Path, size: tuple[int, int], out: Path) -> str:
         raise
     truth = [word for word, there in (("labels", labelled), ("boxes", boxes)) if there]
     return f"{counted(len(pair_set.pairs), 'pair')} at {size[0]}x{size[1]} with {' and '.join(truth)}"
-
-
-def write(out: Path, name: str, pair: Pair, image: np.ndarray) -> None:
-    """Write the copy of one of a pair's images."""
-    write_image(out / name / f"{pair.name}.png", image)
 
 
 if __name__ == "__main__":

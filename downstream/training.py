@@ -2,7 +2,7 @@
 
 import argparse
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from data.files import sha256
-from data.options import UsageError, positive, positive_number
+from data.options import UsageError
 
 WARM_UP = 0.1  # of all steps, in which the learning rate rises; then it falls to 0 evenly
 
@@ -36,7 +36,7 @@ class Budget:
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> "Budget":
-        """The budget that the options of `add_budget` name."""
+        """The budget that the options of `downstream.cross_validation` name."""
         return cls(args.model, args.epochs, args.batch_size, args.lr, args.pretrained)
 
     def steps(self, images: int) -> int:
@@ -132,13 +132,3 @@ def digest_of_pretrained(pretrained: str) -> str:
 def missing(error: ImportError) -> UsageError:
     """The sentence for a package that the judges need."""
     return UsageError(f"{error.name} cannot be imported ({error}); pip install -r requirements-downstream.txt")
-
-
-def add_budget(parser: argparse.ArgumentParser, models: Iterable[str], budget: Budget) -> None:
-    """The options of a budget, with the values of `budget` where they are not given."""
-    add = parser.add_argument
-    add("--model", choices=models, default=budget.model, help="size of the judge")
-    add("--epochs", type=positive, default=budget.epochs, help="length of each training")
-    add("--batch-size", type=positive, default=budget.batch, help="images in a step")
-    add("--lr", type=positive_number, default=budget.rate, help="highest learning rate")
-    add("--pretrained", default="", metavar="PATH|NAME", help="begin with these weights, which have their own network")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from data.images import ImageError
+from data.options import Parser
 from downstream import cross_validation, detect, segment, tables
 from downstream.cross_validation import Store, conditions, cross_validate, digest, open_store
 from downstream.folds import scenes
@@ -189,7 +190,9 @@ def test_a_judge_is_tested_on_what_it_was_not_trained_on(labelled, tmp_path, mon
 
 @pytest.mark.parametrize("judge", [detect, segment])
 def test_one_fold_would_leave_nothing_to_train_on(judge, capsys):
-    assert judge.parse(["--data", "MSRS", "--folds", "2"]).folds == 2
+    parser = Parser("judge", "")
+    cross_validation.add_options(parser, "out", "labels", judge.MODELS, judge.BUDGET)
+    assert parser.parse_args(["--data", "MSRS", "--folds", "2"]).folds == 2
     with pytest.raises(SystemExit):
-        judge.parse(["--data", "MSRS", "--folds", "1"])
+        judge.main(["--data", "MSRS", "--folds", "1"])
     assert "--folds: '1'; expected a whole number from 2 to 100" in capsys.readouterr().err

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from downstream import detect, detector, segformer, segment
+from data.options import Parser
+from downstream import detector, segformer
+from downstream.cross_validation import add_options
 from downstream.training import Budget, Standardised, fit, rate_at, to_tensor
 
 
@@ -99,11 +101,13 @@ def test_weights_decay_by_a_hundredth_of_the_rate():
 # How each judge trains
 
 
-@pytest.mark.parametrize(("program", "judge"), [(detect, detector), (segment, segformer)])
-def test_a_budget_is_what_the_options_say(program, judge):
+@pytest.mark.parametrize("judge", [detector, segformer])
+def test_a_budget_is_what_the_options_say(judge):
+    parser = Parser("judge", "")
+    add_options(parser, "out", "labels", judge.MODELS, judge.BUDGET)
     given = ["--epochs", "3", "--batch-size", "5", "--lr", "0.25", "--pretrained", "w"]
-    assert Budget.of(program.parse(["--data", "MSRS", *given])) == Budget("small", 3, 5, 0.25, "w")
-    assert Budget.of(program.parse(["--data", "MSRS"])) == judge.BUDGET
+    assert Budget.of(parser.parse_args(["--data", "MSRS", *given])) == Budget("small", 3, 5, 0.25, "w")
+    assert Budget.of(parser.parse_args(["--data", "MSRS"])) == judge.BUDGET
 
 
 @pytest.mark.parametrize("judge", [detector, segformer], ids=["detector", "segmenter"])

@@ -221,9 +221,10 @@ def write(path: Path, state: dict[str, Any]) -> None:
 def get_random_states() -> dict[str, Any]:
     """The states of this process's random generators, as tensors and plain numbers."""
     version, words, gauss = random.getstate()
+    numpy_state = np.random.get_state()  # noqa: NPY002 - of the global generator, which other libraries draw from
     states = {
         "python": (version, torch.tensor(words), gauss),
-        "numpy": [torch.from_numpy(x.astype(np.int64)) if isinstance(x, np.ndarray) else x for x in numpy_state()],
+        "numpy": [torch.from_numpy(x.astype(np.int64)) if isinstance(x, np.ndarray) else x for x in numpy_state],
         "torch": torch.get_rng_state(),
     }
     if torch.cuda.is_available():
@@ -239,11 +240,6 @@ def set_random_states(states: dict[str, Any]) -> None:
     torch.set_rng_state(states["torch"])
     if torch.cuda.is_available() and "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"])
-
-
-def numpy_state() -> tuple[Any, ...]:
-    """The state of numpy's global generator: what other libraries may draw from."""
-    return np.random.get_state()  # noqa: NPY002
 
 
 def seed_everything(seed: int) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from data.files import replacing, write_text
 from data.images import ImageError, write_image
@@ -18,16 +17,12 @@ from utils.training.checkpoints import Training
 from utils.training.runs import LAST
 
 
-class Diverged(ValueError):
-    """The loss or its gradient is no longer a number."""
-
-
 def diverged(
     found: Mapping[str, float], own: Terms, batch: Batch, patches: Mapping[int, str], training: Training, folder: Path
-) -> Diverged:
+) -> ValueError:
     """The error to stop with, after the batch of each process that met it has been written below `folder`.
 
-    A process met it if its own loss is not finite; where only a gradient is not, which is an average by then, all did.
+    A process met it if its own loss is not finite. Where only the gradient is not, all did: it is an average by then.
     Every process has to call this.
 
     Args:
@@ -52,7 +47,7 @@ def diverged(
     figures = ", ".join(f"{name} {value:g}" for name, value in found.items())
     last = folder / LAST
     way_out = f"go on from {last}, which is from before it, with" if last.exists() else "try"
-    return Diverged(
+    return ValueError(
         f"the loss or its gradient is not finite in epoch {training.epoch + 1}, step {training.step + 1} ({figures}); "
         f"{kept}; {way_out} a lower --lr or --precision fp32"
     )
@@ -76,10 +71,5 @@ def write_batch(folder: Path, rank: int, batch: Batch, patches: Mapping[int, str
     with replacing(folder / f"{name}.npz") as temporary, temporary.open("wb") as file:
         np.savez(file, **{key: x.numpy() for key, x in tensors.items()})
     channels = [channel for x in tensors.values() for channel in x.split(1, dim=1)]  # (B, 1, S, S) each
-    for number, row in enumerate(torch.cat(channels, dim=3)):  # (1, S, n S)
-        write_image(folder / f"{name}_patch_{number}.png", picture(row))
-
-
-def picture(row: Tensor) -> np.ndarray:
-    """(1, H, W) to uint8 (H, W), 0..255 for [0, 1]; what is no number is black."""
-    return to_uint8(row.nan_to_num(0)[None], stretch=False)
+    for number, row in enumerate(torch.cat(channels, dim=3).nan_to_num(0)):  # (1, S, n S); what is no number is black
+        write_image(folder / f"{name}_patch_{number}.png", to_uint8(row[None], stretch=False))

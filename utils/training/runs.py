@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from tqdm import tqdm
 
@@ -135,7 +135,8 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[st
     folder = home if goes_on else new(args.out, args.method)
     file = LogFile(folder / "log.txt")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    lock(file.stream, folder)
+    if hold(file.stream) is False:  # such as one whose `torchrun` was killed: two that write would spoil both
+        raise OSError(f"{folder}: another training writes there; wait for it, end it, or give --resume none")
     log.addHandler(file)
     begun = data_begun_with(folder) or data
     if begun != data:
@@ -182,15 +183,6 @@ def new(out: Path, name: str) -> Path:
         return folder
 
 
-def lock(stream: TextIO, folder: Path) -> None:
-    """Hold a file until this process ends, however it ends.
-
-    A training whose `torchrun` was killed goes on without it; two that write to one folder would spoil both.
-    """
-    if hold(stream) is False:
-        raise OSError(f"{folder}: another training writes there; wait for it, end it, or give --resume none")
-
-
 def plain(args: Namespace) -> dict[str, Any]:
     """Arguments as JSON holds them."""
     return json.loads(json.dumps(vars(args), default=str))
@@ -200,11 +192,6 @@ def important(arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments that decide what a training computes. One that is off counts as not there: a run of a version that
     did not have it computes the same."""
     return {key: value for key, value in arguments.items() if key not in UNIMPORTANT and value not in OFF}
-
-
-def finish(folder: Path) -> None:
-    """Mark a run as ended."""
-    (folder / FINISHED).touch()
 
 
 class StandardError(logging.Handler):

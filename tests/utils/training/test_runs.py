@@ -102,7 +102,7 @@ def test_auto_finds_the_newest_unfinished_run_with_the_same_arguments(args):
     assert runs.find(args, ALONE) is None
     first, second, other = begin(args), begin(args), begin(Namespace(**vars(args) | {"lr": 1e-3}))
     assert runs.find(args, ALONE) == second / runs.LAST
-    runs.finish(second)
+    (second / runs.FINISHED).touch()
     assert runs.find(args, ALONE) == first / runs.LAST
     (first / runs.LAST).unlink()  # it was ended before there was a checkpoint
     assert runs.find(args, ALONE) is None
@@ -184,7 +184,7 @@ def test_a_folder_gone_on_with_has_no_halves_and_a_finished_one_is_left_alone(ar
     (folder / ".0123abcd.part").touch()
     assert begin(args, folder / runs.LAST) == folder
     assert not list(folder.glob(".*"))
-    runs.finish(folder)
+    (folder / runs.FINISHED).touch()
     assert begin(args, folder / runs.LAST) == folder.parent / "001-cmmdl"
     assert (folder / runs.FINISHED).exists()
 
