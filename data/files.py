@@ -7,7 +7,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -22,32 +22,24 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written, with the final path as its file name; or a folder, a device or a FIFO is there.
     """
-    try:
-        with _replacing(path) as temporary:
-            yield temporary
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise type(error)(error.errno, os.strerror(error.errno), str(path)) from error
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
     if mode_of(path) is not None and (found := instead_of_file(path)):
         raise OSError(f"{path}: {found}; expected a file, or a new name")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise NotADirectoryError(errno.ENOTDIR, "a file is where a folder should be") from None
     temporary = path.with_name(f".{secrets.token_hex(4)}.part")  # short: the final name may be as long as any can be
-    temporary.open("xb").close()  # its permissions are those of any new file
     try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, "a file is where a folder should be") from None
+        temporary.open("xb").close()  # its permissions are those of any new file
         yield temporary
         with temporary.open("r+b") as written:  # Windows syncs what may be written alone
             os.fsync(written.fileno())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.errno is not None:
+            raise type(error)(error.errno, os.strerror(error.errno), str(path)) from error
         raise
 
 

@@ -74,9 +74,18 @@ def find_sets(root: str | Path) -> list[PairSet]:
         if not is_folder(root):
             found = "no such folder" if mode_of(root) is None else "a file"
             raise PairError(f"{root}: {found}; expected a folder of pairs")
-        return _find_sets(root)
+        match, problem = _match(root)
+        if match and not problem:
+            name = Path(os.path.abspath(root)).name or "root"  # noqa: PTH100 - of a link, not of where it leads
+            return [_pair_up(name, root, *match)]
+        sets = [] if match else [pair_set for folder in sub_folders(root) if (pair_set := _examine(folder))]
     except OSError as error:
         raise PairError(f"{error.filename}: {_not_readable(error)}; expected a folder of pairs") from None
+    if any(pair_set.folder for pair_set in sets):
+        return sets
+    if sets and not problem:
+        problem = str(sets[0].refused[0])
+    raise PairError(f"{root}: {problem or f'no pair folder; expected sub-folders {ACCEPTED}'}")
 
 
 def read_pair(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
@@ -91,21 +100,6 @@ def check_sizes(pair: Pair, vis: np.ndarray, ir: np.ndarray) -> None:
     if vis.shape[:2] != ir.shape[:2]:
         sizes = f"{pair.words[1]} {size_of(ir)}, {pair.words[0]} {size_of(vis)}"
         raise ImageError(f"{pair.vis.name}: {sizes}; a pair must have one size")
-
-
-def _find_sets(root: Path) -> list[PairSet]:
-    match, problem = _match(root)
-    if match:
-        if problem:
-            raise PairError(f"{root}: {problem}")
-        name = Path(os.path.abspath(root)).name or "root"  # noqa: PTH100 - of a link, not of where it leads
-        return [_pair_up(name, root, *match)]
-    sets = [pair_set for folder in sub_folders(root) if (pair_set := _examine(folder))]
-    if any(pair_set.folder for pair_set in sets):
-        return sets
-    if sets and not problem:
-        problem = str(sets[0].refused[0])
-    raise PairError(f"{root}: {problem or f'no pair folder; expected sub-folders {ACCEPTED}'}")
 
 
 def _not_readable(error: OSError) -> str:
@@ -148,13 +142,14 @@ def _pair_up(name: str, home: Path, kind: Kind, vis_dir: Path, ir_dir: Path) -> 
     found = look_into(vis_dir), look_into(ir_dir)
     vis_files, ir_files = (inside.files for inside in found)
     refused = [refusal for inside in found for refusal in _refused(inside)]
+    reason = ""
     empty = [folder.name for folder, files in ((vis_dir, vis_files), (ir_dir, ir_files)) if not files]
     if empty:
         reason = f"no image in {' and '.join(empty)}; expected {_IMAGE_FILES}"
-        return PairSet(name, home, (), (Refusal(name, reason), *refused), kind.task)
-    if not vis_files.keys() & ir_files.keys():
+    elif not vis_files.keys() & ir_files.keys():
         examples = f"{vis_dir.name} has {_first(vis_dir, vis_files)}, {ir_dir.name} has {_first(ir_dir, ir_files)}"
         reason = f"no two files have one stem ({examples}); a pair needs equal stems"
+    if reason:
         return PairSet(name, home, (), (Refusal(name, reason), *refused), kind.task)
     pairs, words = [], kind.words(vis_dir.name, ir_dir.name)
     for stem in sorted(vis_files.keys() | ir_files.keys(), key=lambda stem: _path_key(Path(stem))):

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +62,8 @@ def test_a_folder_in_the_files_place_is_refused_before_anything_is_written(tmp_p
     with pytest.raises(OSError, match=r"out: a folder; expected a file, or a new name$"), replacing(tmp_path / "out"):
         pytest.fail("nothing is to be written")
     assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+    with pytest.raises(OSError, match=r"^\.: a folder; expected a file"), replacing(Path()):  # which has no name
+        pytest.fail("nothing is to be written")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a FIFO")
