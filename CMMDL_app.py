@@ -23,7 +23,6 @@ from data.images import EXTENSIONS
 from data.interrupt import SIGNALS
 from data.options import Parser, UsageError, whole
 from utils import tables
-from utils.contenders import reference_rules
 from utils.memory import keep_freed_memory
 from utils.metrics import PROTOCOLS
 from utils.shipped import open_model
@@ -167,16 +166,8 @@ def fuse_inputs(
         if weights:
             raise
         raise UsageError(f"no weights of {tables.label(method)} ship; drop a file of them under “weights”") from None
-    return fuse(
-        vis,
-        ir,
-        name=method,
-        fuser=net.Fuser(model),
-        references=reference_rules(protocol, beside=[method]),
-        resize_ir=resize_ir,
-        protocol=protocol,
-        folder=Path(tempfile.mkdtemp(dir=home)),
-    )
+    folder = Path(tempfile.mkdtemp(dir=home))
+    return fuse(vis, ir, name=method, fuser=net.Fuser(model), resize_ir=resize_ir, protocol=protocol, folder=folder)
 
 
 def sentence(error: Exception, home: Path) -> str:

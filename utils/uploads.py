@@ -10,7 +10,7 @@ from data.pairlist import single_pair
 from data.pairs import check_sizes
 from net.fuser import Fuser
 from utils import tables
-from utils.contenders import Contender, Network
+from utils.contenders import Network, reference_rules
 from utils.inputs import eight_bit, read_inputs
 from utils.metrics import grey
 from utils.scoring import run_set
@@ -47,16 +47,14 @@ def preview(file: str | Path) -> np.ndarray:
 
 
 def fuse(
-    vis: str | Path, ir: str | Path, *, name: str, fuser: Fuser, references: list[Contender], resize_ir: bool,
-    protocol: str, folder: Path,
-) -> Shown:  # fmt: skip
+    vis: str | Path, ir: str | Path, *, name: str, fuser: Fuser, resize_ir: bool, protocol: str, folder: Path
+) -> Shown:
     """Fuse and score two files as `CMMDL_test.py --pair` does.
 
     Args:
         vis, ir: image files.
-        name: the method's, for the table.
+        name: of the method.
         fuser: its network.
-        references: rules without learning that the table shows below it.
         resize_ir: bring the infrared image to the visible one's size; False refuses two sizes.
         protocol: scoring convention.
         folder: where the fused image is written, a folder of this pair alone.
@@ -72,7 +70,7 @@ def fuse(
         if not resize_ir:
             raise ImageError(f"{error}, or the box for two sizes ticked") from None
     inputs = read_inputs(pair_set.pairs[0], resize_ir=resize_ir)
-    contenders = [Network(name, fuser, protocol, folder), *references]
+    contenders = [Network(name, fuser, protocol, folder), *reference_rules(protocol, beside=[name])]
     result = run_set(pair_set, contenders, protocol=protocol, home=folder, read=lambda _: inputs)
     files = list(folder.rglob("*.png"))
     reasons = [refusal.reason for refusal in result.refused]

@@ -8,7 +8,6 @@ import net
 from data.images import ImageError, read_image
 from tests.pictures import save
 from utils import uploads
-from utils.contenders import Network
 from utils.metrics import evaluate, grey
 
 
@@ -20,11 +19,8 @@ def fuse(tmp_path, small):
         files = [tmp_path / f"{name}{suffix}" for name, suffix in zip(("photo", "heat"), suffixes, strict=True)]
         for file, image in zip(files, (vis, ir), strict=True):
             save(file, image)
-        references = [Network("average", net.Fuser(net.build("average")), protocol, is_reference=True)]
-        return uploads.fuse(
-            *files, name="cmmdl", fuser=net.Fuser(small), references=references, resize_ir=resize_ir, protocol=protocol,
-            folder=tmp_path / "out",
-        )  # fmt: skip
+        how = {"resize_ir": resize_ir, "protocol": protocol, "folder": tmp_path / "out"}
+        return uploads.fuse(*files, name="cmmdl", fuser=net.Fuser(small), **how)
 
     return run
 
