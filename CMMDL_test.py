@@ -208,8 +208,7 @@ def run_video(args: argparse.Namespace) -> int:
 def open_contenders(args: argparse.Namespace, single: bool) -> list[Contender]:
     """The methods to compare, the folders of fused images (of a `single` set or several), and the rules for reference.
 
-    Raises:
-        UsageError, WeightsError, FileNotFoundError: weights or a folder that are missing, wrong, or of another method.
+    Raises what `open_fusers` and `given_folders` raise.
     """
     rules = [] if args.no_metrics else reference_rules(args.protocol, beside=args.method)
     contenders: list[Contender] = []

@@ -21,9 +21,7 @@ def boxes_folder(pair_set: PairSet) -> Path | None:
 def open_boxes(material: Material, folder: Path | None = None) -> list[np.ndarray]:
     """The objects of every pair: float32 (objects, 5) arrays of class number, centre x and y, width and height, 0 to 1.
 
-    Raises:
-        UsageError: no folder, an image has no file, or a line is no object.
-        OSError: whether the folder is there cannot be told.
+    Raises UsageError where there is no folder, an image has no file, or a line is no object.
     """
     folder = folder or boxes_folder(material.pair_set)
     if folder is None or not is_folder(folder):

@@ -68,12 +68,8 @@ def columns(stems: Sequence[str]) -> list[str]:
 def contrasts(material: Material, labels: np.ndarray, pictures: np.ndarray) -> dict[str, float]:
     """The figures of one method by the names in `columns`; NaN where there is no such object.
 
-    Args:
-        labels: class numbers, uint8 (N, H, W).
-        pictures: what the method shows, uint8 (N, H, W, 3).
-
-    Raises:
-        ValueError: the images are too small for the measure of edges.
+    `labels` are class numbers, uint8 (N, H, W), `pictures` what the method shows, uint8 (N, H, W, 3). Raises ValueError
+    for images that are too small for the measure of edges.
     """
     found: dict[str, list] = defaultdict(list)
     by_time = cases(material.stems) == CASES
@@ -94,12 +90,9 @@ def contrasts(material: Material, labels: np.ndarray, pictures: np.ndarray) -> d
 
 
 def stand_out(image: np.ndarray, where: np.ndarray, labelled: np.ndarray) -> list[float]:
-    """The contrast of each object of a class, in the image's units; of objects that have a surround.
+    """The contrast of each object that has a surround, in the units of `image`, a luminance (H, W).
 
-    Args:
-        image: luminance (H, W).
-        where: the pixels of the class, bool (H, W).
-        labelled: the pixels of any class, which belong to no surround.
+    `where` are the pixels of the objects' class, bool (H, W), `labelled` those of any class, which are no surround.
     """
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(where.astype(np.uint8), connectivity=8)
     contrasts = []

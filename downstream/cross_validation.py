@@ -4,7 +4,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -42,24 +42,14 @@ class Store:
 
         A file of other settings or of other images (`images` is their digest) counts as none.
         """
-        path, key = self.path(method, fold, seed), {**self.settings, "images": images}
-        kept = self._read(path)
-        if kept.get("key") == key:
-            return kept["outcome"]
+        path, key = self.folder / f"{method}-fold{fold}-seed{seed}.json", {**self.settings, "images": images}
+        with suppress(FileNotFoundError, ValueError):
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(kept, dict) and kept.get("key") == key:
+                return kept["outcome"]
         outcome = train()
         write_text(path, json.dumps({"key": key, "outcome": outcome}) + "\n")
         return outcome
-
-    def path(self, method: str, fold: int, seed: int) -> Path:
-        return self.folder / f"{method}-fold{fold}-seed{seed}.json"
-
-    @staticmethod
-    def _read(path: Path) -> dict[str, Any]:
-        try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return {}
-        return kept if isinstance(kept, dict) else {}
 
 
 def digest(*arrays: np.ndarray) -> str:

@@ -79,8 +79,7 @@ def check_size(network: nn.Module, shape: Sequence[int], data: Path) -> None:
 def build(budget: Budget) -> nn.Module:
     """An RT-DETR with fresh weights, or with pretrained ones below a fresh head.
 
-    Raises:
-        UsageError: transformers is not installed, or the pretrained weights cannot be used.
+    Raises UsageError where transformers is not installed, or the pretrained weights cannot be used.
     """
     try:
         from transformers import RTDetrConfig, RTDetrForObjectDetection, RTDetrResNetConfig
@@ -95,17 +94,9 @@ def build(budget: Budget) -> nn.Module:
 
 def train(pictures: np.ndarray, objects: Sequence[np.ndarray], budget: Budget, *, seed: int, device: torch.device,
           tick: Callable[[], object]) -> Detector:  # fmt: skip
-    """A detector trained on these images, in eval mode.
+    """A detector trained by `fit` on pictures uint8 (N, H, W, 3) and the objects of each, as `open_boxes` gives them.
 
     The seed decides fresh weights, the order of images, and which part of each is shown and if it is mirrored.
-
-    Args:
-        pictures: uint8 (N, H, W, 3).
-        objects: of each image, float32 (objects, 5) as `downstream.boxes` reads them.
-        tick: called after each step.
-
-    Raises:
-        ValueError: the loss is not finite any more.
     """
     seed_everything(seed)
     model = Detector(build(budget), Standardised(pictures)).to(device)

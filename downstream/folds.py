@@ -80,8 +80,7 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
 def folds(found: Sequence[Sequence[int]], stems: Sequence[str], count: int) -> list[list[int]]:
     """The images of each fold: whole scenes, large ones first, each to the fold with least of its time of day.
 
-    Raises:
-        ValueError: fewer scenes than folds.
+    Raises ValueError for fewer scenes than folds.
     """
     if len(found) < count:
         raise ValueError(f"{counted(len(found), 'scene')} for {count} folds; expected at least one for each")

@@ -70,10 +70,8 @@ class Alone:
 def open_pairs(data: Path, limit: int = 0) -> PairSet:
     """The pairs of a pair folder; the first `limit` if that is not 0.
 
-    A judge sees the same images of every method, so nothing is left out.
-
-    Raises:
-        UsageError: not one pair folder, or something in it has no partner.
+    Raises UsageError where it is not one pair folder, or something in it has no partner: a judge sees the same images
+    of every method.
     """
     sets = find_sets(data)
     if len(sets) > 1 or not sets[0].pairs:
@@ -121,11 +119,7 @@ def label_files(pair_set: PairSet, folder: Path | None = None) -> list[Path]:
 
 
 def open_labels(material: Material, folder: Path | None = None) -> np.ndarray:
-    """The class numbers of every pair, uint8 (N, H, W), from the files of `label_files`, whose errors it raises.
-
-    Raises:
-        ImageError: a label file cannot be read, or does not fit.
-    """
+    """The class numbers of every pair, uint8 (N, H, W). Raises the errors of `label_files` and of `read_labels`."""
     return np.stack([read_labels(file, material.shape) for file in label_files(material.pair_set, folder)])
 
 

@@ -36,8 +36,7 @@ class Segmenter(nn.Module):
 def build(budget: Budget) -> nn.Module:
     """A SegFormer with fresh weights, or with pretrained ones below a fresh head.
 
-    Raises:
-        UsageError: transformers is not installed, or the pretrained weights cannot be used.
+    Raises UsageError where transformers is not installed, or the pretrained weights cannot be used.
     """
     try:
         from transformers import SegformerConfig, SegformerForSemanticSegmentation
@@ -50,18 +49,10 @@ def build(budget: Budget) -> nn.Module:
 
 def train(pictures: np.ndarray, labels: np.ndarray, budget: Budget, *, seed: int, device: torch.device,
           tick: Callable[[], object]) -> Segmenter:  # fmt: skip
-    """A segmenter trained on these images, in eval mode.
+    """A segmenter trained by `fit` on pictures uint8 (N, H, W, 3) and their class numbers, uint8 (N, H, W).
 
     The seed decides fresh weights, the order of images, and how each is mirrored and cropped, so methods are shown the
     same places in the same order. The loss is cross entropy in which rare classes count more (`BALANCE`).
-
-    Args:
-        pictures: uint8 (N, H, W, 3).
-        labels: class numbers, uint8 (N, H, W).
-        tick: called after each step.
-
-    Raises:
-        ValueError: the loss is not finite any more.
     """
     seed_everything(seed)
     model = Segmenter(build(budget), Standardised(pictures)).to(device)

@@ -75,8 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def confusions(stems: Sequence[str], truth: np.ndarray, found: np.ndarray) -> dict[str, list]:
     """Pixels by class and by class found, (9, 9) as nested lists, for each time of day ("" where a name tells none).
 
-    Args:
-        truth, found: class numbers, uint8 (N, H, W).
+    `truth` and `found` are class numbers, uint8 (N, H, W).
     """
     count = len(CLASSES)
     sums: dict[str, np.ndarray] = {}

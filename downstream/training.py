@@ -45,13 +45,8 @@ class Budget:
 
 
 class Standardised(nn.Module):
-    """Pictures shifted and scaled by mean and deviation of each channel over the training images.
-
-    So nothing is gained by brightness alone.
-
-    Args:
-        pictures: the training images, uint8 (N, H, W, 3).
-    """
+    """Pictures shifted and scaled by mean and deviation of each channel over the training images `pictures`, uint8
+    (N, H, W, 3), so that nothing is gained by brightness alone."""
 
     def __init__(self, pictures: np.ndarray) -> None:
         super().__init__()
@@ -110,8 +105,7 @@ def to_tensor(pictures: np.ndarray, device: torch.device) -> Tensor:
 def pretrained(model: type[nn.Module], budget: Budget, classes: int) -> nn.Module:
     """A transformers model with the weights of `budget.pretrained`, but for a head of so many classes.
 
-    Raises:
-        UsageError: these weights cannot be used.
+    Raises UsageError where these weights cannot be used.
     """
     try:
         return model.from_pretrained(budget.pretrained, num_labels=classes, ignore_mismatched_sizes=True)

@@ -72,8 +72,7 @@ class World:
 def join(device: torch.device) -> World:
     """Join the processes that `torchrun` started, over NCCL on GPUs and gloo on CPUs; alone under `python`.
 
-    Raises:
-        ValueError: there are more processes on this machine than GPUs.
+    Raises ValueError for more processes on this machine than GPUs.
     """
     if not dist.is_torchelastic_launched():
         return World(0, 1, device)
@@ -92,11 +91,8 @@ def join(device: torch.device) -> World:
 def meeting_point(seconds: float = 300) -> dist.Store:
     """The store through which the processes that `torchrun` started find each other; each waits so long for an entry.
 
-    torchrun keeps one store for all its attempts. A restarted process that found the address of a dead one there would
-    wait for it in vain, so every attempt has a part of its own.
-
-    Raises:
-        RuntimeError: torchrun is gone.
+    torchrun keeps one store for all its attempts. Each attempt has a part of its own, or a restarted process would wait
+    for the address of a dead one. Raises RuntimeError where torchrun is gone.
     """
     return dist.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", _store(seconds))
 

@@ -46,10 +46,8 @@ def write_onnx(path: str | Path, model: nn.Module) -> None:
     """Write a network as an ONNX graph: inputs `vis` and `ir`, output `fused`, each float32 (1, 1, H, W) of any H, W.
 
     Inputs and output are luminance in [0, 1]. Colour and the stretch to 8 bits are `net.Fuser`'s and not in the graph,
-    nor does it check its inputs.
-
-    Raises:
-        UsageError: its method has no ONNX form, or the packages of requirements-export.txt are not installed.
+    nor does it check its inputs. Raises UsageError for a method without ONNX form, or without the packages of
+    requirements-export.txt.
     """
     method = method_of(model)
     if method and method.no_onnx:

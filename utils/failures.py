@@ -27,8 +27,7 @@ Arguments = ParamSpec("Arguments")
 
 
 class OutOfMemory(MemoryError):
-    """Memory, or another limit of the system, is too small for something; the message is one sentence, with what helps
-    where that is known."""
+    """Memory, or another limit of the system, is too small; the message is one sentence, with what helps."""
 
 
 class CannotCompile(OSError):
@@ -83,8 +82,7 @@ def in_plain_words() -> Iterator[None]:
     Raises:
         ConnectionError: another process is gone.
         ChildProcessError: a loader process is gone.
-        OutOfMemory: the memory of the computer or the GPU is too small, or one of `LIMITS`.
-        CannotCompile: `torch.compile` failed.
+        OutOfMemory, CannotCompile: as `replacement` says.
         ValueError: what a loader process reported, without its traceback.
     """
     try:
@@ -105,16 +103,8 @@ def in_plain_words() -> Iterator[None]:
 
 @contextmanager
 def limits_in_plain_words(advice: str = "") -> Iterator[None]:
-    """Turn whatever says that there is too little memory, or no compiler for `torch.compile`, into a sentence; one that
-    is a sentence already stays.
-
-    Args:
-        advice: what would take less memory.
-
-    Raises:
-        OutOfMemory: the memory of the computer or the GPU is too small, or one of `LIMITS`.
-        CannotCompile: `torch.compile` failed.
-    """
+    """Turn what says that there is too little memory into OutOfMemory, with `advice` on what would take less, and other
+    errors as `replacement` does."""
     try:
         yield
     except OutOfMemory:
@@ -126,8 +116,8 @@ def limits_in_plain_words(advice: str = "") -> Iterator[None]:
 
 
 def replacement(error: Exception, out_of_memory: str) -> OutOfMemory | CannotCompile | None:
-    """What to raise in place of an error that says that memory is lacking (told in the words of `out_of_memory`), that
-    one of `LIMITS` is reached, or that `torch.compile` failed; None for any other."""
+    """The sentence to raise in place of an error: `out_of_memory` where that says that memory is lacking, another where
+    one of `LIMITS` is reached or `torch.compile` failed. None for any other error."""
     if lacks_memory(error):
         return OutOfMemory(out_of_memory)
     for said, words in LIMITS.items():
@@ -147,11 +137,7 @@ def of_compiler(error: Exception) -> bool:
 
 
 def lacks_memory(error: Exception) -> bool:
-    """Whether an error says that there is too little memory, of the computer or of the GPU.
-
-    numpy and Python have a type for it. torch has one for the GPU's own allocator alone, and OpenCV has none: they tell
-    it in words.
-    """
+    """Whether an error says that there is too little memory: by its type or, as OpenCV and most of torch, in words."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, (RuntimeError, cv2.error)) and any(words in str(error) for words in NO_MEMORY)

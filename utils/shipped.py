@@ -22,8 +22,8 @@ def open_model(
     Args:
         name: of the method.
         file: the weights that were given.
-        option: what gives them on the command line, as messages call it.
-        fixed: the command line cannot name another method instead.
+        option: what gives them, as messages call it.
+        fixed: messages do not propose another method.
 
     Raises:
         UsageError: none ship and none are given, or they are of another method.
@@ -46,11 +46,7 @@ def open_model(
 
 
 def load_checked(file: Path) -> nn.Module:
-    """`net.load` of weights, which are checked by their digest if they ship.
-
-    Raises:
-        ValueError: a file that ships has been changed; what `net.load` raises.
-    """
+    """`net.load` of weights; raises ValueError, too, for a file that ships and is not what its digest says."""
     if os.path.realpath(file.parent) == str(MODELS) and file.is_file():
         check_digest(file)
     return net.load(file)

@@ -49,12 +49,10 @@ def preview(file: str | Path) -> np.ndarray:
 def fuse(
     vis: str | Path, ir: str | Path, *, name: str, fuser: Fuser, resize_ir: bool, protocol: str, folder: Path
 ) -> Shown:
-    """Fuse and score two files as `CMMDL_test.py --pair` does.
+    """Fuse and score two image files as `CMMDL_test.py --pair` does.
 
     Args:
-        vis, ir: image files.
-        name: of the method.
-        fuser: its network.
+        name, fuser: the method and its network.
         resize_ir: bring the infrared image to the visible one's size; False refuses two sizes.
         protocol: scoring convention.
         folder: where the fused image is written, a folder of this pair alone.

@@ -34,11 +34,9 @@ log = logging.getLogger("cmmdl")
 def find(args: Namespace, world: World) -> Path | None:
     """The checkpoint to go on from, the same in every process, or None to start anew.
 
-    `args.resume` is "auto" (that of the newest unfinished run below `args.out` with the same arguments, if there is
-    one), "none" or the checkpoint itself. Where `torchrun` starts a training anew it is the last one of that training.
-
-    Raises:
-        FileNotFoundError: the named checkpoint is not there.
+    It is what `args.resume` asks for: "auto" takes that of the newest unfinished run below `args.out` with the same
+    arguments, if there is one. Where `torchrun` starts a training anew it is the last one of that training. Raises
+    FileNotFoundError where the named checkpoint is not there.
     """
     return world.broadcast(_find(args) if world.is_main else None)
 
@@ -118,13 +116,11 @@ def enter(
     """The run folder to write to, the same in every process: that of the checkpoint, or a new one where that run is
     finished, whose weights stay as they are, or where the checkpoint lies in none.
 
-    In the main process it is locked against other trainings, the log goes there too, and it holds what is needed to
-    repeat the run. Where it goes on with other data than `data()` told when it began, or with other arguments, a
-    warning says so. The record of the data stays that of the beginning; the arguments are the new ones where
-    `args.resume` names the checkpoint.
+    The main process locks it against other trainings, lets the log go there too, and writes down what is needed to
+    repeat the run. A warning tells of other data (`data()`) or arguments than the run began with. The record of the
+    data stays that of the beginning; the arguments become the new ones where `args.resume` names the checkpoint.
 
-    Raises:
-        OSError: it cannot be written, or another training is writing there.
+    Raises OSError where it cannot be written, or another training is writing there.
     """
     return world.broadcast(_enter(args, checkpoint, world, data()) if world.is_main else None)
 
