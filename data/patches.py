@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -35,6 +34,8 @@ from data.patchwriter import PatchWriter
 from data.progress import progress_bar
 from data.streams import steady_streams
 from data.words import counted
+
+Patch = tuple[np.ndarray, np.ndarray, np.ndarray]  # vis, ir and mask, (S, S) each
 
 WORKERS = 2  # threads that read and cut
 AHEAD = 4  # pairs that are cut but not yet written, whose patches are in memory: one to thirty of each
@@ -64,16 +65,13 @@ def windows(shape: tuple[int, int], size: int, stride: int) -> Iterator[tuple[sl
             yield slice(top, top + size), slice(left, left + size)
 
 
-class Cut(NamedTuple):
-    """What one pair gave: its patches (vis, ir, mask), (S, S) each, how many were dropped, and if it had a mask."""
+def cut_pair(
+    pair: Pair, masks: Masks, *, size: int, stride: int, min_contrast: float | None
+) -> tuple[list[Patch], int, bool]:
+    """The patches of a pair that have contrast, how many were dropped, and if it had a mask.
 
-    patches: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
-    dropped: int
-    masked: bool
-
-
-def cut_pair(pair: Pair, masks: Masks, *, size: int, stride: int, min_contrast: float | None) -> Cut:
-    """Cut one pair into those patches that have contrast. Raises ImageError for one that is of no use."""
+    Raises ImageError for a pair that is of no use.
+    """
     vis, ir = read_pair(pair)
     height, width = vis.shape[:2]
     if min(height, width) < size:
@@ -89,7 +87,7 @@ def cut_pair(pair: Pair, masks: Masks, *, size: int, stride: int, min_contrast: 
         patch for patch in patches
         if min_contrast is None or not any(is_low_in_contrast(image, min_contrast) for image in patch[:2])
     ]  # fmt: skip
-    return Cut(kept, len(patches) - len(kept), mask is not None)
+    return kept, len(patches) - len(kept), mask is not None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -169,12 +167,13 @@ def _write_patches(
                 finally:
                     bar.update()
                 stop.check()
-                for patch in found.patches:
+                patches, dropped, masked = found
+                for patch in patches:
                     writer.add(*patch)
                 tally.images += 1
-                tally.masked += found.masked
-                tally.kept += len(found.patches)
-                tally.dropped += found.dropped
+                tally.masked += masked
+                tally.kept += len(patches)
+                tally.dropped += dropped
         stop.check()
 
 
@@ -215,29 +214,20 @@ def _summary(tally: Tally) -> str:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser("python -m data.patches", __doc__)
-    parser.add_argument(
-        "--root", type=named_path, action="append", required=True, metavar="DIR",
-        help="a pair folder or a folder of pair folders; repeatable",
-    )  # fmt: skip
-    parser.add_argument("--out", type=named_path, required=True, metavar="FILE", help="the h5 file to write")
-    parser.add_argument("--size", type=whole(1, MAX_SIZE), default=128, help="side of a patch in pixels")
-    parser.add_argument("--stride", type=whole(1, 10**6), default=200, help="distance between patches in pixels")
-    parser.add_argument(
-        "--dtype", choices=DTYPES, default="float32",
-        help="float32 is the authors' form; uint8 takes a quarter of the disk",
-    )  # fmt: skip
-    parser.add_argument(
-        "--mask-classes", type=class_numbers, default=TARGETS, metavar="A,B",
-        help=f"label classes that are thermal targets, of {', '.join(CLASSES)} (default: car,person,bike)",
-    )  # fmt: skip
-    contrast = parser.add_mutually_exclusive_group()
-    contrast.add_argument(
-        "--min-contrast", type=fraction, default=0.1,
-        help="drop patches where (p90 - p10) / p90 of either image is less",
-    )  # fmt: skip
-    contrast.add_argument(
-        "--no-contrast-filter", dest="min_contrast", action="store_const", const=None, help="keep every patch"
-    )
+    add, contrast = parser.add_argument, parser.add_mutually_exclusive_group()
+    add("--root", type=named_path, action="append", required=True, metavar="DIR",
+        help="a pair folder or a folder of pair folders; repeatable")  # fmt: skip
+    add("--out", type=named_path, required=True, metavar="FILE", help="the h5 file to write")
+    add("--size", type=whole(1, MAX_SIZE), default=128, help="side of a patch in pixels")
+    add("--stride", type=whole(1, 10**6), default=200, help="distance between patches in pixels")
+    add("--dtype", choices=DTYPES, default="float32",
+        help="float32 is the authors' form; uint8 takes a quarter of the disk")  # fmt: skip
+    add("--mask-classes", type=class_numbers, default=TARGETS, metavar="A,B",
+        help=f"label classes that are thermal targets, of {', '.join(CLASSES)} (default: car,person,bike)")  # fmt: skip
+    contrast.add_argument("--min-contrast", type=fraction, default=0.1,
+                          help="drop patches where (p90 - p10) / p90 of either image is less")  # fmt: skip
+    contrast.add_argument("--no-contrast-filter", dest="min_contrast", action="store_const", const=None,
+                          help="keep every patch")  # fmt: skip
     args = parser.parse_args(argv)
     try:
         there = mode_of(args.out) is not None

@@ -52,14 +52,12 @@ def linear(colour: Sequence[float]) -> np.ndarray:
 
 def shade(colour: Colour, factor: float) -> Colour:
     """A colour darkened (below 1) or lightened."""
-    red, green, blue = (factor * c for c in colour)
-    return red, green, blue
+    return tuple(factor * c for c in colour)
 
 
 def pick(rng: np.random.Generator, options: Sequence[Colour]) -> Colour:
     """One of several colours, slightly varied."""
-    red, green, blue = (np.array(options[rng.integers(len(options))]) + rng.uniform(-0.03, 0.03, 3)).tolist()
-    return red, green, blue
+    return tuple((np.array(options[rng.integers(len(options))]) + rng.uniform(-0.03, 0.03, 3)).tolist())
 
 
 def rectangle(x0: float, x1: float, y0: float, y1: float) -> np.ndarray:
