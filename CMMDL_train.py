@@ -262,11 +262,8 @@ def train_one_epoch(
 
 
 def check_patches(method: Method, recipe: Recipe, source: sources.Source, world: World) -> None:
-    """Refuse what cannot be trained on now rather than hours later.
-
-    Raises:
-        ValueError: patches of some stage are smaller than the method takes, or too few for one batch.
-    """
+    """Raise ValueError now rather than hours later: patches of some stage are smaller than the method takes, or too few
+    for one batch."""
     smallest = max(method.minimum_size, recipe.smallest)
     for stage in recipe.stages:
         if stage.size < smallest:

@@ -15,9 +15,8 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`; what was written to it takes the final name if the block ends well.
 
-    A reader sees the old file or the new one, never half of one; after an error the old one is still there.
-
-    Missing folders are made. `remove_parts` removes what killed processes leave.
+    A reader sees the old file or the new one, never half of one; after an error the old one is still there. Missing
+    folders are made. `remove_parts` removes what killed processes leave.
 
     Raises:
         OSError: it cannot be written, with the final path as its file name; or a folder, a device or a FIFO is there.

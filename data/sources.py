@@ -21,12 +21,7 @@ PROBES = 4  # patches whose fused images are shown as training goes on
 
 
 class PatchSource:
-    """The patches of an h5 file, as they are, in every epoch.
-
-    Args:
-        path: the file.
-        image_maps: give a fourth tensor, made of each pair of patches, because the file has no whole image.
-    """
+    """The patches of an h5 file, as they are, in every epoch; maps are made of each, as the file has no whole image."""
 
     held_out: Sequence[Planes] = ()
     refused: Sequence[Refusal] = ()
@@ -119,10 +114,8 @@ def probe(dataset: Dataset) -> list[Tensor]:
 def full_batches(length: int, batch_size: int, ranks: int) -> int:
     """How many batches each of the `ranks` processes has in an epoch of so many patches.
 
-    What does not fill a batch in every one is left out, so that no normalisation ever sees a batch of one.
-
-    Raises:
-        ValueError: there are fewer patches than one batch for each process takes.
+    What does not fill a batch in every one is left out, so that no normalisation ever sees a batch of one. Raises
+    ValueError where there are fewer patches than one batch for each process takes.
     """
     if length < batch_size * ranks:
         expected = f"expected at least one batch of {batch_size} for {counted(ranks, 'process', 'processes')}"

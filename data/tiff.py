@@ -111,9 +111,7 @@ def tags(data: bytes) -> dict[int, int]:
 def directories(data: bytes) -> Iterator[tuple[dict[int, int], dict[int, int]]]:
     """Of each directory, one for an image, the whole-number tags and where in the file their entries are.
 
-    Raises:
-        struct.error: the file is cut off.
-        ValueError: directories overlap.
+    Raises struct.error for a file that is cut off, ValueError for directories that overlap.
     """
     order = order_of(data)
     start = struct.unpack_from(f"{order}I", data, 4)[0]

@@ -113,11 +113,7 @@ class Folder:
         return self.homes[pair_set.name]
 
     def files(self, pair_set: PairSet, pair: Pair) -> list[Path]:
-        """The images of a pair's name, of which one is expected; extensions count in any case, as those of the inputs.
-
-        Raises:
-            ImageError: the folder cannot be read.
-        """
+        """The images of a pair's name, of which one is expected. Raises ImageError for an unreadable folder."""
         home = self.home(pair_set) / Path(pair.name).parent
         try:
             if home not in self.listed:
@@ -141,8 +137,7 @@ def as_written(path: Path, image: np.ndarray) -> np.ndarray:
 def named_folder(value: str) -> tuple[Path, str]:
     """The folder that `DIR` or `DIR=NAME` means, there or not, and its name, by default its own.
 
-    Raises:
-        UsageError: DIR is empty, which would be the current folder.
+    Raises UsageError where DIR is empty, which would be the current folder.
     """
     path, name = value, ""
     if "=" in value and not Path(value).is_dir():
@@ -153,19 +148,13 @@ def named_folder(value: str) -> tuple[Path, str]:
 
 
 def given_folders(values: Iterable[str], beside: Sequence[Contender], single: bool) -> list[Folder]:
-    """The folders of `--fused`, `DIR` or `DIR=NAME` each, as methods.
+    """The folders of `--fused`, `DIR` or `DIR=NAME` each, as methods; images of a `single` set may lie in DIR itself.
 
-    Without NAME one has the folder's name, with " (given)" after it where a method in `beside` or a source is called
-    so. Names differ, because scores and pictures are stored under them.
+    Without NAME one has the folder's name, with " (given)" after it where a method in `beside`, those of the same run,
+    or a source is called so. Scores and pictures are stored under the names, so no two are alike.
 
-    Args:
-        values: as the command line has them.
-        beside: the methods of the same run.
-        single: there is one set alone, whose images may lie in DIR itself.
-
-    Raises:
-        UsageError: no such folder, one in which a method is going to write, or two that tables call alike.
-        OSError: whether a folder is there cannot be told.
+    Raises UsageError where there is no such folder, where a method is going to write there, or where tables would call
+    two alike.
     """
     taken = {word for contender in beside for word in (contender.name, label(contender.name))}
     folders: dict[str, Folder] = {}

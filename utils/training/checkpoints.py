@@ -78,8 +78,7 @@ class Training:
     def save(self, path: Path) -> None:
         """Write a checkpoint in the main process; every process has to call this.
 
-        Raises:
-            OSError: the disk is full or the folder cannot be written; the checkpoint before it is intact.
+        Raises OSError where the disk is full or the folder cannot be written; the checkpoint before it is intact.
         """
         random_states = self.world.gather(get_random_states())
         if not self.world.is_main:

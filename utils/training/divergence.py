@@ -27,8 +27,7 @@ def diverged(
 
     Args:
         found: the loss terms and the gradient's norm over all processes.
-        own: this process's loss terms.
-        batch: what they were computed from.
+        own: this process's loss terms, of `batch`.
         patches: where each patch of the batch comes from, by index.
         training: as it is before the step.
         folder: of the run.
@@ -57,8 +56,7 @@ def write_batch(folder: Path, rank: int, batch: Batch, patches: Mapping[int, str
     """Write one process's batch: `process_<rank>.npz` with the tensors by name, float32 (B, C, S, S), a png for each
     patch with all their channels side by side, and `process_<rank>.json` with loss terms, indices and origins.
 
-    Raises:
-        OSError, ImageError: it cannot be written.
+    Raises OSError or ImageError where it cannot be written.
     """
     tensors = {name: x.float().cpu() for name, x in batch._asdict().items() if x is not None}
     about = {

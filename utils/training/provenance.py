@@ -39,14 +39,8 @@ def describe(path: Path, arguments: dict[str, Any], world: World, data: Mapping[
 
 
 def digests(source: Source, **weights: Path | None) -> dict[str, Any]:
-    """What tells the data of a training, and the weights that it uses, from any others.
-
-    For a patch file that is its SHA-256, for images `digest_of_images`, which covers the pixels in memory and so takes
-    no longer for large files.
-
-    Args:
-        weights: files by what they are for: `init=PATH` gives `init_sha256`.
-    """
+    """What tells the data of a training, and the weights that it uses, from any others: the SHA-256 of a patch file,
+    `digest_of_images` of images, and that of each file of `weights` under what it is for, as `init_sha256`."""
     if isinstance(source, PatchSource):
         found = {"patches": len(source.dataset), "bytes": source.path.stat().st_size, "sha256": sha256(source.path)}
     else:

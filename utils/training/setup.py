@@ -21,9 +21,8 @@ from utils.training.teacher import Teacher
 def open_network(args: argparse.Namespace, method: Method) -> nn.Module:
     """The network, ready to train.
 
-    Raises:
-        ValueError, OSError: the weights of `--init` cannot be read or are of another method or width, or the method
-            has nothing that an option could act on, or does not keep its options as `Method` says.
+    Raises ValueError or OSError where the weights of `--init` cannot be read or are of another method or width, the
+    method has nothing that an option could act on, or it does not keep its options as `Method` says.
     """
     if args.init:
         network = open_model(method.name, args.init, "--init WEIGHTS", fixed=True).train()
@@ -70,8 +69,7 @@ def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sourc
 def open_teacher(args: argparse.Namespace, recipe: Recipe, device: str) -> Teacher | None:
     """The network that a recipe's training learns from, None without one; its results are kept below `--out`.
 
-    Raises:
-        FileNotFoundError, WeightsError: the teacher's weights are not there, or not those of its method.
+    Raises the errors of `open_model`.
     """
     if not recipe.teacher:
         return None

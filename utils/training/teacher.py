@@ -34,13 +34,9 @@ class Teacher:
         self.__name__ = f"image fused by {type(network).__name__}"  # as the log calls a map
 
     def __call__(self, vis: Tensor, ir: Tensor) -> Tensor:
-        """The fused image of a pair where the teacher sees it, 0 elsewhere.
+        """The fused image of a pair (1, 1, H, W) of luminance in [0, 1], which has the same form.
 
-        Args:
-            vis, ir: (1, 1, H, W) luminance in [0, 1].
-
-        Returns:
-            (1, 1, H, W), in the middle `WINDOW` x `WINDOW` pixels from 1/255 to 1 in steps of 1/255.
+        Its middle `WINDOW` x `WINDOW` pixels, which the teacher sees, are 1/255 to 1 in steps of 1/255, the others 0.
         """
         area = (..., *centre(*vis.shape[-2:], WINDOW))
         result = torch.zeros_like(vis)
