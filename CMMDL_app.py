@@ -31,7 +31,7 @@ from utils.uploads import Shown, fuse, preview
 INTRODUCTION = """# CMMDL: two pictures into one
 Drop a visible and an infrared picture of one scene that lie on each other, and press **Fuse**."""
 HOUR = 3600  # seconds
-KEPT = 24 * HOUR  # how long files that were dropped or fused stay; looked for every hour
+KEPT = 24 * HOUR  # how long files stay; old ones are looked for every hour
 MISSING = "the page needs the package gradio: pip install -r requirements-app.txt"
 
 
@@ -82,7 +82,7 @@ def serve(home: Path, *, port: int | None = None) -> Any:
         ssr_mode=False,
         footer_links=[],
         max_file_size="256mb",
-        theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),  # none from a server
+        theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),  # no web fonts
         prevent_thread_lock=True,
         quiet=True,
     )
@@ -94,7 +94,7 @@ def build(home: Path) -> Any:
     import gradio as gr
 
     roles, picture = ("visible", "infrared"), {"format": "png", "interactive": False}
-    buttons = ["download", "fullscreen"]  # without sharing
+    buttons = ["download", "fullscreen"]  # no sharing
     with gr.Blocks(title="CMMDL", analytics_enabled=False, delete_cache=(HOUR, KEPT)) as page:
         gr.Markdown(INTRODUCTION)
         files, sources = [], []
@@ -135,7 +135,7 @@ def build(home: Path) -> Any:
             progress(0.1, desc="fusing and scoring")
             try:
                 shown = fuse_inputs(home, *inputs)
-            except (ValueError, OSError, MemoryError, RuntimeError) as error:  # the last is what torch says of memory
+            except (ValueError, OSError, MemoryError, RuntimeError) as error:  # torch's error for too little memory
                 return [sentence(error, home), None, None, None, None, "", gr.DownloadButton(interactive=False)]
             return [
                 "  \n".join(["Fused.", *map(as_markdown, shown.remarks)]),

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with steady_streams(), limits_in_plain_words():
             return carry_out(args)
-    except MemoryError as error:  # where no pair can be refused for it
+    except MemoryError as error:  # outside the work on a single pair
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -240,7 +240,7 @@ def check_places(contenders: Sequence[Contender], sets: Sequence[PairSet]) -> No
     sources = {os.path.realpath(path) for _, pair in jobs for path in (pair.vis, pair.ir)}
     for folder in contenders:
         if isinstance(folder, Folder):
-            with suppress(ImageError):  # which each pair is refused for
+            with suppress(ImageError):  # told where the pair is refused
                 sources |= {os.path.realpath(path) for job in jobs for path in folder.files(*job)}
     for contender in contenders:
         for job in jobs if contender.folder else ():

@@ -53,7 +53,7 @@ from utils.training.runs import FINISHED, LAST, log
 from utils.training.setup import open_network, open_source
 
 KEEP_EVERY = 10  # epochs between checkpoints that stay
-KEPT = 100  # that stay at most: the epochs of a few images may be tens of thousands
+KEPT = 100  # at most: with few images there may be tens of thousands of epochs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -143,10 +143,10 @@ def begin(args: argparse.Namespace, method: Method, recipe: Recipe, world: World
     optimizer = torch.optim.Adam(recipe.groups(network), **options)
     average = MovingAverage(network, recipe.ema_decay) if recipe.ema_decay else None
     if args.compile:
-        # After the average, which is a copy that nothing runs but the scores of an epoch. Crops have few sizes: a
-        # graph for each, because Inductor fails at one for all.
+        # The average was copied before: only an epoch's scores run it. Crops have few sizes, and each gets a graph of
+        # its own, because Inductor fails at one for all.
         method.compile_network(network, dynamic=False)
-    seed_everything(args.seed + world.rank)  # what each process draws from now on is its own
+    seed_everything(args.seed + world.rank)  # from now on each process draws its own numbers
     return Training(args.method, network, optimizer, average, world)
 
 
@@ -202,7 +202,7 @@ def train_epochs(
     while training.epoch < recipe.epochs:
         if recipe.phase(training.epoch) is not phase:
             phase = recipe.phase(training.epoch)
-            objective = training.world.wrap(Objective(training.model, phase))  # anew: it trains other parts
+            objective = training.world.wrap(Objective(training.model, phase))  # another phase trains other parts
         loader = open_loader(args, source, recipe, training)
         if not train_one_epoch(args, objective, loader, recipe, training, board, stop):
             training.save(board.folder / LAST)
@@ -292,7 +292,7 @@ def open_loader(args: argparse.Namespace, source: sources.Source, recipe: Recipe
         num_workers=args.workers,
         pin_memory=world.device.type == "cuda",
         worker_init_fn=leave_signals_to_parent,
-        generator=torch.Generator(),  # its own: a loader more, after a resume, must not change what others draw
+        generator=torch.Generator(),  # its own, so that one more loader after a resume changes no other random number
     )
 
 

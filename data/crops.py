@@ -20,7 +20,7 @@ from net.training.recipe import Crops
 
 Planes = tuple[np.ndarray, ...]  # (vis, ir, mask) of one image, uint8 (H, W), perhaps with maps 0..255 after them
 
-CROPS = Crops()  # as most recipes have them
+CROPS = Crops()  # the usual recipe's
 HELD_OUT = 10  # one image in this many is held out
 
 

@@ -10,12 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-# OpenCV's log goes on with lines that begin with > and an empty one. All of it may be in the same line as another
-# thread's progress bar
+# A message of OpenCV's log may go on in lines that begin with >, and an empty one. A message may begin in the middle of
+# a line, after another thread's progress bar
 _MESSAGE = re.compile(
     rb"(?:Corrupt JPEG|Premature end|libpng)[^\n]*\n?|\[(?: WARN|ERROR):[^\n]*\n?(?:>[^\n]*\n)*\n?"
 )
-_WITHOUT_END = re.compile(rb"libpng[^\n]*\Z")  # libpng writes the end of its line by itself
+_WITHOUT_END = re.compile(rb"libpng[^\n]*\Z")  # libpng writes its line and the end of it separately
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def _hold_stderr() -> bool:
     Otherwise the next file that is opened would get descriptor 2 and what decoders say, and progress bars would fail.
     """
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for good; it gets the lowest number that is free
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - never closed; it gets the lowest free number
     return sys.__stderr__ is not None or sys.stderr.fileno() == 2
 
 
@@ -68,11 +68,11 @@ class _Catcher:
             try:
                 if not hasattr(os, "pread") or not _hold_stderr():
                     return False
-                self._saved = os.dup(2)  # before a file is opened, which would get this number if it was free
+                self._saved = os.dup(2)  # first: the next file to be opened would get number 2 if that was free
             except OSError:  # closed meanwhile
                 return False
             try:
-                self._file = _scratch_file()  # the last who leaves closes it
+                self._file = _scratch_file()  # the last block to end closes it
             except OSError:  # no folder may be written to
                 os.close(self._saved)
                 return False
@@ -102,7 +102,7 @@ class _Catcher:
             for messages in self._inside:
                 messages.append(message.decode(errors="replace"))
         if others := _MESSAGE.sub(b"", caught):
-            with suppress(OSError):  # full, or nobody reads it
+            with suppress(OSError):  # stderr is full, or nobody reads it
                 os.write(self._saved, others)
 
 

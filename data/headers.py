@@ -18,7 +18,7 @@ def _png_header(data: bytes) -> tuple[int, int, bytes]:
     at, exif, name = 8, b"", b""
     while name != b"IEND":
         length, name = struct.unpack_from(">I4s", data, at)
-        if at + 12 + length > len(data):  # OpenCV would take memory for the length that it claims
+        if at + 12 + length > len(data):  # OpenCV would allocate the length that it claims
             raise ValueError("a chunk that is cut off")
         if name == b"acTL":
             raise Several("an animation")
@@ -91,7 +91,7 @@ def _tiff_header(data: bytes) -> tuple[int, int, bytes]:
     first, *others = (tags for tags, _ in tiff.directories(data))
     if not all(tags.get(tiff.KIND, 0) & 1 or tags.get(tiff.OLD_KIND) == 2 for tags in others):
         raise Several("several pages")
-    return first.get(tiff.WIDTH, 0), first.get(tiff.HEIGHT, 0), data  # whose tags are those of an EXIF block
+    return first.get(tiff.WIDTH, 0), first.get(tiff.HEIGHT, 0), data  # TIFF tags are what an EXIF block has, too
 
 
 FORMATS = (

@@ -26,7 +26,7 @@ _TO_UPRIGHT = {  # EXIF orientation -> what turns the stored image upright
     7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
     8: lambda image: image.swapaxes(0, 1)[::-1],
 }
-_jpeg_lock = threading.Lock()  # one at a time, so that what libjpeg says belongs to one file
+_jpeg_lock = threading.Lock()  # one file at a time, so that libjpeg's messages are about that one
 
 
 class ImageError(ValueError):
@@ -128,7 +128,7 @@ def _decode(path: Path, data: bytes, kind: str) -> np.ndarray:
         raise ImageError(f"{path}: {image.dtype} pixels; expected {', '.join(_DTYPES)}")
     if image.dtype == np.float32 and not np.isfinite(image).all():
         raise ImageError(f"{path}: pixels that are infinite or not a number; expected finite ones")
-    if kind == "TIFF" and image.dtype != np.uint8 and tiff.tags(data).get(tiff.PHOTOMETRIC) == 0:  # 8 bits are turned
+    if kind == "TIFF" and image.dtype != np.uint8 and tiff.tags(data).get(tiff.PHOTOMETRIC) == 0:  # cv2 inverts 8 bits
         if image.dtype == np.float32:
             raise ImageError(f"{path}: a float TIFF whose lowest value is white; expected the lowest to be black")
         image = 65535 - image
@@ -183,7 +183,7 @@ def _without_padding(data: bytes) -> bytes:
     """
     end = data.rfind(b"\xff\xd9")
     scan = data[:end].rstrip(data[end - 1 : end])
-    scan += b"\0" * scan.endswith(b"\xff")  # a scan has its bytes FF as FF 00
+    scan += b"\0" * scan.endswith(b"\xff")  # in a scan a byte FF is written as FF 00
     return scan + data[end:] if end - len(scan) > 1 else data
 
 

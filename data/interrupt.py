@@ -7,7 +7,7 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not on Windows, nor under nohup
     SIGNALS += (signal.SIGHUP,)
-INTERRUPTED = 130  # exit status of a program that one of them ended
+INTERRUPTED = 130  # exit status after one of these signals
 
 
 class StopRequest:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-DIGITS = 20  # of a number; what is longer is nonsense, and shown only so far
+DIGITS = 20  # a longer number is nonsense, and a message shows only so much of it
 
 
 class UsageError(ValueError):

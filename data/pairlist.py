@@ -48,7 +48,7 @@ def read_pairs(path: str | Path) -> PairSet:
             refused.append(Refusal(f"{path.name} line {number}", f"{problem}; expected each visible image once"))
         else:
             pairs[name] = number, Pair(name, vis, ir, words)
-    name = path.stem if path.stem.strip(".") else path.name  # of a folder: "..csv" and "...csv" have the stems . and ..
+    name = path.stem if path.stem.strip(".") else path.name  # names a folder; the stems of "..csv" and "...csv" cannot
     return PairSet(name, None, tuple(pair for _, pair in pairs.values()), tuple(refused), task)
 
 
@@ -89,7 +89,7 @@ def _is_header(home: Path, fields: list[str]) -> bool:
 def _line_problem(home: Path, fields: list[str]) -> str:
     if len(fields) != 2 or not all(fields):
         return f"{counted(len(fields), 'field')} ({one_line(', '.join(fields))}); {EXPECTED}"
-    missing: dict[str, list[str]] = {}  # by what is there instead of a file
+    missing: dict[str, list[str]] = {}  # names by what is there instead of a file
     for name in fields:
         if problem := instead_of_file(home / name):
             missing.setdefault(problem, []).append(one_line(name))

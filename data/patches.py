@@ -38,7 +38,7 @@ from data.words import counted
 Patch = tuple[np.ndarray, np.ndarray, np.ndarray]  # vis, ir and mask, (S, S) each
 
 WORKERS = 2  # threads that read and cut
-AHEAD = 4  # pairs that are cut but not yet written, whose patches are in memory: one to thirty of each
+AHEAD = 4  # pairs that are cut but not yet written; their patches, one to thirty of each, are in memory
 
 
 @dataclass
@@ -119,7 +119,7 @@ def _carry_out(args: argparse.Namespace) -> int:
     }
     try:
         how = {"size": args.size, "dtype": args.dtype, "attributes": attributes}
-        with StopRequest() as stop, PatchWriter(args.out, **how) as writer:  # amid HDF5's work it could be any error
+        with StopRequest() as stop, PatchWriter(args.out, **how) as writer:  # Ctrl-C inside HDF5 may raise any error
             _write_patches(writer, found, args, tally, stop)
     except PatchFileError as error:
         print(f"error: {error} ({_summary(tally)})", file=sys.stderr)

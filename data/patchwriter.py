@@ -49,7 +49,7 @@ class PatchWriter:
     def __enter__(self) -> "PatchWriter":
         try:
             self._begin()
-        except BaseException:  # also an interruption
+        except BaseException:  # KeyboardInterrupt too
             with suppress(OSError):
                 self._part.unlink()
             raise
@@ -104,7 +104,7 @@ class PatchWriter:
     def _remove_old_parts(self) -> None:
         """Remove the parts that no process holds."""
         start, end = f"{self.path.name}.", ".part"
-        with suppress(OSError):  # they stay
+        with suppress(OSError):  # then they stay
             for part in list(self.path.parent.iterdir()):
                 name = part.name
                 if name.startswith(start) and name.endswith(end) and name[len(start) : -len(end)].isdecimal():
@@ -118,7 +118,7 @@ class PatchWriter:
 
     def _append(self, group: h5py.Group, patch: np.ndarray) -> None:
         """All zeros, as most masks are, are not written: HDF5 reads zeros there, and allocates no space for them."""
-        if self.dtype == "float32":  # as `create_dataset` does, in half its time: these are many and small
+        if self.dtype == "float32":  # what `create_dataset` does, in half its time: there are many small ones
             name, space = str(self.count).encode(), h5s.create_simple((1, *patch.shape))
             dataset = h5d.create(group.id, name, h5t.NATIVE_FLOAT, space, self._untimed)
             if patch.any():
@@ -141,7 +141,7 @@ class PatchWriter:
             self._file.attrs.update(self._attributes)
             self._file.close()
             self._disk.close()
-            self._check_disk()  # what HDF5 held back is written when it closes
+            self._check_disk()  # HDF5 writes its last bytes when it closes
             self._part.replace(self.path)
         except (OSError, RuntimeError) as error:
             raise PatchFileError(f"{self.path}: cannot be written ({reason(error)})") from None

@@ -34,11 +34,11 @@ class PatchSource:
         of_patch = f", {called(self.image_maps)} of each patch, not of its whole image" if self.image_maps else ""
         return f"{counted(len(self.dataset), 'patch', 'patches')} of {self.path}{of_patch}"
 
-    def epoch(self, epoch: int, size: int) -> Dataset:  # noqa: ARG002 - ready-made patches know neither
+    def epoch(self, epoch: int, size: int) -> Dataset:  # noqa: ARG002 - patches of a file are always the same
         """The patches to draw in an epoch."""
         return self.dataset
 
-    def smaller_than(self, size: int) -> str:  # noqa: ARG002 - no crops are cut of them
+    def smaller_than(self, size: int) -> str:  # noqa: ARG002 - nothing is cut
         """Which images are smaller than a crop, as `CropSource` says it: none."""
         return ""
 
@@ -55,7 +55,7 @@ class CropSource:
         progress: show how far it is with the maps.
     """
 
-    size = None  # as the recipe wants
+    size = None  # the recipe decides
 
     def __init__(
         self,

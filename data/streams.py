@@ -11,7 +11,7 @@ class Steady:
     """A text stream that takes everything; what cannot be written is dropped."""
 
     def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream or nowhere()  # there is none where a shell closed it (`2>&-`)
+        self._stream = stream or nowhere()  # None where a shell closed it (`2>&-`)
         if hasattr(self._stream, "reconfigure"):
             self._stream.reconfigure(errors="backslashreplace")
 

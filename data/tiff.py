@@ -47,7 +47,7 @@ class Tiff:
         bits = self.bits()
         if self.tags.get(LAYOUT) == APART and self.tags.get(CHANNELS, 1) > 1 and bits > 8:
             return f"of {bits} bits with each channel by itself (planar); expected the channels of a pixel side by side"
-        if self.tags.get(CHANNELS, 1) == 2 and bits > 8:  # of which OpenCV gives the upper 8
+        if self.tags.get(CHANNELS, 1) == 2 and bits > 8:  # OpenCV would give the upper 8 bits alone
             return f"of {bits} bits with two channels, as grey with alpha; expected one, three or four"
         return ""
 
@@ -122,7 +122,7 @@ def directories(data: bytes) -> Iterator[tuple[dict[int, int], dict[int, int]]]:
         tags, entries = {}, {}
         for at in range(start + 2, end, 12):
             tag, kind = struct.unpack_from(f"{order}HH", data, at)
-            if kind in _LETTERS and tag not in tags:  # as libtiff, which takes the first
+            if kind in _LETTERS and tag not in tags:  # of two, libtiff takes the first
                 tags[tag], entries[tag] = struct.unpack_from(f"{order}{_LETTERS[kind]}", data, at + 8)[0], at
         yield tags, entries
         left -= end - start

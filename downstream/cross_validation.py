@@ -79,7 +79,7 @@ def cross_validate(
     contenders, budget = open_contenders(args.fused), Budget.of(args)
     store = open_store(args, name, budget, device)
     for contender in contenders:
-        material.check(contender)  # now rather than after the trainings of those before it
+        material.check(contender)  # now, not after hours of training
     parts = folds(scenes(material), material.stems, args.folds)
     everything = range(len(material.stems))
     lengths = [budget.steps(len(material.stems) - len(part)) for part in parts]
@@ -95,7 +95,7 @@ def cross_validate(
                     others = sorted(set(everything) - set(part))
                     train = partial(judge, pictures, others, part, seed, bar.update)
                     outcomes[fold, seed] = store.get(contender.name, fold, seed, images, train)
-                    bar.update(before + lengths[fold] - bar.n)  # of a training that was kept
+                    bar.update(before + lengths[fold] - bar.n)  # counts the steps of a training that was kept
             yield contender, pictures, outcomes
 
 

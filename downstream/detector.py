@@ -36,7 +36,7 @@ MODELS = {  # options of RTDetrConfig
     "r50": {},
 }  # fmt: skip
 BUDGET = Budget("small", epochs=45, batch=4, rate=1e-3)
-STRIDE = 32  # sides are brought to the next multiple
+STRIDE = 32  # sides are enlarged to a multiple of it
 ZOOM = 0.7  # the smallest part of each side that an image in training is cut to
 CLIP = 0.1  # the largest norm of a gradient, as RT-DETR's
 MAX_DETECTIONS = 100  # detections in an image
@@ -88,7 +88,7 @@ def build(budget: Budget) -> nn.Module:
     if budget.pretrained:
         return pretrained(RTDetrForObjectDetection, budget, len(KINDS))
     backbone = RTDetrResNetConfig(**BACKBONES[budget.model])
-    options = MODELS[budget.model] | {"freeze_backbone_batch_norms": False}  # fresh ones have nothing worth keeping
+    options = MODELS[budget.model] | {"freeze_backbone_batch_norms": False}  # they are not pretrained
     return RTDetrForObjectDetection(RTDetrConfig(backbone_config=backbone, num_labels=len(KINDS), **options))
 
 

@@ -111,7 +111,7 @@ def label_files(pair_set: PairSet, folder: Path | None = None) -> list[Path]:
     home = folder or pair_set.folder
     labels = Masks(images_by_name(folder), TARGETS) if folder else find_masks(home)
     stems = [pair.name for pair in pair_set.pairs]
-    files = {stem: labels.file(stem) for stem in stems} if labels.classes else {}  # plain masks name no class
+    files = {stem: labels.file(stem) for stem in stems} if labels.classes else {}  # plain masks have no classes
     missing = [stem for stem in stems if not files.get(stem)]
     if missing:
         raise UsageError(f"{home}: no labels of {missing[0]} ({len(missing)} missing); expected MSRS's class numbers")

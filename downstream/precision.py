@@ -53,13 +53,13 @@ def average_precision(truth: Sequence[np.ndarray], found: Sequence[Found], shape
         for kind, score, pixels in zip(kinds, scores, in_pixels(boxes, shape), strict=True)
     ]
     if annotations and detections:
-        with contextlib.redirect_stdout(io.StringIO()):  # its reports
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints reports
             coco.createIndex()
             evaluation = COCOeval(coco, coco.loadRes(detections), "bbox")
             evaluation.evaluate()
             evaluation.accumulate()
         precision = evaluation.eval["precision"][..., 0, -1]  # (overlaps, recalls, classes), -1 of absent classes
-    else:  # no object or no detection: COCO's program does not take that
+    else:  # COCO's program fails without an object or a detection
         occurs = np.isin(range(len(KINDS)), [kind for _, kind, _ in objects])
         precision = np.where(occurs, 0, -1)[None, None]
     precision = np.where(precision < 0, np.nan, 100 * precision)

@@ -60,12 +60,12 @@ def shrink(data: Path, size: tuple[int, int], out: Path) -> str:
             name = f"{pair.name}.png"
             for side, image in (("vi", vis), ("ir", ir)):
                 write_image(out / side / name, cv2.resize(eight_bit(image), size, interpolation=cv2.INTER_AREA))
-            if label:  # by `INTER_NEAREST` the corner would count
+            if label:  # `INTER_NEAREST` would take the class at the corner
                 classes = read_labels(label, ir.shape[:2])
                 write_image(out / LABELS / name, cv2.resize(classes, size, interpolation=cv2.INTER_NEAREST_EXACT))
         if boxes:
             shutil.copytree(boxes, out / "boxes")
-    except BaseException:  # half a set could be taken for a whole one, and would be in the way of the next try
+    except BaseException:  # half a set could pass for a whole one, and the next try refuses a folder in use
         for name in ("vi", "ir", LABELS, "boxes"):
             shutil.rmtree(out / name, ignore_errors=True)
         raise

@@ -73,7 +73,7 @@ def cell(result: Result, column: str) -> str:
     value, spread = result.values.get(column, math.nan), result.spread(column)
     if math.isnan(value):
         return ""
-    value = round(value, 1) + 0.0  # which makes -0.0 0.0
+    value = round(value, 1) + 0.0  # + 0.0 turns -0.0 into 0.0
     return f"{value:.1f}" if math.isnan(spread) else f"{value:.1f} ± {spread:.1f}"
 
 

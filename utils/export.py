@@ -57,11 +57,11 @@ def write_onnx(path: str | Path, model: nn.Module) -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UsageError(f"ONNX needs the package {error.name}: pip install -r requirements-export.txt") from None
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it would say that torchvision is not there
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # else it warns that torchvision is missing
     pair = tuple(torch.zeros(2, 1, 1, *EXAMPLE))
     any_size = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     with real_arithmetic(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # torch's own use of what it deprecates
+        warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # torch calls its own deprecated code
         program = torch.onnx.export(
             WithOutput(model).eval(),
             pair,

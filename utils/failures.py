@@ -16,10 +16,10 @@ from data.streams import steady_streams
 from utils.distributed import meeting_point
 
 USAGE = 2  # exit status of what cannot be used
-NO_MEMORY = (  # how torch (on Linux, Windows, a GPU), what it calls, and OpenCV say that there is too little memory
+NO_MEMORY = (  # words of torch (Linux, Windows, GPU), its libraries and OpenCV for too little memory
     "can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "ALLOC_FAILED", "Insufficient memory",
 )  # fmt: skip
-LIMITS = {  # how Python and torch say that another limit of the system is reached, and what helps
+LIMITS = {  # words of Python and torch for another limit of the system, and what helps
     "can't start new thread": "no thread can be started; it needs more memory or a higher limit (ulimit -u)",
     "Too many open files": "too many files are open; try fewer --workers, or a higher limit (ulimit -n)",
 }
@@ -52,7 +52,7 @@ def command(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
             try:
                 with limits_in_plain_words():
                     return main(*args, **options)
-            except KeyboardInterrupt as interrupt:  # whose words tell how to go on, where there is a way
+            except KeyboardInterrupt as interrupt:  # it may say how to go on
                 print(f"interrupted; {interrupt}" if interrupt.args else "interrupted", file=sys.stderr)
                 return INTERRUPTED
             except (ValueError, OSError, MemoryError) as error:
@@ -157,5 +157,5 @@ def sentence(error: Exception) -> str:
 
 def out_of_memory_in_training(error: Exception) -> str:
     """What to do about a lack of memory in training."""
-    found = str(error).partition("\n")[0]  # nothing where Python itself had too little
+    found = str(error).partition("\n")[0]  # empty for Python's own MemoryError
     return f"out of memory{f' ({found})' if found else ''}; try a smaller --batch-size, --size or --dim"

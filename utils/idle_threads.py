@@ -9,4 +9,4 @@ the user has set stays.
 import os
 
 if not os.environ.keys() & {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}:
-    os.environ["GOMP_SPINCOUNT"] = "10000"  # turns, for 300,000
+    os.environ["GOMP_SPINCOUNT"] = "10000"  # turns; the default is 300,000

@@ -21,7 +21,7 @@ class Inputs:
 
     vis: np.ndarray
     ir: np.ndarray
-    resized: str = ""  # from which size to which the second was brought
+    resized: str = ""  # the sizes before and after, where the second was resized
     shift: Shift | None = None
 
 

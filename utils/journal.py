@@ -53,9 +53,9 @@ class Journal:
 
     def note_sources(self, pair_set: PairSet, pair: Pair) -> None:
         """Note what a pair is going to be fused from, before it is read: what changes later is fused again."""
-        if instead_of_file(pair.vis) or instead_of_file(pair.ir):  # a pipe would never end
+        if instead_of_file(pair.vis) or instead_of_file(pair.ir):  # reading a pipe may never end
             return
-        with suppress(OSError):  # which whoever reads it tells
+        with suppress(OSError):  # reading the image reports it
             self._sources[pair_set.name, pair.name] = digest_of_sources(pair_set, pair)
 
     def find(self, method: str, pair_set: PairSet, pair: Pair, file: Path) -> np.ndarray | None:

@@ -32,7 +32,7 @@ def keep_freed_memory(*, every_size: bool = False) -> bool:
     arenas = {M_ARENA_MAX: 1 + (os.cpu_count() or 1)}
     if every_size:
         settings = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: -1, M_TOP_PAD: 64 * MB}  # -1: never
-    else:  # 32 MB is the highest threshold that glibc takes; a larger free end of the heap would take large blocks in
+    else:  # glibc takes no threshold above 32 MB; with more free at the heap's end, large blocks would go there
         settings = {M_MMAP_THRESHOLD: 32 * MB, M_TRIM_THRESHOLD: 64 * MB, M_TOP_PAD: 32 * MB}
     return all(libc.mallopt(parameter, value) == 1 for parameter, value in (settings | arenas).items())
 

@@ -21,7 +21,7 @@ MIN_SIDE = 41  # the least side that leaves VIF's fourth scale one whole window
 VIF_SIZES = (17, 9, 5, 3)
 VIF_EPS = 1e-10
 VIF_NOISE = 2.0
-BAND_PIXELS = 3 * 2**14  # some arrays of them stay in cache
+BAND_PIXELS = 3 * 2**14  # a few arrays of so many pixels stay in cache
 
 
 def evaluate(fused: np.ndarray, ir: np.ndarray, vis: np.ndarray, protocol: str = "cmmdl") -> dict[str, float]:
@@ -82,7 +82,7 @@ class Image:
         if min(levels.shape) < MIN_SIDE:
             raise TooSmall(f"{name}: {size_of(levels)}; VIF's four scales need {MIN_SIDE}x{MIN_SIDE} or more")
         self.name = name
-        self.levels = np.array(levels, order="C")  # a copy, not a matrix nor masked
+        self.levels = np.array(levels, order="C")  # a plain copy, also of a matrix or a masked array
         self.values = self.levels.astype(np.float64)
 
     @_kept
@@ -228,7 +228,7 @@ def grey(image: np.ndarray) -> np.ndarray:
         return image
     if image.shape[2] == 1:
         return image[..., 0]
-    bgr = image[..., 2::-1].astype(np.float32, order="C")  # in this order the release adds up, which decides ties
+    bgr = image[..., 2::-1].astype(np.float32, order="C")  # the release adds up in this order, which decides ties
     return np.rint(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)).astype(np.uint8)
 
 
@@ -250,13 +250,13 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _dot(x: np.ndarray, y: np.ndarray) -> float:
-    return np.einsum("i,i", x, y)  # in one thread, and without a product in memory
+    return np.einsum("i,i", x, y)  # uses one thread and stores no product
 
 
 def _ssim(x: np.ndarray, y: np.ndarray, data_range: float) -> float:
     if data_range == 0:
         return float(np.array_equal(x, y))
-    c1, c2 = (0.01 * data_range) ** 2 * 49**2, (0.03 * data_range) ** 2 * 49 * 48  # for sums in place of means
+    c1, c2 = (0.01 * data_range) ** 2 * 49**2, (0.03 * data_range) ** 2 * 49 * 48  # for sums instead of means
 
     def similarity(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         sum_x, sum_y = _window_sum(x), _window_sum(y)

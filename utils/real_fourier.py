@@ -56,7 +56,7 @@ def irfft2(spectrum: Spectrum, size: tuple[int, int]) -> Tensor:
     real = cosines @ spectrum.real - sines @ spectrum.imaginary
     imaginary = cosines @ spectrum.imaginary + sines @ spectrum.real
     cosines, sines = waves(width // 2 + 1, width, spectrum.real)
-    twins = torch.where(own_mirror(width // 2 + 1, width, spectrum.real), 1.0, 2.0)  # the half that is not stored
+    twins = torch.where(own_mirror(width // 2 + 1, width, spectrum.real), 1.0, 2.0)  # others count twice
     return ((real * twins) @ cosines - (imaginary * twins) @ sines) / (height * width)
 
 

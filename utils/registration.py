@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from scipy import fft
 
-TOLERANCE = 3.0  # pixels that registered pairs may be off; also about what reduced images can tell apart
+TOLERANCE = 3.0  # pixels; registered pairs may be off by as much, and reduced images show no less
 REACH = 20.0  # pixels; the largest shift that is looked for
 CONFIDENCE = 5.5  # standard deviations by which the best shift's peak must exceed the best peak within the tolerance
 LONG_SIDE = 384  # pixels; larger images are reduced, which keeps the check at about 15 ms a pair

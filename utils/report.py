@@ -19,11 +19,11 @@ from utils.tables import PRINTED, Row, cell, is_best, label, named
 
 TEMPLATE = Path(__file__).with_name("report.html")
 THUMBNAIL = 360  # pixels wide at most
-MANY = 4000  # pictures of that width on a page, some 80 MB; of more each is smaller
+MANY = 4000  # pictures of that width on a page, some 80 MB; if there are more, they are narrower
 LINES = 2000  # pairs on a page; a browser takes minutes and gigabytes for ten times as many
 TALLEST = 8000  # pixels high at most; a JPEG can have 65535
 QUALITY = 85  # of a JPEG, of 100
-WORST = 5  # images that are shown above all others
+WORST = 5  # images that each strip of worst ones shows
 WORST_BY = ("VIF", "Qabf", "SSIM")
 
 
@@ -107,7 +107,7 @@ def section(key: str, name: str, rows: Sequence[Row], pictures: Mapping[str, Pic
     lines = "".join(line(ids[stem], stem, found, methods) for stem, found in pictures.items() if stem in ids)
     strips = "".join(strip(row, ids, hidden=row is not methods[0]) for row in methods)
     count = max((len(found.thumbnails) for found in pictures.values()), default=1)
-    room = f"--count: {count}; --beside: {59 if names else 53}em"  # for so many pictures beside the scores
+    room = f"--count: {count}; --beside: {59 if names else 53}em"  # so that the pictures fit beside the scores
     return (
         f'<section id="{key}" style="{room}"><h2>{html.escape(name)} ({counted(len(pictures), "image")}{left_out})</h2>'
         f'{means(rows)}{choice(methods)}{strips}<div><table class="images">'

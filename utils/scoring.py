@@ -31,7 +31,7 @@ def usable_cores() -> int:
 
 WORKERS = max(2, usable_cores())  # threads that read, write and score
 PENDING = 2 * WORKERS  # pairs whose scores may be outstanding while the next ones are fused
-PENDING_PIXELS = 2**24  # of these pairs together, unless it is one alone: scoring takes 200 bytes for each, so 3.4 GB
+PENDING_PIXELS = 2**24  # of these pairs together, unless it is one alone: 3.4 GB, as scoring takes 200 bytes for each
 
 
 Job = tuple[Pair, int, Future]  # a pair whose images are being written and scored, its pixels, and what `finish` gives
@@ -104,7 +104,7 @@ def run_set(
             fused, refused = fuse(pair_set, pair, images, contenders)
             result.refused += refused
             pixels = math.prod(inputs.vis.shape[:2])
-            while jobs and (jobs[0][2].done() or too_many(jobs, pixels)):  # the done ones too: the queue stays short
+            while jobs and (jobs[0][2].done() or too_many(jobs, pixels)):  # done ones too: the queue stays short
                 result.collect(jobs.popleft())
             job = pool.submit(finish, pair_set, pair, images, fused, protocol, home, width)
             jobs.append((pair, pixels, job))

@@ -16,10 +16,10 @@ from utils.metrics import METRICS
 PRINTED = METRICS[:8]  # the columns of a printed table; the files have all twelve
 LOWER_IS_BETTER = ("MSE",)
 RULE = "=" * 80
-LATEX = {letter: f"\\{letter}" for letter in "_&%#${}"}  # letters that mean something else there
+LATEX = {letter: f"\\{letter}" for letter in "_&%#${}"}  # letters with another meaning there
 LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
-LATEX |= {"[": "{[}", "*": "{*}"}  # which at the beginning of a row would belong to the end of the one before
+LATEX |= {"[": "{[}", "*": "{*}"}  # at the start of a row they would be read as the end of the row before
 
 Scores = Mapping[str, float]
 

@@ -74,7 +74,7 @@ def fuse(
     reasons = [refusal.reason for refusal in result.refused]
     if not files:
         raise ValueError("; ".join(reasons))
-    file = files[0].rename(files[0].with_stem(f"{files[0].stem}_fused"))  # beside the visible one in a download folder
+    file = files[0].rename(files[0].with_stem(f"{files[0].stem}_fused"))  # unlike the visible image's name
     scored = any(row.images for row in result.rows)
     return Shown(
         vis=eight_bit(inputs.vis),

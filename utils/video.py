@@ -23,10 +23,10 @@ from utils.failures import limits_in_plain_words, tile_advice
 from utils.inputs import resize
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
-MEMORY = 0.95  # of the running range: how much of it each frame keeps, about a second of memory at 25 frames
+MEMORY = 0.95  # how much of the running range a frame keeps: it remembers about a second at 25 frames
 FALLBACK_FPS = 25.0
-MAX_RATIO = 1.02  # two rates of frames that count as one
-MAX_TICKS = 65535  # into which MPEG-4 divides a second at most; OpenCV needs a rate that is a whole number of them
+MAX_RATIO = 1.02  # frame rates that differ by less count as equal
+MAX_TICKS = 65535  # MPEG-4 divides a second into so many at most; the frame rate is rounded to fit
 ROOM = 16 * 2**20  # bytes left on the disk for one more frame and, at the end, the index without which no file plays
 SLACK = 2  # frames by which a header's count may be off without anything being wrong
 
@@ -76,7 +76,7 @@ class VideoFile:
         self.fps = self.capture.get(cv2.CAP_PROP_FPS)
         depth = deep_grey(self.capture)
         if depth == "gray16le":
-            self.capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)  # or OpenCV gives the upper 8 bits
+            self.capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)  # else OpenCV gives the upper 8 bits
         elif depth:
             raise VideoError(f"{path}: {depth} pixels; expected at most 8 bits, or gray16le (ffmpeg -pix_fmt gray16le)")
         self.stretch = RunningRange()  # of 16 bits
@@ -105,7 +105,7 @@ def deep_grey(capture: cv2.VideoCapture) -> str:
 def for_opencv(path: Path) -> str:
     """A path as OpenCV takes it. Raises VideoError for a name that is no text, at which it would end the program."""
     try:
-        name = path if path.is_absolute() else f"./{path}"  # it would take "12:30.mp4" for an address
+        name = path if path.is_absolute() else f"./{path}"  # without ./, "12:30.mp4" would be an address
         return str(name).encode().decode()
     except UnicodeEncodeError:
         raise VideoError(f"{path}: a name that is not UTF-8; OpenCV needs another for a video") from None
@@ -190,7 +190,7 @@ def writer(path: Path, fps: float, size: tuple[int, int]) -> Iterator:
 
     def write(frame: np.ndarray) -> None:
         nonlocal count
-        if shutil.disk_usage(path.parent).free < ROOM:  # OpenCV does not tell that a frame found no room
+        if shutil.disk_usage(path.parent).free < ROOM:  # OpenCV does not report a full disk
             done = counted(count, "frame")
             raise VideoError(f"{path}: less than {ROOM >> 20} MB left on the disk after {done}; expected more")
         whole = cv2.copyMakeBorder(frame, 0, bottom, 0, right, cv2.BORDER_REPLICATE)

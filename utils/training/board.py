@@ -163,7 +163,7 @@ class Board:
     def fuse(self, vis: Tensor, ir: Tensor) -> Tensor:
         """A batch (N, 1, H, W) through the network to luminance in [0, 1], back on the CPU."""
         device, method = self.training.world.device, METHODS[self.training.method]
-        with exact_convolutions(device):  # as `net.Fuser` will
+        with exact_convolutions(device):  # like `net.Fuser`
             return method.output(self.training.result(vis.to(device), ir.to(device)).float()).cpu()
 
     def time_for(self, steps: int) -> str:

@@ -115,7 +115,7 @@ class Training:
         try:
             self._check(state, path.stat().st_size)
             self._load(state)
-        except Exception as error:  # whatever a file holds in the wrong place
+        except Exception as error:  # a file may hold anything anywhere
             problem = " ".join(str(error).split())
             raise WeightsError(f"{path}: does not fit this network and recipe ({problem})") from error
         return len(state["random"])
@@ -206,9 +206,9 @@ def check_moments(optimizer: torch.optim.Optimizer) -> None:
 def write(path: Path, state: dict[str, Any]) -> None:
     """Save tensors and plain containers, atomically. Raises OSError, with the previous file intact."""
     try:
-        with replacing(path) as temporary, temporary.open("wb") as file:  # given a path, torch hides what the disk says
+        with replacing(path) as temporary, temporary.open("wb") as file:  # given a path, torch hides the disk's error
             torch.save(state, file)
-    except (OSError, RuntimeError) as failure:  # torch's zip writer may fail once more over what the disk said
+    except (OSError, RuntimeError) as failure:  # torch's zip writer may raise its own error after the disk's
         error = failure if isinstance(failure, OSError) else failure.__context__
         if not isinstance(error, OSError):
             raise

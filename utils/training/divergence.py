@@ -40,7 +40,7 @@ def diverged(
             write_batch(place, world.rank, batch, patches, terms)
         except (OSError, ImageError) as error:
             problem = sentence(error)
-    problems = [problem for problem in world.gather(problem) if problem]  # nobody ends before all have written
+    problems = [problem for problem in world.gather(problem) if problem]  # waits until all have written
     kept = f"its batch could not be written ({problems[0]})" if problems else f"its batch is in {place}"
 
     figures = ", ".join(f"{name} {value:g}" for name, value in found.items())

@@ -24,7 +24,7 @@ class MovingAverage:
         current = model.state_dict()
         averages = self.model.state_dict()
         floating = [name for name, average in averages.items() if average.is_floating_point()]
-        update = get_ema_multi_avg_fn(decay)  # of all in one go
+        update = get_ema_multi_avg_fn(decay)  # all weights in one go
         update([averages[name] for name in floating], [current[name] for name in floating], steps)
         for name in averages.keys() - floating:
             averages[name].copy_(current[name])

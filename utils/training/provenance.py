@@ -17,9 +17,9 @@ from data.files import sha256, write_text
 from data.sources import PatchSource, Source
 from utils.distributed import World
 
-PACKAGES = ("numpy", "h5py", "opencv-python-headless")  # that pixels and weights pass through, as they do torch
+PACKAGES = ("numpy", "h5py", "opencv-python-headless")  # what pixels and weights pass through, besides torch
 ROOT = Path(__file__).resolve().parents[2]  # of this source tree
-PARTS = 3  # of an image that are digested: vis, ir and mask; a map follows from them
+PARTS = 3  # of an image in its digest: vis, ir and mask; maps are computed from them
 
 
 def describe(path: Path, arguments: dict[str, Any], world: World, data: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ FINISHED = "finished"  # the file that marks a training that came to its end
 # arguments that do not change what is computed
 UNIMPORTANT = ("resume", "out", "workers", "device", "save_seconds", "checkpoint_activations")
 OFF = (None, False)  # of an option that was not given
-NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what a damaged file leads to
+NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # damaged files raise these
 
 log = logging.getLogger("cmmdl")
 
@@ -131,7 +131,7 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[st
     folder = home if goes_on else new(args.out, args.method)
     file = LogFile(folder / "log.txt")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    if hold(file.stream) is False:  # such as one whose `torchrun` was killed: two that write would spoil both
+    if hold(file.stream) is False:  # as after its `torchrun` was killed; two would spoil each other's files
         raise OSError(f"{folder}: another training writes there; wait for it, end it, or give --resume none")
     log.addHandler(file)
     begun = data_begun_with(folder) or data
@@ -205,12 +205,12 @@ class LogFile(logging.FileHandler):
     def __init__(self, path: Path) -> None:
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
 
-    def handleError(self, record: logging.LogRecord) -> None:  # logging's name
+    def handleError(self, record: logging.LogRecord) -> None:  # the name is logging's
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
 
     def close(self) -> None:
-        with suppress(OSError):  # of what was not written before
+        with suppress(OSError):  # the disk is still full
             super().close()
 
 

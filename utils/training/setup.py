@@ -29,7 +29,7 @@ def open_network(args: argparse.Namespace, method: Method) -> nn.Module:
     else:
         options = {name: value for name in ("dim", "without") if (value := getattr(args, name))}
         network = net.build(method.name, **options)
-    try:  # or its weights could not be read again
+    try:  # without its options, its weights could not be read again
         check_options(getattr(network, "options", None), network.state_dict())
     except ValueError as error:
         raise ValueError(f"the network of {method.label}: {error}, as net/method.py says") from None
@@ -49,7 +49,7 @@ def open_network(args: argparse.Namespace, method: Method) -> nn.Module:
 
 def open_source(args: argparse.Namespace, recipe: Recipe, world: World) -> sources.Source:
     """The training patches that the arguments name; what was refused among them is named in the log."""
-    whole_images = args.demo or args.data  # patches of a file are shown to a teacher by the loader, which has no GPU
+    whole_images = args.demo or args.data  # a file's patches meet the teacher in loader processes, without a GPU
     teacher = open_teacher(args, recipe, world.device.type if whole_images else "cpu")
     crops, image_maps = recipe.crops, [made for made in (recipe.image_map, teacher) if made]
     if args.demo:

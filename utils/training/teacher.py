@@ -31,7 +31,7 @@ class Teacher:
     def __init__(self, network: nn.Module, folder: Path, device: str = "cpu") -> None:
         self.fuser = Fuser(network, device=device)
         self.folder = folder / digest_of_network(network)[:16]
-        self.__name__ = f"image fused by {type(network).__name__}"  # as the log calls a map
+        self.__name__ = f"image fused by {type(network).__name__}"  # what the log calls it
 
     def __call__(self, vis: Tensor, ir: Tensor) -> Tensor:
         """The fused image of a pair (1, 1, H, W) of luminance in [0, 1], which has the same form.
