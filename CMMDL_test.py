@@ -111,8 +111,9 @@ def run(sets: Sequence[PairSet], contenders: Sequence[Contender], args: argparse
     results, pictures, refusals = {}, {}, 0
     if not args.no_metrics:
         print(f"Scoring protocol: {args.protocol}")
-    options = {"check": not args.no_registration_check, "max_pixels": args.max_pixels}
-    read = partial(read_inputs, resize_ir=args.resize == "ir", **options)
+    read = partial(
+        read_inputs, resize_ir=args.resize == "ir", check=not args.no_registration_check, max_pixels=args.max_pixels
+    )
     shown = 2 + sum(not contender.is_reference for contender in contenders)  # pictures of a pair
     width = report.width_for(shown * sum(len(pair_set.pairs) for pair_set in sets))
     for pair_set in sets:
