@@ -1,4 +1,4 @@
-"""Files that are complete or not there at all, and digests that tell whether they are the right ones."""
+"""Files that are complete or not there at all, held by one process at a time, and known by their digests."""
 
 import errno
 import hashlib
@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
@@ -47,6 +48,23 @@ def remove_parts(paths: Iterable[Path]) -> None:
     for path in paths:
         if re.fullmatch(r"\.[0-9a-f]{8}\.part", path.name):
             path.unlink()
+
+
+def hold(file: IO) -> bool | None:
+    """Hold a file that is open for writing until this process closes it or ends, however it ends.
+
+    Returns True, or False where another process holds it, or None where files cannot be held: on Windows, and on
+    network disks without locks.
+    """
+    try:
+        import fcntl  # there is none on Windows
+
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except (ImportError, OSError):
+        return None
+    return True
 
 
 def mode_of(path: Path) -> int | None:

@@ -80,7 +80,7 @@ def find_sets(root: str | Path) -> list[PairSet]:
             return [_pair_up(name, root, *match)]
         sets = [] if match else [pair_set for folder in sub_folders(root) if (pair_set := _examine(folder))]
     except OSError as error:
-        raise PairError(f"{error.filename}: {_not_readable(error)}; expected a folder of pairs") from None
+        raise PairError(f"{error.filename}: not readable ({error.strerror}); expected a folder of pairs") from None
     if any(pair_set.folder for pair_set in sets):
         return sets
     if sets and not problem:
@@ -100,10 +100,6 @@ def check_sizes(pair: Pair, vis: np.ndarray, ir: np.ndarray) -> None:
     if vis.shape[:2] != ir.shape[:2]:
         sizes = f"{pair.words[1]} {size_of(ir)}, {pair.words[0]} {size_of(vis)}"
         raise ImageError(f"{pair.vis.name}: {sizes}; a pair must have one size")
-
-
-def _not_readable(error: OSError) -> str:
-    return f"not readable ({error.strerror})"
 
 
 def _match(folder: Path) -> tuple[tuple[Kind, Path, Path] | None, str]:
@@ -134,7 +130,7 @@ def _examine(folder: Path) -> PairSet | None:
         if not problem and list_images(folder):
             problem = f"images that lie in no pair folder; expected sub-folders {ACCEPTED}"
     except OSError as error:
-        problem = f"{error.filename}: {_not_readable(error)}; expected a folder of pairs"
+        problem = f"{error.filename}: not readable ({error.strerror}); expected a folder of pairs"
     return PairSet(folder.name, None, (), (Refusal(folder.name, problem),)) if problem else None
 
 
@@ -164,10 +160,10 @@ def _pair_up(name: str, home: Path, kind: Kind, vis_dir: Path, ir_dir: Path) -> 
 
 def _refused(found: Found) -> list[Refusal]:
     """What a pair folder's input folder has besides images that can be read."""
-    refusals = [
-        Refusal(sub.relative_to(found.folder.parent).as_posix(), f"{_not_readable(error)}; expected a folder of images")
-        for sub, error in found.unreadable.items()
-    ]
+    refusals = []
+    for sub, error in found.unreadable.items():
+        reason = f"not readable ({error.strerror}); expected a folder of images"
+        refusals.append(Refusal(sub.relative_to(found.folder.parent).as_posix(), reason))
     if found.unread:
         first = found.unread[0].relative_to(found.folder).as_posix()
         others = f"files in formats that are not read: {len(found.unread)}, first {first}"

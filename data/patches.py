@@ -91,11 +91,8 @@ def cut_pair(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line. Refused inputs are named on stderr, the rest is done.
-
-    Returns 0 if all was done, 1 if inputs were refused or no file was written, 2 for usage or if no pair was found, 130
-    if it was interrupted or terminated.
-    """
+    """Run the command line: 0 all done, 1 inputs were refused (each named on stderr) or no file was written, 2 usage or
+    no pair was found, 130 interrupted or terminated."""
     with steady_streams():
         args = parse(argv)
         try:

@@ -11,8 +11,7 @@ import h5py
 import numpy as np
 from h5py import h5d, h5p, h5s, h5t
 
-from data.files import instead_of_file
-from data.locks import hold
+from data.files import hold, instead_of_file
 from data.patchfile import ARRAY, DTYPES, GROUPS, MASK, PatchFileError, reason
 
 
@@ -38,12 +37,9 @@ class PatchWriter:
     ) -> None:
         if dtype not in DTYPES:
             raise PatchFileError(f"dtype '{dtype}'; expected {' or '.join(DTYPES)}")
-        self.path = Path(path)
-        self.size = size
-        self.dtype = dtype
-        self.count = 0
-        self._attributes = {"format": "cmmdl-patches", "version": 1, "form": dtype, "patch_size": size}
-        self._attributes.update(attributes or {})
+        self.path, self.size, self.dtype, self.count = Path(path), size, dtype, 0
+        about = {"format": "cmmdl-patches", "version": 1, "form": dtype, "patch_size": size}
+        self._attributes = about | dict(attributes or {})
         self._part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
 
     def __enter__(self) -> "PatchWriter":

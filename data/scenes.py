@@ -124,10 +124,7 @@ def write_test_img(folder: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 0 done, 1 a file could not be written, 130 interrupted.
-
-    Exits with 2 on bad usage.
-    """
+    """Run the command line: 0 done, 1 a file could not be written, 2 usage, 130 interrupted."""
     parser = Parser("python -m data.scenes", __doc__)
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=named_path, metavar="DIR", help="write a pair folder: DIR/vi, DIR/ir, DIR/mask")

@@ -11,9 +11,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from data.files import instead_of_file, remove_parts, sha256, write_text
+from data.files import hold, instead_of_file, remove_parts, sha256, write_text
 from data.images import ImageError, read_image
-from data.locks import hold
 from data.options import UsageError
 from data.pairs import Pair, PairSet
 

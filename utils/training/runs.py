@@ -12,8 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from data.files import remove_parts
-from data.locks import hold
+from data.files import hold, remove_parts
 from data.words import counted
 from utils import distributed
 from utils.distributed import World
