@@ -120,7 +120,8 @@ def train(args: argparse.Namespace, world: World) -> bool:
                 raise KeyboardInterrupt from error
             raise
     if not done:
-        log.info("stopped in epoch %d; %s", training.epoch + 1, runs.way_on(args.resume, folder))
+        way_on = "the same command" if args.resume == "auto" else f"--resume {folder / LAST}"
+        log.info("stopped in epoch %d; %s goes on from here", training.epoch + 1, way_on)
     elif world.is_main:
         finish(method, training, folder)
     return done

@@ -105,7 +105,9 @@ class Journal:
         try:
             file.seek(0)
             first, *rest = file.read().splitlines()
-            settings, lines = json.loads(first), [json.loads(line) for line in without_cut_line(rest)]
+            if rest and not rest[-1].endswith("]"):  # a kill cut it off
+                rest.pop()
+            settings, lines = json.loads(first), [json.loads(line) for line in rest]
             done = {(method, name, image): [origin, fused] for method, name, image, origin, fused in lines}
             names = sorted({*settings, *self.settings})
             other = [name for name in names if settings.get(name) != self.settings.get(name)]
@@ -117,11 +119,6 @@ class Journal:
                 "command, or leave out --continue to begin anew"
             )
         return done
-
-
-def without_cut_line(lines: list[str]) -> list[str]:
-    """The lines without a last one that a kill cut off."""
-    return lines[:-1] if lines and not lines[-1].endswith("]") else lines
 
 
 def digest_of_sources(pair_set: PairSet, pair: Pair) -> str:

@@ -100,7 +100,7 @@ def cells(rows: Sequence[Row], metrics: Sequence[str], strong: str) -> Iterator[
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """The lines of a Markdown table; each row is a name, then a cell for each column."""
     lines = ["| | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
-    return [*lines, *("| " + " | ".join([in_markdown(name), *figures]) + " |" for name, *figures in rows)]
+    return [*lines, *("| " + " | ".join([name.replace("|", r"\|"), *figures]) + " |" for name, *figures in rows)]
 
 
 def tabular(corner: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -134,11 +134,6 @@ def bold(text: str, form: str, wanted: bool) -> str:
 
 def count(rows: Sequence[Row]) -> int:
     return max((len(row.images) for row in rows), default=0)
-
-
-def in_markdown(name: str) -> str:
-    """A name as a cell of a Markdown table."""
-    return name.replace("|", r"\|")
 
 
 def escaped(name: str) -> str:

@@ -91,11 +91,6 @@ def way_out(checkpoint: Path) -> str:
     return f"{earlier}--resume none starts anew"
 
 
-def way_on(resume: str, folder: Path) -> str:
-    """How to go on with a training that was stopped, in words."""
-    return "the same command goes on from here" if resume == "auto" else f"--resume {folder / LAST} goes on from here"
-
-
 def begun_with(folder: Path) -> dict[str, Any]:
     """What a run's folder holds for repeating it. Raises OSError or ValueError where it holds none."""
     return json.loads((folder / ARGUMENTS).read_text(encoding="utf-8"))
