@@ -20,4 +20,5 @@ def ahead(
         waiting.append((item, pool.submit(function, item)))
         if len(waiting) > depth:
             yield waiting.popleft()
-    yield from waiting
+    while waiting:
+        yield waiting.popleft()

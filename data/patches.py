@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from traceback import clear_frames
 
 import h5py
 import numpy as np
@@ -153,18 +154,18 @@ def _write_patches(
     with _short_turns(), progress_bar(total=total, unit="image") as bar, ThreadPoolExecutor(WORKERS) as pool:
         for pair_set, masks in sets:
             for pair, cutting in ahead(pool, partial(cut_pair, masks=masks, **how), pair_set.pairs, depth=AHEAD):
+                stop.check()
                 try:
-                    found = cutting.result()
+                    patches, dropped, masked = cutting.result()
                 except ImageError as error:
                     _refuse(f"{pair_set.name}: {error}", tally)
                     continue
-                except MemoryError:
+                except MemoryError as error:
+                    clear_frames(error.__traceback__)  # of what takes the memory
                     _refuse(f"{pair_set.name}: {pair.vis.name}: out of memory", tally)
                     continue
                 finally:
                     bar.update()
-                stop.check()
-                patches, dropped, masked = found
                 for patch in patches:
                     writer.add(*patch)
                 tally.images += 1
