@@ -38,7 +38,7 @@ from utils.shipped import load_checked
 from utils.tables import Row, text
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]  # of vis, ir, fused, mask, stretched maximum
-LEARNING_RATE = 0.02  # of the grey values, in [0, 1]
+LEARNING_RATE = 0.02  # for grey values in [0, 1]
 
 
 def brightness(vis: Tensor, ir: Tensor, fused: Tensor) -> Tensor:
@@ -65,9 +65,9 @@ LOSSES: dict[str, Loss] = {
     "paper": lambda vis, ir, fused, mask, _: fusion_loss(vis, ir, fused, mask).total,
     "L1+10gradient": lambda vis, ir, fused, *_: brightness(vis, ir, fused) + 10 * gradient_loss(vis, ir, fused),
     "L1+edges": lambda vis, ir, fused, *_: brightness(vis, ir, fused) + edge_loss(vis, ir, fused),
-    "lighter-edges": earlier(4, 3, 1, 0),  # of the weights that ship, their first three trainings
-    "few-differences": earlier(8, 8, 0.8, 0.3),  # the fourth to the seventh
-    "more-differences": earlier(10, 10, 0.8, 1, gain=1.1),  # the eighth
+    "lighter-edges": earlier(4, 3, 1, 0),  # the first three trainings of the weights that ship
+    "few-differences": earlier(8, 8, 0.8, 0.3),  # their fourth to seventh
+    "more-differences": earlier(10, 10, 0.8, 1, gain=1.1),  # their eighth
     "without-stretch": lambda vis, ir, fused, mask, _: (
         structure_loss(vis, ir, fused, mask, torch.maximum(vis, ir)).total
     ),

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ours, literal = metrics.evaluate(fused, ir, vis), literal_metrics.evaluate(fused, ir, vis)
     error = np.max([abs(ours[name] / literal[name] - 1) for name in metrics.METRICS])
     print(f"largest relative difference {error:.1e}")
-    if not error <= TOLERANCE:  # NaN too
+    if not error <= TOLERANCE:  # also for NaN
         print(f"the two sides disagree: {ours} and {literal}", file=sys.stderr)
         return 1
 

@@ -29,7 +29,7 @@ from utils.metrics import grey
 from utils.registration import misalignment
 
 DISTANCES = (5, 12)  # pixels
-TIMES = 2  # that each pair is moved
+TIMES = 2  # each pair is moved
 
 
 @command

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"ratio {medians['ONNX Runtime'] / medians['torch']:.2f}")
     difference = np.abs(outputs["torch"] - outputs["ONNX Runtime"]).max()
     print(f"largest difference {difference:.1e}")
-    return int(not difference <= TOLERANCE)  # NaN too
+    return int(not difference <= TOLERANCE)  # also for NaN
 
 
 def onnx_runtime(model: torch.nn.Module, threads: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:

@@ -120,7 +120,7 @@ def table(title: str, values: Sequence[int], results: list[dict[str, float]], wo
 
 def draw(out: Path, sizes: list[int], by_size: list[dict], by_batch: list[dict]) -> None:
     """Time and memory over image size and batch size, with lines proportional to the work to compare with."""
-    from matplotlib.figure import Figure  # here: processes that are measured import this module
+    from matplotlib.figure import Figure  # not above: the processes that are measured import this module
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     from utils.figures import save_figure

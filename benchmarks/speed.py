@@ -50,7 +50,7 @@ from utils.memory import keep_freed_memory, peak_memory
 from utils.shipped import load_checked
 
 SIDES = ("literal", "ours")
-TOLERANCE = 1e-4  # of outputs
+TOLERANCE = 1e-4  # for outputs
 GRADIENT_TOLERANCE = 1e-2  # float32 noise, grown by Fourier transforms and by the network's depth
 
 
@@ -82,14 +82,14 @@ def gradients_agree(literal: Tensor, ours: Tensor) -> bool:
     """Print how far all gradients are apart; whether that is within the tolerance."""
     difference = ((ours - literal).norm() / literal.norm()).item()
     print(f"gradients differ by {difference:.1e} of their norm")
-    return difference <= GRADIENT_TOLERANCE  # NaN is not
+    return difference <= GRADIENT_TOLERANCE  # False for NaN
 
 
 def images_agree(literal: Tensor, ours: Tensor) -> bool:
     """Print how far the outputs are apart; whether that is within the tolerance."""
     difference = (literal - ours).abs().max().item()
     print(f"largest difference {difference:.1e} of outputs with standard deviation {literal.std():.3f}")
-    return difference <= TOLERANCE  # NaN is not
+    return difference <= TOLERANCE  # False for NaN
 
 
 def print_settings(args: argparse.Namespace) -> None:

@@ -51,7 +51,7 @@ def read(path: Path) -> dict[str, list[float]]:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
         columns = {name: [math.nan if line[name] == "" else float(line[name]) for line in lines] for name in lines[0]}
-    except (IndexError, TypeError, ValueError, csv.Error):  # no table, or bytes that are no text
+    except (IndexError, TypeError, ValueError, csv.Error):  # not a table, or not text
         columns = {}
     if "" in columns or not {*COUNTS, "lr", "total"} <= columns.keys():
         raise ValueError(f"{path}: not the history of a training; expected the columns epoch, steps, lr, total")

@@ -16,7 +16,7 @@ from utils.failures import command
 from utils.shipped import open_model
 
 ROOT = Path(__file__).resolve().parents[1]
-SAMPLES = ("Road/lamps", "Field/moonlight", "Road/fumes")  # of one size
+SAMPLES = ("Road/lamps", "Field/moonlight", "Road/fumes")  # all of one size
 GAP = 6  # pixels, after each image and below it
 
 

@@ -63,7 +63,7 @@ def check_pair(vis: Tensor, ir: Tensor, *, minimum: int, network: nn.Module | No
         height, width = vis.shape[-2:]
         raise ValueError(f"the pair is {width}x{height} pixels; expected at least {minimum}x{minimum}")
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or vis.is_meta:
-        return  # there are no values to look at yet
+        return  # no values to look at yet
     if weight is not None and weight.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"the network's weights are {weight.dtype}; expected float32, and torch.autocast for less")
     if weight is not None and weight.dtype != vis.dtype:

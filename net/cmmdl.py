@@ -48,7 +48,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if in_bands(self, x):
             return self.blocks(convolved(self.embed, x), overwrite=True)
-        return self.blocks(channels_last(self.embed(x)))  # whose output a hook may have kept
+        return self.blocks(channels_last(self.embed(x)))  # not overwritten: a hook may have kept it
 
 
 class Decoder(nn.Module):
@@ -69,7 +69,7 @@ class Decoder(nn.Module):
         if in_bands(self, x):
             first, activation, last = self.head
             return torch.sigmoid(convolved(last, activation(convolved(first, x))))
-        with without_autocast(x.device):  # bf16 has 128 values from 0.5 to 1: too few
+        with without_autocast(x.device):  # in bf16 there are too few values: 128 from 0.5 to 1
             return torch.sigmoid(self.head(for_dense(at_least_float32(x))))
 
 
@@ -137,11 +137,11 @@ class CMMDL(nn.Module):
         e_vis, e_ir = self.encoder(vis), self.encoder(ir)  # (B, C, H, W) each
         f_vis, f_ir = self.fdlb(e_vis, e_ir)  # (B, C, H, W) each
         s_vis = self.sdlb_vis(e_vis)  # (B, C, H, W)
-        del e_vis  # here and below: the memory of features that nothing reads any more
+        del e_vis  # here and below: frees features that nothing reads any more
         s_ir = self.sdlb_ir(e_ir)  # (B, C, H, W)
         del e_ir
         if not in_bands(self, vis):
-            return self.hdfab(f_vis, f_ir, s_vis, s_ir)  # whole, as a compiler takes it
+            return self.hdfab(f_vis, f_ir, s_vis, s_ir)  # whole, for compilers
         crossed = self.hdfab.cross(f_vis, f_ir, s_vis, s_ir)  # (B, C, H, W) each
         del f_vis, f_ir, s_vis, s_ir
         return self.hdfab.join(*crossed)

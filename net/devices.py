@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-_setting = threading.RLock()  # of the precision of convolutions
+_setting = threading.RLock()  # guards the precision of convolutions
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def exact_convolutions(device: torch.device) -> Iterator[None]:
 
 def without_autocast(device: torch.device) -> AbstractContextManager[None]:
     """While it lasts, operations on this device are in the precision of their inputs."""
-    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)  # meta has none
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)  # not on meta
 
 
 def pick_device(device: str | torch.device) -> torch.device:
@@ -43,7 +43,7 @@ def pick_device(device: str | torch.device) -> torch.device:
         raise ValueError("device is cuda, but torch sees no CUDA device here; expected cpu or auto")
     try:
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, ImportError):  # such as cuda:9, hpu, or meta, which holds no values
+    except (RuntimeError, AssertionError, ImportError):  # cuda:9, hpu; meta, which holds no values
         raise ValueError(f"device is {device}, with which torch cannot compute here; expected cpu or auto") from None
     return device
 

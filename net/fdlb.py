@@ -15,7 +15,7 @@ from net.fourier import fix_branch_cut, irfft2, rfft2
 from net.polar import amplitude_and_phase, from_polar, to_polar
 
 EPS = 1e-8  # added to the features before their transform, as the release does
-OFFSET = complex(2 * EPS, EPS)  # of a mixed spectrum, as the release adds it: twice to the real part
+OFFSET = complex(2 * EPS, EPS)  # added to a mixed spectrum, as the release does: twice to the real part
 
 
 class FDLB(nn.Module):
@@ -56,8 +56,8 @@ class FDLB(nn.Module):
             return pairs[0] if len(pairs) == 1 else tuple(map(torch.cat, zip(*pairs, strict=True)))
         whole = self._whole
         if torch.compiler.is_compiling():
-            # Inductor has no code for complex numbers, and fails at the gradients of these layouts. As a decorator
-            # this would load the compiler with every import.
+            # Inductor has no code for complex numbers, and fails at the gradients of these layouts. A decorator would
+            # load the compiler with every import.
             whole = torch.compiler.disable(whole)
         return recomputed(whole, vis, ir, of=self, when=self.checkpointed)
 

@@ -66,7 +66,7 @@ def in_layout(x: Tensor, dtype: torch.dtype, channels_last: bool) -> Tensor:
     return layout.channels_last(x, dtype) if channels_last else layout.planes(x, dtype)
 
 
-# The compiler has no code for complex numbers. It takes these two as they are, and sees real tensors only.
+# The compiler has no code for complex numbers. It calls these two as they are, and sees only real tensors.
 @torch.library.custom_op("cmmdl::circular_with_spectra", mutates_args=())
 def circular_with_spectra(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """`irfft2(rfft2(a) * rfft2(b))` of tensors as `for_fft` gives them, and both spectra as real numbers, (B, C, H,

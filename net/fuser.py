@@ -11,7 +11,7 @@ from net.devices import exact_convolutions, pick_device
 from net.methods import output_of
 
 PRECISIONS = ("fp32", "bf16")
-PERCENTILES = (0.1, 99.9)  # of an image of more than 8 bits, which become black and white
+PERCENTILES = (0.1, 99.9)  # black and white of an image of more than 8 bits
 
 
 class Fuser:
@@ -131,7 +131,7 @@ def to_unit(image: np.ndarray, role: str = "given") -> Tensor:
     """
     if not isinstance(image, np.ndarray):
         raise ValueError(f"the {role} image is a {type(image).__name__}; expected a numpy array")
-    image = np.asarray(image)  # not a matrix, whose columns are matrices, nor masked
+    image = np.asarray(image)  # no np.matrix or masked array
     if image.size == 0:
         raise ValueError(f"the {role} image has shape {image.shape}, without pixels; expected some")
     if image.ndim == 2:
@@ -139,7 +139,7 @@ def to_unit(image: np.ndarray, role: str = "given") -> Tensor:
     if image.ndim != 3 or image.shape[2] not in (1, 3, 4):
         raise ValueError(f"the {role} image has shape {image.shape}; expected (H, W), (H, W, 3) or (H, W, 4)")
     image = image[..., :3]
-    image = image.astype(image.dtype.newbyteorder("="), copy=False)  # some files have the other order of bytes
+    image = image.astype(image.dtype.newbyteorder("="), copy=False)  # some files have their bytes in the other order
     if image.dtype == np.uint8:
         unit = image.astype(np.float32) / 255
     elif image.dtype == np.uint16 or np.issubdtype(image.dtype, np.floating):

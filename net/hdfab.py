@@ -14,7 +14,7 @@ from net.fast.parallel import in_parallel, shares
 from net.fast.products import projected
 from net.fast.reuse import empty
 
-DENSE_BYTES = 2 * BAND_BYTES  # of a band's features in the dense stages, which wait for arithmetic, not for memory
+DENSE_BYTES = 2 * BAND_BYTES  # a band's features in the dense stages, which wait for arithmetic, not for memory
 
 
 class CBR(nn.Sequential):
@@ -129,7 +129,7 @@ class HDFAB(nn.Module):
                 gained = (m1[rows] * gains[0]).addcmul_(m2[rows], gains[1])
                 torch.addcmul(features, gained, weight[rows], out=y[rows])
 
-        small = len(stages) * y.numel() * y.element_size() <= DENSE_BYTES  # then parts would mostly overlap
+        small = len(stages) * y.numel() * y.element_size() <= DENSE_BYTES  # shares would mostly overlap
         in_parallel(work, [slice(0, height)] if small else shares(height))
         return image(y)
 

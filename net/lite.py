@@ -20,8 +20,8 @@ from net.hdfab import HDFAB
 from net.sdlb import SDLB
 
 SCALE = 4  # side of a cell of the grid, in pixels of the image
-GUIDES = 4  # channels in which the grid tells every pixel of the image what it has seen
-MINIMUM_SIZE = 5  # pixels: two of the grid, whose border SDLB mirrors
+GUIDES = 4  # channels that the grid hands to every pixel of the image
+MINIMUM_SIZE = 5  # pixels: two cells a side, a border that SDLB can mirror
 
 
 class Blend(nn.Module):
@@ -42,7 +42,7 @@ class Blend(nn.Module):
 
     def forward(self, vis: Tensor, ir: Tensor, guides: Tensor) -> Tensor:
         """(B, 1, H, W) twice and (B, guides, H, W) -> fused (B, 1, H, W) in [0, 1], in the precision of the sources."""
-        with without_autocast(vis.device):  # bf16 has fewer steps than an image has grey levels
+        with without_autocast(vis.device):  # bf16 has fewer values than an image has grey levels
             hidden = F.leaky_relu(self.mix(torch.cat([vis, ir, guides.to(vis.dtype)], dim=1)), 0.1, inplace=True)
             weight, correction = self.head(hidden).chunk(2, dim=1)
             return (torch.lerp(ir, vis, weight.sigmoid()) + correction).clamp(0, 1)

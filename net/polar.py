@@ -39,7 +39,7 @@ class ToPolar(torch.autograd.Function):
         """With S = A e^(ip), the gradients for S's real and imaginary parts are those of (dA + i dp / A) e^(ip)."""
         refuse_second_derivatives()
         amplitude, phase = ctx.saved_tensors
-        there = amplitude > 0  # where not, a phase has no meaning and an amplitude no slope
+        there = amplitude > 0  # elsewhere a phase means nothing and an amplitude has no slope
         across = torch.where(there, grad_phase / amplitude, 0)
         spectrum = torch.complex(torch.where(there, grad_amplitude, 0), across).mul_(direction(phase))
         conjugate_pairs(spectrum, ctx.size).mul_(0.5)

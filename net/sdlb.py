@@ -35,7 +35,7 @@ class Bottleneck(nn.Module):
         return recomputed_on_cpu(self._branch, z, of=self) + z
 
     def _branch(self, z: Tensor) -> Tensor:
-        hidden = F.relu6(pointwise(self.expand, reflected(z)))  # z has half the channels to reflect
+        hidden = F.relu6(pointwise(self.expand, reflected(z)))  # reflected here, where there are half the channels
         return pointwise(self.project, F.relu6(depthwise(self.dwconv, hidden)))
 
 
@@ -77,7 +77,7 @@ class Coupling(nn.Module):
 
         def second(part: slice) -> None:
             for rows, (rho, eta) in bottlenecks(y1, part, self.rho, self.eta):
-                scale = rho.sigmoid_().mul_(1.6).sub_(0.8).exp_()  # exp(s), by a faster function than tanh here
+                scale = rho.sigmoid_().mul_(1.6).sub_(0.8).exp_()  # exp(s); sigmoid is faster than tanh here
                 torch.addcmul(eta, z2[rows], scale, out=y2[rows])
 
         in_parallel(first, shares(len(x)))

@@ -99,7 +99,7 @@ class SFCA(nn.Module):
         q and k are never stored: their products and squares are summed over the bands.
         """
         dim = self.dim
-        groups = math.gcd(self.heads, max(1, dim // MIN_WIDTH))  # of heads that have a product together
+        groups = math.gcd(self.heads, max(1, dim // MIN_WIDTH))  # of neighbouring heads; each group is one product
 
         def source(rows: slice) -> Tensor:
             return norm.last(x[rows])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from net.checks import check_pair
 from net.method import Method
 
-LEVELS = 4  # of a pyramid; of wavelets fewer where an image is small
+LEVELS = 4  # of pyramids, and of wavelets where the image is large enough
 WAVELET = "sym4"
 
 

@@ -21,8 +21,8 @@ from torch import Tensor
 from net.devices import without_autocast
 from net.fourier import at_least_float32
 
-CHUNK = 64  # tokens that one masked product covers
-CHUNKS_AT_ONCE = 64  # chunks that are worked on together: bounds the memory of the masked products
+CHUNK = 64  # tokens in one masked product
+CHUNKS_AT_ONCE = 64  # bounds the memory of the masked products
 
 
 def scan(x: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ def _decay(log_decay: Tensor) -> Tensor:
     steps = log_decay.shape[-1]
     later = torch.ones(steps, steps, dtype=torch.bool, device=log_decay.device).tril(-1)  # row t, column s: t > s
     sums = log_decay.unsqueeze(-1).expand(*log_decay.shape, steps).masked_fill(~later, 0).cumsum(dim=-2)
-    # Masked before exp: above the diagonal stand no decays, and exp of them must not enter the gradients.
+    # Masked before exp: what is above the diagonal is no decay, and its exp must not enter the gradients.
     return sums.masked_fill(later.T, -torch.inf).exp()
 
 

@@ -76,7 +76,7 @@ class SFDFuse(nn.Module):
         if not isinstance(drop_path, Real) or not 0 <= drop_path < 1:
             raise ValueError(f"drop_path is {drop_path!r}; expected a probability from 0 to below 1")
         shuffled = feed_forward == "shuffle"
-        if dim < 4 or (shuffled and dim % 4):  # of both maps' channels, 2 dim, the decoder squeezes eight to one
+        if dim < 4 or (shuffled and dim % 4):  # the decoder squeezes the 2 dim channels of both maps by eight
             expected = "a multiple of 4" if shuffled else "at least 4"
             raise ValueError(f"dim is {dim}; expected {expected} with feed_forward '{feed_forward}'")
         dim, heads, drop_path = int(dim), int(heads), float(drop_path)  # no numpy numbers in a weight file
@@ -175,7 +175,7 @@ RELEASE_NAMES = (
     (".angular.", ".conv1_4.conv."),
     (".plain.", ".conv1_5."),
 )
-# Stored in some of the release's versions, never called in any.
+# Some of the release's versions store them; none calls them.
 UNUSED = frozenset(
     {
         "DIDF_Encoder.FreFeature.iwt_filter",

@@ -136,7 +136,7 @@ RECIPE = Recipe(
     clip_norm=0.01,
     by_part=True,
     crops=Crops(orientations=1),
-    smallest=6,  # the mirrored border of the structural dissimilarity
+    smallest=6,  # the structural dissimilarity mirrors its border
 )
 RELEASE = replace(RECIPE, phases=(PHASE_1._replace(outputs=rebuilt_with_slip), PHASE_2))
 METHOD = Method(

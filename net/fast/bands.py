@@ -21,8 +21,8 @@ from net.fast.parallel import evenly, in_parallel
 from net.fast.products import put_projected
 from net.fast.reuse import empty
 
-FORM = "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode"  # of a convolution
-BAND_BYTES = 4 * 2**20  # of one band of a block's widest tensor: with less, the calls themselves take longer
+FORM = "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode"
+BAND_BYTES = 4 * 2**20  # one band of a block's widest tensor; with less, the calls themselves take longer
 
 
 def in_bands(block: nn.Module, x: Tensor) -> bool:
@@ -152,10 +152,10 @@ def expand_and_filter(
     bands = row_bands(part, width * max(widths), depthwise.element_size())
     tallest = max(band.stop - band.start for band in bands)
     columns = width + 2 if reflect else width
-    # of each tensor the row above a band, the band, the row below
+    # each holds the row above a band, the band and the row below
     buffers = [depthwise.new_empty(tallest + 2, columns, channels) for channels in widths]
     layers = list(zip(buffers, expand.split(widths), depthwise.split(widths), strict=True))
-    done = max(0, part.start - 1)  # rows that are expanded
+    done = max(0, part.start - 1)  # rows that are expanded already
     for band in bands:
         count = band.stop - band.start
         last = band.stop == height

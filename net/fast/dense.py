@@ -9,7 +9,7 @@ from torch import Tensor
 
 from net.fast.products import filtered
 
-MIN_CHANNELS = 32  # of input and result for `Winograd`: with fewer, its sums take longer than the products they save
+MIN_CHANNELS = 32  # of input and result; with fewer, Winograd's sums take longer than the products they save
 
 
 class Direct:
@@ -70,7 +70,7 @@ class Winograd:
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.kernels = torch.einsum("pj,kcij->pkci", weight.new_tensor(self.of_kernel), weight)[..., None]
-        self.biases = [bias if point == 1 else None for point in range(self.points)]  # each result has that point once
+        self.biases = [bias if point == 1 else None for point in range(self.points)]  # each result takes it once
 
     @staticmethod
     def columns(width: int) -> int:

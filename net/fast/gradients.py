@@ -9,7 +9,7 @@ def refuse_second_derivatives() -> None:
     Raises:
         RuntimeError: this backward pass is to be differentiated, `create_graph=True`.
     """
-    # a compiler follows the backward pass with gradients switched on, and refuses second derivatives by itself
+    # compilers trace the backward pass with gradients on, and refuse second derivatives themselves
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
         raise RuntimeError(
             "create_graph=True, but this network has no second derivatives: its gradients are written out for speed; "

@@ -13,7 +13,7 @@ from net.devices import without_autocast
 from net.fast import layout
 from net.fast.gradients import refuse_second_derivatives
 
-HOOKS = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"  # of a layer
+HOOKS = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
 
 
 def is_plain(layer: nn.Module, *, kernel: int, groups: int = 1) -> bool:

@@ -16,8 +16,8 @@ from typing import TypeVar
 import torch
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
-SHARES = 2  # for each thread, so that one that is held up leaves work to the others
-MIN_ROWS = 16  # of a share, whose filters need two rows more
+SHARES = 2  # for each thread: one that is held up leaves work to the others
+MIN_ROWS = 16  # in a share; its filters read two rows more
 
 
 def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
@@ -36,13 +36,13 @@ def in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[R
     try:
         pool = _pool(threads, os.getpid())
         first = pool.submit(alone, 0)
-    except RuntimeError:  # the system starts no thread, or the main thread has ended: then pools take no more work
+    except RuntimeError:  # the system starts no thread, or the main thread has ended
         return [work(item) for item in items]
     try:
         others = pool.map(alone, range(1, len(items)))
         return [first.result(), *others]
     finally:
-        shared.clear()  # a thread keeps its last call for a moment, which must not keep large tensors
+        shared.clear()  # a thread keeps its last call for a moment; that must not keep large tensors
 
 
 def shares(height: int) -> list[slice]:
@@ -66,17 +66,17 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a
 
     def begin() -> None:
         torch.set_num_threads(1)
-        torch.get_num_threads()  # what was set is taken over by a thread when it first asks
+        torch.get_num_threads()  # a thread takes over the number that was set when it first asks
 
     pool = ThreadPoolExecutor(threads, "bands", initializer=begin)
     try:
         for _ in range(threads):
-            pool.submit(ready.wait)  # each holds its thread until all have begun
+            pool.submit(ready.wait)  # keeps each thread busy until all have begun
         ready.wait()
     except RuntimeError:
-        ready.abort()  # those that have begun need not wait for the rest
+        ready.abort()  # frees the threads that wait for the rest
         pool.shutdown()
         raise
     finally:
-        torch.set_num_threads(threads)  # for other threads, which take over what was set last
+        torch.set_num_threads(threads)  # other threads take over what was set last
     return pool

@@ -35,8 +35,8 @@ def put_added(base: Tensor, x: Tensor, weight: Tensor, out: Tensor) -> None:
 
 def filtered(x: Tensor, kernel: Tensor, bias: Tensor | None = None, padding: tuple[int, int] = (0, 0)) -> Tensor:
     """A dense convolution: (n, W, C), (K, C, h, w), (K,) -> (n + 2 padding - h + 1, W + 2 padding - w + 1, K)."""
-    if by_onednn(x):  # from a single thread `F.conv2d` would not ask it
-        bias = None if bias is None else bias.contiguous()  # called directly, it takes every bias for that
+    if by_onednn(x):  # in a single thread `F.conv2d` would not call oneDNN
+        bias = None if bias is None else bias.contiguous()  # oneDNN reads any bias as if it were
         return pixels(torch.mkldnn_convolution(image(x), kernel, bias, padding, (1, 1), (1, 1), 1))
     return pixels(F.conv2d(image(x), kernel, bias, padding=padding))
 

@@ -28,7 +28,7 @@ def recomputed(function: Callable[..., Any], *inputs: Tensor, of: nn.Module, whe
     if torch.compiler.is_compiling():
         return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
     weights = weights_of(of)
-    names, count = list(weights), len(inputs)  # no tensors for `with_weights` to keep, past autograd's eyes
+    names, count = list(weights), len(inputs)  # `with_weights` must keep no tensors that autograd does not see
     buffers = {name: buffer.clone() for name, buffer in of.named_buffers(remove_duplicate=False)}
     calls = itertools.count()
 
@@ -36,7 +36,7 @@ def recomputed(function: Callable[..., Any], *inputs: Tensor, of: nn.Module, whe
         given, kept = tensors[:count], dict(zip(names, tensors[count:], strict=True))
         found = {name: buffer.clone() for name, buffer in buffers.items()} if next(calls) else {}
         if not found and all(kept.get(name) is weight for name, weight in weights_of(of).items()):
-            return function(*given)  # without the time that an exchange takes
+            return function(*given)  # the same without exchanging weights
         exchanged = {f"of.{name}": tensor for name, tensor in (kept | found).items()}
         # Where the function is the module itself, tied names would leave the exchanged weights in it.
         return functional_call(Bound(of, function), exchanged, given, tie_weights=False)

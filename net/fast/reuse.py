@@ -13,8 +13,8 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
-MIN_BYTES = 2**20  # of memory that is kept here: the C library keeps less by itself
-SPARE = 1.05  # of a new block over what is wanted: a spectrum needs a little more than the image it is of
+MIN_BYTES = 2**20  # smaller blocks are kept by the C library itself
+SPARE = 1.05  # times what is asked for: a spectrum needs a little more than its image
 
 
 class Blocks:
@@ -31,8 +31,8 @@ class Blocks:
             block = self._free.pop(min(fitting, key=sizes.__getitem__))
         else:
             self._give_up(count)
-            block = torch.empty(int(SPARE * count), dtype=torch.uint8, device="cpu")  # unwritten, it takes no memory
-        array = block.numpy()  # a new object each time, which dies with the last tensor that uses it
+            block = torch.empty(int(SPARE * count), dtype=torch.uint8, device="cpu")  # unwritten parts take no memory
+        array = block.numpy()  # a new object each time; it dies with the last tensor that uses it
         weakref.finalize(array, self._free.append, block).atexit = False
         return torch.from_numpy(array)
 

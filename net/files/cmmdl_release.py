@@ -26,7 +26,7 @@ UNUSED = tuple(
     )
 )
 
-# Applied in this order, each to the result of the one before.
+# They are applied in this order, each to the result of the one before.
 RENAMED = (
     ("share_Encoder.patch_embed.proj", "encoder.embed"),
     ("share_Encoder.share_encoder", "encoder.blocks"),

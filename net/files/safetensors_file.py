@@ -32,7 +32,7 @@ def write_safetensors(path: str | Path, model: nn.Module) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     options, method = getattr(model, "options", None), method_of(model)
     metadata = {"method": method.name, "options": json.dumps(options)} if options and method else None
-    Path(path).write_bytes(save(tensors, metadata=metadata))  # its own `save_file` hides what the disk says
+    Path(path).write_bytes(save(tensors, metadata=metadata))  # `save_file` hides what the disk says
 
 
 def read_safetensors(path: str | Path) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 NESTED_UNDER = ("average", "model", "state_dict", "net", "network", "params", "weights")  # in this order
-NESTING = 4  # levels of containers around the tensors at most; a damaged file may contain itself
-MAX_OPTION = 1024  # channels, heads or blocks that a file may ask for
+NESTING = 4  # most levels of containers around the tensors; a damaged file may contain itself
+MAX_OPTION = 1024  # most channels, heads or blocks that a file may ask for
 NAMED = 8  # tensors that a message names
-OPTION = (str, int, float, type(None))  # what an option may be, or a list of them
+OPTION = (str, int, float, type(None))  # types of an option, or of the items of one
 
 
 def find_state(content: Any) -> dict[str, Tensor]:
@@ -26,7 +26,7 @@ def _find_state(content: Any, depth: int, seen: set[tuple[int, int]]) -> dict[st
     if not isinstance(content, Mapping) or depth > NESTING or (depth, id(content)) in seen:
         return {}
     seen.add((depth, id(content)))
-    for key in NESTED_UNDER:  # before tensors beside them, such as a number of epochs
+    for key in NESTED_UNDER:  # they come before tensors beside them, such as a count of epochs
         if state := _find_state(content.get(key), depth + 1, seen):
             return state
     state = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}

@@ -61,7 +61,7 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> nn.Module:
     content = read(path)
     try:
         model = network_of(content, path.stat().st_size)
-    except LookupError as error:  # a tensor has fewer axes than the one that its name is of
+    except LookupError as error:  # a tensor has fewer axes than its name's
         raise WeightsError(f"{path}: its first tensors have other shapes than a network's") from error
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise WeightsError(f"{path}: {error}") from error
@@ -92,7 +92,7 @@ def network_of(content: Any, size: int) -> nn.Module:
         if release is None:
             raise ValueError(f"not the weights of a known method: its keys are {listed(state)}")
         model, state = release.read(content)
-        check_values(state, size)  # of several state dicts `find_state` gave one
+        check_values(state, size)  # `find_state` gave one of several state dicts
     if problems := compare(model.state_dict(), state):
         raise ValueError(f"not the weights of {type(model).__name__}: {'; '.join(problems)}")
     model.load_state_dict(state)
@@ -104,9 +104,9 @@ def read(path: str | Path) -> Any:
     path = Path(path)
     try:
         mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # a null byte is in no name
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null byte
         raise FileNotFoundError(f"{path}: no such weights file") from None
-    except OSError as error:  # of which `Path.exists` says False from Python 3.14 on
+    except OSError as error:  # from Python 3.14 on `Path.exists` says False instead
         raise WeightsError(f"{path}: not readable ({error.strerror}); expected a weights file") from None
     if stat.S_ISDIR(mode):
         raise WeightsError(f"{path}: is a folder; expected a weights file")
@@ -126,7 +126,7 @@ def read(path: str | Path) -> Any:
         ) from error
     except WeightsError:
         raise
-    except PermissionError as error:  # which says nothing of what the file holds
+    except PermissionError as error:  # says nothing about the file's content
         raise WeightsError(f"{path}: not readable ({error.strerror}); expected a weights file") from None
     except Exception as error:  # damaged bytes make torch and pickle raise almost anything
         raise WeightsError(f"{path}: not a readable torch file, perhaps cut short ({type(error).__name__})") from error

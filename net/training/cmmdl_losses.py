@@ -12,13 +12,13 @@ from net.training.ssim import gaussian_window, ssim
 
 WINDOW = 9  # pixels, both windows
 GRADIENT_WEIGHT = 5.0
-INTENSITY_WEIGHT, EDGE_WEIGHT, STRUCTURE_WEIGHT = 12.0, 12.0, 0.8  # of the recipe `best`
-GAIN = 1.05  # of contrast over the sources'; a network's own comes out weaker than the loss asks for
-MAX_GAIN = 1.8  # of contrast, as `contrast_gain` counts it
+INTENSITY_WEIGHT, EDGE_WEIGHT, STRUCTURE_WEIGHT = 12.0, 12.0, 0.8  # in the recipe `best`
+GAIN = 1.05  # in contrast over the sources'; what a network reaches is less than the loss asks for
+MAX_GAIN = 1.8  # the most contrast to ask for, as `contrast_gain` counts it
 STRETCH = 1.6  # the most that contrast may grow by stretching
-STRETCH_SHARE = 0.7  # of it that is asked for: the rest would darken too much
-EDGE_SHARE = 0.8  # of the gain in contrast that edges are asked for
-SCD_WEIGHT = 3.5  # of `scd_loss`, over the contrast that is gained by stretching
+STRETCH_SHARE = 0.7  # the part of it that is asked for: all of it would darken too much
+EDGE_SHARE = 0.8  # the part of the gain in contrast that is asked of edges
+SCD_WEIGHT = 3.5  # weight of `scd_loss`, divided by the contrast gained by stretching
 
 
 class FusionTerms(NamedTuple):

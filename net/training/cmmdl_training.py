@@ -15,8 +15,8 @@ from net.training.cmmdl_losses import fusion_loss, stretched_maximum, structure_
 from net.training.objective import Batch, Phase, Terms
 from net.training.recipe import Crops, Recipe, Stage, halving
 
-WARM_UP = 0.03  # of the training
-MIN_SHARE = 0.01  # of the highest learning rate, at the beginning and at the end
+WARM_UP = 0.03  # part of the training
+MIN_SHARE = 0.01  # the learning rate at the beginning and at the end, over the highest
 
 
 def cosine(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule

@@ -14,10 +14,10 @@ from net.training.objective import Batch, Phase, Terms
 from net.training.recipe import Crops, Recipe, Stage
 
 TEACHER_WEIGHT = 15.0
-RESTARTS = (4 / 7, 11 / 14)  # of the training: the learning rate rises and falls once more, without a teacher
-RESTART_LR = 1 / 3  # of the recipe's learning rate
-EDGE_SHARE, SCD_WEIGHT = 0.9, 4.5  # more than CMMDL's: a small network comes less close to what is asked for
-MORE_EDGES = 8.0  # the edges' weight beyond CMMDL's, when there is no teacher to learn their place from
+RESTARTS = (4 / 7, 11 / 14)  # parts of the training after which the learning rate rises once more, without a teacher
+RESTART_LR = 1 / 3  # times the recipe's learning rate
+EDGE_SHARE, SCD_WEIGHT = 0.9, 4.5  # more than CMMDL's, as a small network stays further below what is asked for
+MORE_EDGES = 8.0  # added to CMMDL's weight of edges when there is no teacher
 
 
 def lite_loss(fused: Tensor, batch: Batch) -> Terms:

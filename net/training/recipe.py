@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from net.training.objective import Phase
 
-MIN_LR = 1e-6  # of `halving`
+MIN_LR = 1e-6  # `halving` goes no lower
 
 
 class Stage(NamedTuple):
