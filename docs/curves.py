@@ -62,7 +62,7 @@ def draw(columns: dict[str, list[float]], out: Path) -> None:
     """Loss terms, learning rate and held-out scores over the epochs, side by side in one picture."""
     scores = [name for name in columns if name in METRICS]
     losses = [name for name in columns if name not in (*COUNTS, "lr", *scores)]
-    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    figure = Figure(figsize=(13, 3.4), layout="constrained")
     axes = figure.subplots(1, 3)
     for axis, title, names in zip(axes, ("loss terms", "learning rate", "held-out images"),
                                   (losses, ["lr"], scores), strict=True):  # fmt: skip
@@ -80,7 +80,7 @@ def plot(axis: Axes, columns: dict[str, list[float]], names: list[str]) -> None:
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.grid(alpha=0.3)
     if len(names) > 1:
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines, not over them
 
 
 if __name__ == "__main__":

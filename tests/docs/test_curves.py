@@ -28,6 +28,17 @@ def test_a_history_becomes_a_picture(tmp_path, monkeypatch):
     assert scores.lines[0].get_ydata().tolist() == [0.5, 0.75]
 
 
+def test_legends_stand_beside_the_lines(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(curves, "save_figure", lambda figure, _: figures.append(figure))
+    (tmp_path / "history.csv").write_text("epoch,steps,lr,total,one,two,three,VIF,Qabf\n1,1,1,9,8,7,6,5,4\n")
+    curves.draw(curves.read(tmp_path / "history.csv"), tmp_path / "curves.png")
+    figures[0].draw_without_rendering()
+    for axis in (figures[0].axes[0], figures[0].axes[2]):
+        assert not axis.get_legend().get_window_extent().overlaps(axis.bbox)
+        assert axis.get_tightbbox().x1 <= figures[0].bbox.x1
+
+
 def test_terms_that_one_phase_alone_has_are_missing_in_the_others(tmp_path):
     (tmp_path / "history.csv").write_text("epoch,steps,lr,total,teacher\n1,10,0.1,2.0,0.5\n2,20,0.05,1.5,\n")
     columns = curves.read(tmp_path / "history.csv")
