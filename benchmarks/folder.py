@@ -25,6 +25,7 @@ import net
 from benchmarks import literal_metrics, speed
 from benchmarks.timing import in_turn
 from data import patches
+from data.interrupt import INTERRUPTED
 from data.options import Parser, named_path, positive, whole
 from data.pairs import PairSet, find_sets, read_pair
 from data.patchfile import PatchDataset
@@ -119,7 +120,11 @@ def cutting(sets: Sequence[PairSet], file: Path, options: Sequence[str], repeats
             read_pair(pair)
 
     def cut() -> None:
-        patches.main([*roots, f"--out={file}", *options])
+        status = patches.main([*roots, f"--out={file}", *options])
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
+        if not file.exists():  # which data.patches has explained
+            raise ValueError("patches: nothing was cut; no time to tell")
 
     plain, whole = in_turn(repeats, decode, cut, before=lambda: file.unlink(missing_ok=True))
     rates = f"decoded {len(pairs) / plain:.0f} pairs/s, cut {len(pairs) / whole:.0f} pairs/s"

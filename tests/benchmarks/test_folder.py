@@ -1,5 +1,7 @@
 """What is measured of folders, on small ones."""
 
+import pytest
+
 from benchmarks import folder, timing
 from data.scenes import write_folder
 
@@ -26,6 +28,17 @@ def test_every_part_is_measured_and_its_figures_follow_from_the_times(tmp_path, 
         "patches: own: decoded 2 pairs/s, cut 1 pairs/s, ratio 1.50",
         "loading: 1 batches/s, 0.33 steps/s, batch 4 of 64x64, ratio 3",
     ]
+
+
+@pytest.mark.parametrize(("status", "expected"), [(1, 2), (130, 130)])
+def test_of_a_cutting_that_fails_or_is_interrupted_no_rate_is_told(monkeypatch, capsys, status, expected):
+    for part in ("fusing", "scoring", "loading"):
+        monkeypatch.setattr(folder, part, lambda *_: None)
+    monkeypatch.setattr(folder.patches, "main", lambda _: status)
+    assert folder.main(["--count", "4", "--height", "64", "--width", "64"]) == expected
+    told = capsys.readouterr()
+    assert "ratio" not in told.out
+    assert ("nothing was cut" in told.err) == (status == 1)
 
 
 def test_functions_are_timed_in_turn_and_what_comes_before_them_is_not(monkeypatch):
