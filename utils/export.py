@@ -60,6 +60,7 @@ def write_onnx(path: str | Path, model: nn.Module) -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # else it warns that torchvision is missing
     pair = tuple(torch.zeros(2, 1, 1, *EXAMPLE))
     any_size = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    named = {2: "height", 3: "width"}  # for one input: the other has the same axes
     with real_arithmetic(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # torch calls its own deprecated code
         program = torch.onnx.export(
@@ -67,7 +68,7 @@ def write_onnx(path: str | Path, model: nn.Module) -> None:
             pair,
             input_names=["vis", "ir"],
             output_names=["fused"],
-            dynamic_shapes={"vis": any_size, "ir": any_size},
+            dynamic_shapes={"vis": named, "ir": any_size},
             dynamo=True,
             verbose=False,
         )

@@ -76,6 +76,11 @@ def test_onnx_runtime_agrees_with_torch_at_any_size(graph, weights, size):
     check(graph, net.load(weights), size)
 
 
+def test_the_graph_names_its_inputs_output_and_axes(graph):
+    found = {node.name: node.shape for node in (*graph.get_inputs(), *graph.get_outputs())}
+    assert found == {name: [1, 1, "height", "width"] for name in ("vis", "ir", "fused")}
+
+
 SIBLINGS = [
     ("cmmdl-lite", {"dim": 8}),
     ("mlfuse", {}),
