@@ -1,5 +1,7 @@
 """The comparison of losses without a network."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -58,16 +60,21 @@ def test_the_table_has_scores_of_the_middles_of_held_out_images(few_pairs, tmp_p
         return vis if loss is LOSSES["best"] else ir
 
     asked = []
-    network = net.build("cmmdl-lite", dim=8).eval()
-    torch.save({"method": "cmmdl-lite", "options": network.options, "model": network.state_dict()}, tmp_path / "a.pth")
+    monkeypatch.chdir(tmp_path)
+    networks = {name: net.build("cmmdl-lite", dim=8).eval() for name in ("0/a.pth", "1/a.pth")}
+    for name, network in networks.items():
+        Path(name).parent.mkdir()
+        torch.save({"method": "cmmdl-lite", "options": network.options, "model": network.state_dict()}, name)
     monkeypatch.setattr(losses, "minimised", minimised)
-    options = ["--data", few_pairs, "--limit", "1", "--size", "48", "--steps", "7", "--weights", tmp_path / "a.pth"]
+    options = ["--data", few_pairs, "--limit", "1", "--size", "48", "--steps", "7"]
+    options += [f"--weights={name}" for name in networks]
     assert losses.main(list(map(str, options))) == 0
     rows = {line[:16].strip(): line[16:].split() for line in capsys.readouterr().out.splitlines()}
     _, held_out, *_ = read_images([few_pairs], progress=False)
     vis, ir = (part[8:56, 12:60] for part in held_out[0][:2])
     fused = {name: net.Fuser(net.build(name))(vis, ir) for name in ("average", "max")}
-    fused |= {"a.pth": net.Fuser(network)(vis, ir), "best": net.Fuser(net.build("average"))(vis, vis)}
+    fused |= {name: net.Fuser(network)(vis, ir) for name, network in networks.items()}
+    fused["best"] = net.Fuser(net.build("average"))(vis, vis)
     for name, image in fused.items():
         scores = evaluate(image, ir, vis, protocol="cddfuse")
         assert rows[label(name)] == [f"{scores[metric]:.2f}" for metric in PRINTED], name
