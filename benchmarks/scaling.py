@@ -23,7 +23,6 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from torch.nn.parallel import DistributedDataParallel
 
 import net
 from benchmarks import speed
@@ -31,6 +30,7 @@ from benchmarks.methods import answer
 from data.options import Parser, named_path, positive, whole
 from data.words import counted
 from net.fast.layout import weights_to_channels_last
+from utils import distributed
 from utils.failures import command
 from utils.memory import keep_freed_memory, peak_memory
 
@@ -90,11 +90,11 @@ def rank_worker(args: argparse.Namespace) -> int:
     """One of the processes that `measure_ranks` starts; the first one prints."""
     keep_freed_memory(every_size=True)
     torch.set_num_threads(args.threads)
-    dist.init_process_group("gloo")
+    world = distributed.join(torch.device("cpu"))
     torch.manual_seed(0)
     network = net.build("cmmdl")
     weights_to_channels_last(network)
-    model = DistributedDataParallel(network)
+    model = world.wrap(network)
     pair = [torch.rand(4, 1, PATCH, PATCH) for _ in range(2)]
     times = []
     for _ in range(1 + 2 * args.repeats):
@@ -102,9 +102,9 @@ def rank_worker(args: argparse.Namespace) -> int:
         start = time.perf_counter()
         speed.step(model, pair)
         times.append(time.perf_counter() - start)
-    if dist.get_rank() == 0:
+    if world.is_main:
         print(json.dumps({"seconds": statistics.median(times[1:]), "peak": peak_memory()}))
-    dist.destroy_process_group()
+    distributed.leave()
     return 0
 
 

@@ -36,9 +36,11 @@ def test_processes_that_fail_are_told_by_their_command(monkeypatch):
 
 
 @pytest.mark.slow  # of the whole network
-def test_a_step_is_measured_in_processes_that_average_their_gradients():
-    cost = scaling.measure_ranks(ARGS, 1)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_step_is_measured_in_processes_that_average_their_gradients(capfd, processes):
+    cost = scaling.measure_ranks(ARGS, processes)
     assert cost["seconds"] > 0 and 100 < cost["peak"] < 8000
+    assert "Warning" not in capfd.readouterr().err
 
 
 def test_the_table_and_the_exponent_follow_from_times_and_pixels(monkeypatch, capsys, tmp_path):
