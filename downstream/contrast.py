@@ -41,7 +41,8 @@ from utils.inputs import eight_bit
 from utils.metrics import Image, grey, kept_edges
 
 SMALLEST, NEAREST = 16, 3  # pixels
-TITLE = "Contrast of objects in grey levels, edges kept inside them in percent"
+TITLE = "Contrast of objects in grey levels"
+EDGES = "; ir, vi: edges of infrared and visible kept inside them, in percent"
 
 
 @command
@@ -56,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for contender in open_contenders(args.fused):
         values = contrasts(material, labels, material.pictures(contender))
         results.append(tables.Result(contender.name, values, is_reference=contender.is_reference))
-    tables.write(args.out, "contrast", results, names, TITLE, printed=names[: len(cases(material.stems))])
+    printed = names[: len(cases(material.stems))]
+    tables.write(args.out, "contrast", results, names, TITLE, printed, rest=EDGES)
     return 0
 
 

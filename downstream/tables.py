@@ -52,16 +52,17 @@ def compare(results: Sequence[Result], column: str) -> None:
 
 
 def write(out: Path, name: str, results: Sequence[Result], columns: Sequence[str], title: str,
-          printed: Sequence[str], extra: Sequence[str] = ()) -> None:  # fmt: skip
+          printed: Sequence[str], extra: Sequence[str] = (), rest: str = "") -> None:  # fmt: skip
     """Print the table, write `<out>/<name>.md`, `.tex`, `.csv` and `.png`, and say where they are.
 
     Args:
         columns: of the Markdown table and, with `extra` after them, of the csv.
         title: what was measured, in which unit.
         printed: columns of the text, the LaTeX table and the plot.
+        rest: what the title of the Markdown table adds about its other columns.
     """
     print(text(results, printed, title), flush=True)
-    write_text(out / f"{name}.md", markdown(results, columns, title))
+    write_text(out / f"{name}.md", markdown(results, columns, title + rest))
     write_text(out / f"{name}.tex", latex(results, printed, title))
     write_text(out / f"{name}.csv", comma_separated(results, [*columns, *extra]))
     plot(out / f"{name}.png", results, printed, title)

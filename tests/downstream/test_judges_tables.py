@@ -48,8 +48,8 @@ def test_the_plot_has_the_first_method_on_top_with_its_spread_and_rules_in_grey(
 
 
 def test_fewer_columns_are_printed_than_are_written_in_markdown(results, tmp_path, capsys):
-    tables.write(tmp_path, "figures", results, ["mIoU", "car"], "t", printed=["mIoU"])
-    assert "| mIoU | car |" in (tmp_path / "figures.md").read_text()
+    tables.write(tmp_path, "figures", results, ["mIoU", "car"], "t", printed=["mIoU"], rest="; car too")
+    assert (tmp_path / "figures.md").read_text().startswith("t; car too.\n\n| | mIoU | car |")
     said = capsys.readouterr()
     assert "car" not in said.out + (tmp_path / "figures.tex").read_text()
     assert said.err == f"tables: {tmp_path / 'figures.md'}\n"
