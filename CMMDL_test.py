@@ -170,7 +170,7 @@ def write_report(
     write_text(args.out / "index.html", page)
     for name, written in TABLES.items() if not args.no_metrics else ():
         write_text(args.out / name, written(results, args.protocol))
-    print(f"pictures and tables: {args.out / 'index.html'}", file=sys.stderr)
+    print(f"pictures{'' if args.no_metrics else ' and tables'}: {args.out / 'index.html'}", file=sys.stderr)
 
 
 def notes(pair_set: PairSet, args: argparse.Namespace) -> Iterator[str]:

@@ -45,10 +45,11 @@ def shell(command):
     return done.returncode
 
 
-def test_the_sample_pairs_are_found_from_any_folder(tmp_path, monkeypatch):
+def test_the_sample_pairs_are_found_from_any_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run("--limit", "1", "--no-metrics", "--out", "out") == 0
     assert len(list((tmp_path / "out").glob("*/*.png"))) == 2
+    assert f"\npictures: {Path('out/index.html')}\n" in capsys.readouterr().err, "there are no tables"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
