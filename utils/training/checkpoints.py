@@ -109,6 +109,8 @@ class Training:
         state = read(path)
         if not isinstance(state, dict) or not {"model", "optimizer", "lr", "random", *COUNTS} <= state.keys():
             raise WeightsError(f"{path}: holds no training state; expected a checkpoint of CMMDL_train.py")
+        if (method := state.get("method", self.method)) != self.method:
+            raise WeightsError(f"{path}: holds a training of {method!s:.40}; expected one of {self.method}")
         if bool(self.average) != ("trained" in state):
             found = "no moving average" if self.average else "a moving average"
             raise WeightsError(f"{path}: holds {found}, unlike this recipe; expected a checkpoint of the same --recipe")

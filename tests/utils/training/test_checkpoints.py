@@ -221,6 +221,14 @@ def test_a_checkpoint_with_something_else_in_a_known_place_is_refused(tmp_path, 
         begin().restore(tmp_path / "last.pth")
 
 
+def test_a_checkpoint_of_another_method_is_told_by_its_name(tmp_path):
+    training = begin()
+    training.method = "mlfuse"
+    training.save(tmp_path / "last.pth")
+    with pytest.raises(WeightsError, match="last.pth: holds a training of mlfuse; expected one of cmmdl$"):
+        begin(average=False).restore(tmp_path / "last.pth")
+
+
 NAN = float("nan")
 LINE = {"epoch": 1, "steps": 1, "lr": 1e-3, "total": 1.0}
 
