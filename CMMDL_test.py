@@ -179,8 +179,10 @@ def notes(pair_set: PairSet, args: argparse.Namespace) -> Iterator[str]:
     if pair_set.task != "ivf" and learnt - weights_by_method(args.weights, args.method).keys():
         yield "the weights that ship were trained on infrared and visible pairs alone; --weights takes others"
     if args.published and not published(usual_name(pair_set), args.protocol):
-        sets = ", ".join(published_sets(args.protocol)) or "none"
-        yield f"no published figures of a set of this name in protocol {args.protocol} (there are: {sets})"
+        if sets := ", ".join(published_sets(args.protocol)):
+            yield f"no published figures of a set of this name in protocol {args.protocol} (there are: {sets})"
+        else:
+            yield f"no published figures in protocol {args.protocol}"
 
 
 def what_was_done(result: Result) -> str:

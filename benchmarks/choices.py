@@ -81,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=positive, default=6, help="held-out images of each folder to score")
     parser.add_argument("--seed", type=not_negative, default=42, help="of weights, crops and their order")
     args, args.options = parser.parse_known_args(argv)
+    if "--no-held-out" in args.options:
+        parser.error("--no-held-out: what the trainings hold out is scored")
     args.home = args.out / f"dim{args.dim}-epochs{args.epochs}-size{args.size}-seed{args.seed}-{digest(args)}"
     rows = {folder: [] for folder in args.data}
     for folder in args.data:

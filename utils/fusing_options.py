@@ -84,7 +84,7 @@ def refuse_what_would_be_ignored(parser: argparse.ArgumentParser, args: argparse
     of_images = given("data", "pairs", "pair", "task", "no-registration-check", "max-pixels", "continue")
     of_images += given("fused", "protocol", "published", "no-metrics")
     if args.video and (of_images or len(args.method) > 1):
-        unused = " and ".join(of_images or ["second --method"])
+        unused = " and ".join(of_images or ["the second --method"])
         parser.error(f"--video takes one method and gives no scores: leave out {unused}")
 
 

@@ -122,9 +122,10 @@ def test_other_options_go_to_the_training(run, tmp_path, capsys):
     arguments = json.loads(next(home.glob("best/*/arguments.json")).read_text())["arguments"]
     names = "passes", "batch_size", "dim", "epochs", "size", "seed"
     assert [arguments[name] for name in names] == [2, 4, 8, 1, 16, 43]
-    with pytest.raises(SystemExit):
-        run("--variant", "best", "--lightning")
-    assert "unrecognized arguments: --lightning" in capsys.readouterr().err
+    for option, said in (("--lightning", "unrecognized arguments: --lightning"), ("--no-held-out", "is scored")):
+        with pytest.raises(SystemExit):
+            run("--variant", "best", option)
+        assert said in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_trained_on_or_scored_ends_it(run, tmp_path, monkeypatch, capsys):

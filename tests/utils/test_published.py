@@ -49,5 +49,5 @@ def test_the_test_script_prints_them_when_asked(tmp_path, capsys):
     assert "published (361)" not in capsys.readouterr().out, "those figures are of the test images"
     (tmp_path / "MSRS" / "train").rename(tmp_path / "MSRS" / "test")
     assert CMMDL_test.main([*arguments, "--published", "--protocol", "cmmdl", "--out", str(tmp_path / "out")]) == 0
-    said = "no published figures of a set of this name in protocol cmmdl (there are: none)"
+    said = "no published figures in protocol cmmdl"
     assert said in capsys.readouterr().err
