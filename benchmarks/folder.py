@@ -123,7 +123,7 @@ def cutting(sets: Sequence[PairSet], file: Path, options: Sequence[str], repeats
         status = patches.main([*roots, f"--out={file}", *options])
         if status == INTERRUPTED:
             raise KeyboardInterrupt
-        if not file.exists():  # which data.patches has explained
+        if not file.exists():  # data.patches has said why
             raise ValueError("patches: nothing was cut; no time to tell")
 
     plain, whole = in_turn(repeats, decode, cut, before=lambda: file.unlink(missing_ok=True))

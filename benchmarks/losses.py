@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", type=named_path, action="append", default=[],
                         help="score this network beside the losses; repeatable")  # fmt: skip
     args = parser.parse_args(argv)
-    networks = {str(path): load_checked(path) for path in args.weights}  # whose names may be the same
+    networks = {str(path): load_checked(path) for path in args.weights}  # two files may have one name
     for folder in args.data:
         images = centres(folder, args.limit, args.size)
         rows = [Row(name) for name in ("average", "max", *LOSSES, *networks)]

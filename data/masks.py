@@ -54,8 +54,8 @@ def read_labels(path: Path, shape: tuple[int, int]) -> np.ndarray:
 
 
 def find_masks(folder: Path, classes: tuple[int, ...] = TARGETS) -> Masks:
-    """The masks of a pair folder, of whose label folders one without images counts as none. Raises PairError for a
-    folder that cannot be read."""
+    """The masks of a pair folder; a label folder without images counts as none. Raises PairError for a folder that
+    cannot be read."""
     try:
         labels = _images_in(folder, LABEL_FOLDERS)
         return Masks(labels, classes) if labels else Masks(_images_in(folder, MASK_FOLDERS), None)

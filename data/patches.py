@@ -161,7 +161,7 @@ def _write_patches(
                     _refuse(f"{pair_set.name}: {error}", tally)
                     continue
                 except MemoryError as error:
-                    clear_frames(error.__traceback__)  # of what takes the memory
+                    clear_frames(error.__traceback__)  # they would keep what took the memory
                     _refuse(f"{pair_set.name}: {pair.vis.name}: out of memory", tally)
                     continue
                 finally:

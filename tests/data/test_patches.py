@@ -1,6 +1,7 @@
 """What is cut from pair folders for training, and the command that does it."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -212,6 +213,15 @@ def test_an_interrupted_run_says_so_and_leaves_the_file_as_it_was(tmp_path, monk
     assert "interrupted" in capsys.readouterr().err
     assert out.read_bytes() == b"before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "set"]
+
+
+def test_an_interruption_is_answered_before_the_next_pair_also_where_pairs_are_refused(tmp_path, monkeypatch):
+    refused = []
+    for i in range(3):
+        save_pair(tmp_path / "set", str(i))
+    monkeypatch.setattr("data.patches._refuse", lambda *_: (refused.append(1), signal.raise_signal(signal.SIGTERM)))
+    assert main(["--root", str(tmp_path / "set"), "--out", str(tmp_path / "a.h5"), "--size", "4000"]) == 130
+    assert len(refused) == 1
 
 
 PEAK = """
