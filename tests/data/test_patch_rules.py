@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.luminance import luminance, span_of
-from data.patches import is_low_in_contrast, windows
+from data.patches import is_low_in_contrast, percentiles, windows
 from net.fuser import luma, to_unit
 
 
@@ -41,6 +41,13 @@ def test_a_contrast_of_a_tenth_is_enough_and_one_below_is_not():
 
 def test_black_patch_is_low_in_contrast():
     assert is_low_in_contrast(np.zeros((4, 4)))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (3, 5), (64, 63)])
+def test_percentiles_are_those_of_numpy(shape):
+    values = np.random.default_rng(0).random(shape, np.float32)
+    expected = np.percentile(values.astype(np.float64), (0, 10, 50, 90, 100))
+    np.testing.assert_allclose(percentiles(values, (0, 10, 50, 90, 100)), expected, rtol=1e-12)
 
 
 def test_luminance_is_in_0_to_1():
