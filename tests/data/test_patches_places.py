@@ -117,24 +117,30 @@ def test_names_that_are_no_text_are_shown_as_they_can_be(folder):
         assert file.attrs["sources"] == r"n\udcff\udce9 (3 pairs)"
 
 
-SLOW = """
+WAITING = """
 import time
 from data import patches
-cut = patches.cut_pair
-patches.cut_pair = lambda pair, *args, **how: cut(pair, *args, **how) if pair.name == "1" else time.sleep(1)
+
+def cut_pair(pair, cut=patches.cut_pair, **how):
+    while pair.name != "1" and not (pair.vis.parents[2] / "go").exists():
+        time.sleep(0.02)
+    return cut(pair, **how)
+
+patches.cut_pair = cut_pair
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_ended_says_so_and_leaves_the_file_as_it_was(folder, number):
     (folder / "a.h5").write_bytes(b"before")
-    with program(folder, code=f"{SLOW}\nsys.exit(main(sys.argv[1:]))") as child:
+    with program(folder, code=f"{WAITING}\nsys.exit(main(sys.argv[1:]))") as child:
         while child.poll() is None and not list(folder.glob("a.h5.*.part")):
             time.sleep(0.02)
         child.send_signal(number)
+        (folder / "go").touch()
         said = child.stderr.read().decode()
     assert (child.returncode, said) == (130, f"interrupted; {folder / 'a.h5'} is as it was before\n")
-    assert sorted(path.name for path in folder.iterdir()) == ["a.h5", "set"]
+    assert sorted(path.name for path in folder.iterdir()) == ["a.h5", "go", "set"]
     assert (folder / "a.h5").read_bytes() == b"before"
 
 
@@ -145,7 +151,7 @@ def test_signals_are_as_before_when_it_has_ended(folder):
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next_and_a_living_one_is_spared(folder):
-    with program(folder, code=f"{SLOW}\nsys.exit(main(sys.argv[1:]))") as child:
+    with program(folder, code=f"{WAITING}\nsys.exit(main(sys.argv[1:]))") as child:
         while child.poll() is None and not list(folder.glob("a.h5.*.part")):
             time.sleep(0.02)
         child.kill()
