@@ -27,11 +27,12 @@ import torch.distributed as dist
 import net
 from benchmarks import speed
 from benchmarks.methods import answer
-from data.options import Parser, named_path, positive, whole
+from data.options import Parser, positive, whole
 from data.words import counted
 from net.fast.layout import weights_to_channels_last
 from utils import distributed
 from utils.failures import command
+from utils.figures import figure_path, save_figure
 from utils.memory import keep_freed_memory, peak_memory
 
 SMALLEST = 64
@@ -45,8 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--largest", type=whole(SMALLEST), default=1024, help="side of the largest image in pixels")
     parser.add_argument("--repeats", type=positive, default=1, help="rounds of two passes; the median counts")
     parser.add_argument("--threads", type=positive, default=torch.get_num_threads(), help="threads of torch")
-    parser.add_argument("--out", type=named_path, default=Path("result/scaling.png"), metavar="FILE",
-                        help="the plot")  # fmt: skip
+    parser.add_argument("--out", type=figure_path, default=Path("result/scaling.png"), help="the plot")
     parser.add_argument("--rank-worker", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.rank_worker:
@@ -122,8 +122,6 @@ def draw(out: Path, sizes: list[int], by_size: list[dict], by_batch: list[dict])
     """Time and memory over image size and batch size, with lines proportional to the work to compare with."""
     from matplotlib.figure import Figure  # not above: the processes that are measured import this module
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
-
-    from utils.figures import save_figure
 
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots(2, 2)

@@ -22,7 +22,7 @@ from benchmarks.methods import Cost, add_settings, measure
 from data.options import Parser, named_path
 from data.words import counted
 from utils.failures import command
-from utils.figures import save_figure
+from utils.figures import figure_path, save_figure
 
 SCORES = ("VIF", "Qabf")
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser("python -m benchmarks.tradeoff", __doc__)
     parser.add_argument("--results", type=named_path, required=True, metavar="DIR", help="output of CMMDL_test.py")
     parser.add_argument("--set", metavar="NAME", help="which of its sets (default: the only one)")
-    parser.add_argument("--out", type=named_path, metavar="FILE", help="the plot (default: DIR/tradeoff.png)")
+    parser.add_argument("--out", type=figure_path, help="the plot (default: DIR/tradeoff.png)")
     add_settings(parser)
     parser.set_defaults(batch_size=1)
     args = parser.parse_args(argv)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import choices, folder, losses, methods, metrics, registration, runtimes, tradeoff
+from benchmarks import choices, folder, losses, methods, metrics, registration, runtimes, scaling, tradeoff
 
 REFUSED = [
     (metrics, ["--height", "0"], "--height: '0'; expected a whole number from 41"),
@@ -19,6 +19,8 @@ REFUSED = [
     *((module, [], "the following arguments are required: --data") for module in (choices, losses, registration)),
     (runtimes, ["--method", "max"], "--method: invalid choice: 'max'"),
     (tradeoff, [], "the following arguments are required: --results"),
+    *((module, [*more, "--out", "a.xyz"], "--out: a.xyz: format '.xyz'; expected one of eps, ")
+      for module, more in ((scaling, []), (tradeoff, ["--results", "x"]))),
     *((module, [*more, option, "0"], f"{option}: '0'; expected a whole number from 1")
       for module, more in ((methods, []), (runtimes, []), (tradeoff, ["--results", "x"]))
       for option in ("--repeats", "--threads")),
