@@ -69,6 +69,9 @@ class Curves:
             yield
         except OSError as error:
             self.writer = None
+            for thread in threading.enumerate():
+                if getattr(thread, "exception", None) is error:  # TensorBoard's own; `_of_thread` hears its last words
+                    thread.join()
             log.warning("%s: its curves for TensorBoard end here (%s)", self.folder, error.strerror or error)
 
     def _of_thread(self, args: threading.ExceptHookArgs) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
 import net
 from net.method import stretched
@@ -112,9 +113,18 @@ def test_curves_go_on_from_the_checkpoint_and_drop_what_an_interrupted_run_drew_
 def test_curves_end_with_one_warning_on_a_full_disk_and_the_training_goes_on(
     tmp_path, training, probe, monkeypatch, caplog, capfd
 ):
-    told = []
+    told, threads, run = [], [], _AsyncWriterThread.run
+
+    def ends_slowly(thread):
+        threads.append(thread)
+        try:
+            run(thread)
+        finally:
+            time.sleep(0.3)  # as on a busy machine: meanwhile the error is known here
+
     before = lambda args: told.append(args.exc_type)  # noqa: E731
     monkeypatch.setattr(threading, "excepthook", before)
+    monkeypatch.setattr(_AsyncWriterThread, "run", ends_slowly)
     with Board(tmp_path, training, 1, probe) as board, disk_of(0):
         other = threading.Thread(target=open, args=(tmp_path / "absent",))
         other.start()
@@ -122,6 +132,8 @@ def test_curves_end_with_one_warning_on_a_full_disk_and_the_training_goes_on(
         for training.steps in range(1, 400):
             board.after_step({"total": 1.0}, patches=4)
     assert caplog.messages == [f"{tmp_path}: its curves for TensorBoard end here (File too large)"]
+    for thread in threads:
+        thread.join()
     assert capfd.readouterr().err == "" and threading.excepthook is before
     assert told == [FileNotFoundError], "what ends another thread"
 
