@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from tqdm import tqdm
 
 from data import progress
@@ -11,6 +12,14 @@ from data.progress import progress_bar
 class Terminal(io.StringIO):
     def isatty(self):
         return True
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch):
+    """The clock's time, in a list: it stands still, however slow the machine is."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
 
 
 def standard_error(monkeypatch, stream):
@@ -37,10 +46,8 @@ def test_a_file_gets_whole_lines_and_few(monkeypatch):
     assert len(lines) == progress.LINES and lines[-1].startswith("set: 100%")
 
 
-def test_a_line_waits_until_time_has_passed(monkeypatch):
+def test_a_line_waits_until_time_has_passed(monkeypatch, now):
     file = standard_error(monkeypatch, io.StringIO())
-    now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     with progress_bar(total=10, mininterval=0) as bar:
         for second in range(10):
             now[0] = 15.0 * second

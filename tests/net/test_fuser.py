@@ -162,7 +162,7 @@ def test_threads_that_fuse_at_a_time_leave_the_setting_as_it_was(monkeypatch):
     def first():
         with exact_convolutions(torch.device("cuda")):
             inside.set()
-            go_on.wait(10)
+            go_on.wait()
 
     def second():
         with exact_convolutions(torch.device("cuda")):
@@ -170,7 +170,7 @@ def test_threads_that_fuse_at_a_time_leave_the_setting_as_it_was(monkeypatch):
 
     threads = [threading.Thread(target=first), threading.Thread(target=second)]
     threads[0].start()
-    inside.wait(10)
+    inside.wait()
     threads[1].start()  # would begin within the first and end after it
     assert not go_on.wait(0.2), "it waits"
     go_on.set()
