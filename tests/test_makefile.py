@@ -32,7 +32,7 @@ def make(folder: Path, *words: str) -> subprocess.CompletedProcess:
     outer = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}  # of `make test`, which may run this
     environment = {name: value for name, value in os.environ.items() if name not in outer} | {"LC_ALL": "C"}
     command = ["make", "-C", folder, "-f", ROOT / "Makefile", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("minor", [LOWEST - 1, LOWEST, BEYOND - 1, BEYOND])

@@ -30,7 +30,6 @@ def pipe(tmp_path):
     os.close(writer)
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize(("read", "error", "expected"), READERS)
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path, pipe, read, error, expected):
     (tmp_path / "link").symlink_to(pipe)

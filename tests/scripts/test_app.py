@@ -31,10 +31,10 @@ OPTIONS = (
 
 
 STUB = """
-import sys, time
+import sys, threading
 from unittest.mock import MagicMock
 sys.modules[__name__] = gradio = MagicMock()
-gradio.Blocks().__enter__().block_thread = lambda: time.sleep(60)
+gradio.Blocks().__enter__().block_thread = threading.Event().wait
 """  # a page that waits
 
 
@@ -294,7 +294,7 @@ def test_a_page_that_is_ended_leaves_no_picture(tmp_path, number):
         (home,) = tmp_path.glob("cmmdl-*")
         (home / "uploaded.png").write_bytes(b"private")
         page.send_signal(number)
-        page.wait(30)
+        page.wait()
         assert not home.exists()
     finally:
         page.kill()

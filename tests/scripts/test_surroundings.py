@@ -237,6 +237,6 @@ def test_a_scheduler_that_ends_a_run_is_told_how_to_go_on():
     )
     command = [sys.executable, "-c", held_up, "--method", "average", "--data", "sets", "--out", "out"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 130 and "--continue goes on from there" in done.stderr
     assert "Traceback" not in done.stderr

@@ -84,7 +84,6 @@ def test_what_differs_is_told_by_its_name_and_an_option_that_is_new_and_not_give
         Journal(tmp_path, {"tile": 0}, go_on=True)
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("side", ["vis", "ir"])
 def test_a_pair_with_a_pipe_is_not_waited_for(tmp_path, side):
     os.mkfifo(tmp_path / "pipe")
