@@ -66,20 +66,19 @@ def test_two_processes_average_their_gradients_and_their_losses(patches, undistu
 def test_with_one_process_killed_and_then_both_terminated_it_ends_as_if_undisturbed(
     patches, tmp_path, undisturbed_pair
 ):
-    with Launch(patches, tmp_path, *BEST, launcher=(*ONE_NODE, "--max-restarts", "1")) as launch:
+    with Launch(patches, tmp_path, *BEST, launcher=(*ONE_NODE, "--max-restarts", "1"), held=(2, 4)) as launch:
         launch.at(2, lambda: os.kill(launch.workers()["1"], signal.SIGKILL))
-        restarted = checkpoint(launch.last)["steps"] + 2  # one more at most was on its way
-        launch.at(restarted, launch.process.terminate)
+        launch.at(4, lambda: launch.interrupt(signal.SIGTERM))  # restarted, as no step was done alone
     assert_one_sentence(launch.errors, "another process of this training ended")
     assert "the same command goes on from here" in launch.errors
-    assert checkpoint(launch.last)["steps"] < 12
+    assert checkpoint(launch.last)["steps"] == 5
     assert_same_training(finish(patches, tmp_path, *BEST), undisturbed_pair)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", ["0", "1"])
 def test_if_one_process_dies_the_other_says_so_and_ends_within_a_minute(patches, tmp_path, rank):
-    with Launch(patches, tmp_path, *BEST) as launch:
+    with Launch(patches, tmp_path, *BEST, held=(2,)) as launch:
         launch.at(2, lambda: os.kill(launch.workers()[rank], signal.SIGKILL))
         died = time.monotonic()
     print(f"ended {time.monotonic() - died:.1f} s later")
@@ -91,7 +90,7 @@ def test_if_one_process_dies_the_other_says_so_and_ends_within_a_minute(patches,
 @pytest.mark.parametrize("resume", ["auto", "none"])
 def test_torchrun_restarts_what_died_and_it_ends_as_if_undisturbed(patches, tmp_path, undisturbed_pair, resume):
     launcher = (*ONE_NODE, "--max-restarts", "2")
-    with Launch(patches, tmp_path, *BEST, "--resume", resume, launcher=launcher) as launch:
+    with Launch(patches, tmp_path, *BEST, "--resume", resume, launcher=launcher, held=(2, 6)) as launch:
         launch.at(2, lambda: os.kill(launch.workers()["0"], signal.SIGKILL))
         launch.at(6, lambda: os.kill(launch.workers()["1"], signal.SIGKILL))
     assert launch.status == 0, launch.errors
@@ -128,8 +127,8 @@ def test_a_loss_that_is_not_finite_stops_both_processes_with_one_message(patches
 
 @pytest.mark.slow
 def test_interrupted_by_ctrl_c_it_ends_as_if_undisturbed(patches, tmp_path, undisturbed_pair):
-    with Launch(patches, tmp_path, *BEST) as launch:
-        launch.at(5, lambda: launch.process.send_signal(signal.SIGINT))
+    with Launch(patches, tmp_path, *BEST, held=(5,)) as launch:
+        launch.at(5, lambda: launch.interrupt(signal.SIGINT))
     assert "the same command goes on from here" in launch.errors and 'CMMDL_train.py", line' not in launch.errors
     assert_same_training(finish(patches, tmp_path, *BEST), undisturbed_pair)
 
@@ -158,7 +157,7 @@ def test_two_phases_in_two_processes_interrupted_in_each_end_as_if_undisturbed(p
     method = ("--method", "sfdfuse", "--epochs", "3")  # one epoch of phase 1, two of phase 2
     undisturbed = finish(patches, tmp_path / "undisturbed", *method, name="sfdfuse")
     for steps in (2, 6):
-        with Launch(patches, tmp_path / "disturbed", *method, name="sfdfuse") as launch:
+        with Launch(patches, tmp_path / "disturbed", *method, name="sfdfuse", held=(steps,)) as launch:
             launch.at(steps, launch.kill)
     assert checkpoint(launch.last)["epoch"] == 1
     again = finish(patches, tmp_path / "disturbed", *method, name="sfdfuse")
@@ -167,7 +166,7 @@ def test_two_phases_in_two_processes_interrupted_in_each_end_as_if_undisturbed(p
 
 @pytest.mark.slow
 def test_another_number_of_processes_goes_on_with_a_warning(patches, tmp_path, capsys):
-    with Launch(patches, tmp_path, "--epochs", "2") as launch:
+    with Launch(patches, tmp_path, "--epochs", "2", held=(2,)) as launch:
         launch.at(2, launch.kill)
     before = checkpoint(launch.last)
     assert script.main(["--h5", str(patches), "--out", str(tmp_path), *SMALL, "--epochs", "2"]) == 0
