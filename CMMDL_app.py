@@ -145,9 +145,10 @@ def build(home: Path) -> Any:
                 gr.DownloadButton(value=str(shown.file), interactive=True),
             ]
 
+        in_turn = {"concurrency_id": "status"}  # both write it
         for file in files:
-            file.change(show, files, [*sources, status], show_progress="hidden")
-        button.click(run, [*files, method, weights, protocol, resize], results, show_progress_on=status)
+            file.change(show, files, [*sources, status], show_progress="hidden", **in_turn)
+        button.click(run, [*files, method, weights, protocol, resize], results, show_progress_on=status, **in_turn)
     return page
 
 

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -95,7 +96,7 @@ class Page:
     def upload(self, vis, ir):
         for role, file in (("visible", vis), ("infrared", ir)):
             self.find(f"#{role} input[type=file]")[0].send_keys(str(file))
-            self.wait(lambda role=role, file=file: file.stem in self.text(f"#{role}"))
+            self.wait(lambda role=role, file=file: file.stem in self.text(f"#{role} .file-preview"))
 
     def fuse(self):
         self.find("#fuse")[0].click()
@@ -137,6 +138,7 @@ def test_an_uploaded_pair_is_fused_scored_and_downloaded(page, files, downloads)
     expected = evaluate(grey(fused), grey(ir), grey(vis))
     assert list(shown) == list(METRICS)
     assert shown == pytest.approx(expected, abs=0.0051)
+    page.wait(lambda: page.find("#download")[0].is_enabled())
     page.find("#download")[0].click()
     page.wait((downloads / "photo_fused.png").exists)
     np.testing.assert_array_equal(read_image(downloads / "photo_fused.png"), fused)
@@ -154,6 +156,16 @@ def test_pictures_of_other_kinds_and_sizes_are_taken(page, files, tmp_path):
     page.fuse()
     assert "32x24 to 64x48" in page.says("resized")
     assert len(page.scores()) == 12
+
+
+def test_previews_that_come_late_do_not_wipe_what_the_fusing_said(page, files, monkeypatch):
+    preview = CMMDL_app.preview
+    monkeypatch.setattr(CMMDL_app, "preview", lambda file: time.sleep(0.5) or preview(file))
+    save(files[1], np.zeros((9, 9), np.uint8))
+    page.upload(*files)
+    page.fuse()
+    page.wait(lambda: len(page.find("img")) == 2)
+    assert "infrared 9x9, visible 64x48" in page.says("Cannot be used")
 
 
 def test_a_bad_upload_is_named_in_a_sentence(page, files, tmp_path):
@@ -178,7 +190,7 @@ def test_weights_of_another_method_are_refused(page, files, tmp_path):
     page.upload(*files)
     page.find("#weights input[type=file]") or page.find(".label-wrap")[-1].click()
     page.wait(lambda: page.find("#weights input[type=file]"))[0].send_keys(str(weights))
-    page.wait(lambda: "other" in page.text("#weights"))
+    page.wait(lambda: "other" in page.text("#weights .file-preview"))
     page.fuse()
     assert "other.pth: weights of MLFuse; expected those of CMMDL" in page.says("Cannot be used")
 
