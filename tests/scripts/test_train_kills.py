@@ -48,8 +48,10 @@ def test_killed_twenty_one_times_it_ends_as_if_undisturbed(tmp_path):
     undisturbed = finish(None, tmp_path / "undisturbed", *RECIPE)
     moments = random.Random(SEED)
     print(f"undisturbed: {time.monotonic() - began:.0f} s; moments of seed {SEED}:", flush=True)
+    steps = 0
     for kill in (kill_after_a_step, kill_amid_a_checkpoint, kill_soon) * ROUNDS:
-        with Launch(None, tmp_path / "killed", *RECIPE) as launch:
+        held = () if kill is kill_amid_a_checkpoint else (steps + 4,)  # or a fast machine would be done before the last
+        with Launch(None, tmp_path / "killed", *RECIPE, held=held) as launch:
             moment = kill(launch, moments)
         steps = checkpoint(launch.last)["steps"]
         print(f"{time.monotonic() - began:.0f} s: killed {moment}, {steps} steps saved", flush=True)
