@@ -13,17 +13,9 @@ from torch import Tensor
 from net.cmmdl import CMMDL
 from net.files.states import check_options, find_state, missing_named
 
-_ATTENTION = r"(share_(?:Encoder\.share_encoder|Decoder\.share_decoder)\.\d+)\.attn\."
-_BOTTLENECK = r"(MDLB\.SDomain_(?:VIS|IR)\.GCBInv\.\d+\.theta_(?:phi|rho|eta))\."
-
-UNUSED = tuple(
-    re.compile(pattern)
-    for pattern in (
-        _ATTENTION + r"(?:q1X1_1|q1X1_2)\.weight",
-        _ATTENTION + r"norm_VI\.body\.(?:weight|bias)",
-        _BOTTLENECK + r"Sobel\.conv[xy]\.weight",
-        _BOTTLENECK + r"Identity\.weight",
-    )
+UNUSED = re.compile(
+    r"share_(Encoder\.share_encoder|Decoder\.share_decoder)\.\d+\.attn\.(q1X1_[12]\.weight|norm_VI\.body\.(weight|bias))"
+    r"|MDLB\.SDomain_(VIS|IR)\.GCBInv\.\d+\.theta_(phi|rho|eta)\.(Sobel\.conv[xy]|Identity)\.weight"
 )
 
 # They are applied in this order, each to the result of the one before.
@@ -61,25 +53,22 @@ RENAMED = (
     ("hdfab.SA.conv1", "hdfab.spatial"),
     ("hdfab.CA_", "hdfab.channel_"),
     ("hdfab.pre", "hdfab.cbr_"),
+    *((f"hdfab.cbr_{k}.conv.", f"hdfab.cbr_{k}.0.") for k in range(1, 4)),
     (".bnop.", ".1."),
     *((f"hdfab.DSRM.block{k}.", f"hdfab.dense.{k - 1}.") for k in range(1, 5)),
+    # The release nests convolution and first normalisation: "0.conv", "0.bn", then "1" is the second one.
+    *((f"hdfab.dense.{k}.1.", f"hdfab.dense.{k}.2.") for k in range(4)),
+    *((f"hdfab.dense.{k}.0.bn.", f"hdfab.dense.{k}.1.") for k in range(4)),
+    *((f"hdfab.dense.{k}.0.conv.", f"hdfab.dense.{k}.0.") for k in range(4)),
 )
 
 
 def rename(key: str) -> str:
     """Our name of a parameter that the release calls `key`; any other name as it is."""
-    if not key.startswith(("share_Encoder.", "share_Decoder.", "MDLB.")):
-        return key
-    for old, new in RENAMED:
-        key = key.replace(old, new)
-    if key.startswith("hdfab.cbr_"):
-        return key.replace(".conv.", ".0.")
-    # The release nests convolution and first normalisation: "0.conv", "0.bn", then "1" is the second one.
-    return re.sub(r"^(hdfab\.dense\.\d)\.(0\.conv|0\.bn|1)\.", _flatten_stage, key)
-
-
-def _flatten_stage(match: re.Match) -> str:
-    return f"{match[1]}.{('0.conv', '0.bn', '1').index(match[2])}."
+    if key.startswith(("share_Encoder.", "share_Decoder.", "MDLB.")):
+        for old, new in RENAMED:
+            key = key.replace(old, new)
+    return key
 
 
 def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -88,7 +77,7 @@ def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     Other names stay as they are: ours, and those that a strict load has to report.
     """
     state = find_state(checkpoint)
-    return {rename(key): value for key, value in state.items() if not any(p.fullmatch(key) for p in UNUSED)}
+    return {rename(key): value for key, value in state.items() if not UNUSED.fullmatch(key)}
 
 
 def recognises(keys: Iterable[str]) -> bool:
