@@ -62,16 +62,16 @@ def earlier(intensity: float, edges: float, structure: float, differences: float
 
 
 LOSSES: dict[str, Loss] = {
-    "paper": lambda vis, ir, fused, mask, _: fusion_loss(vis, ir, fused, mask).total,
+    "paper": lambda vis, ir, fused, mask, _: fusion_loss(vis, ir, fused, mask)["total"],
     "L1+10gradient": lambda vis, ir, fused, *_: brightness(vis, ir, fused) + 10 * gradient_loss(vis, ir, fused),
     "L1+edges": lambda vis, ir, fused, *_: brightness(vis, ir, fused) + edge_loss(vis, ir, fused),
     "lighter-edges": earlier(4, 3, 1, 0),  # the first three trainings of the weights that ship
     "few-differences": earlier(8, 8, 0.8, 0.3),  # their fourth to seventh
     "more-differences": earlier(10, 10, 0.8, 1, gain=1.1),  # their eighth
     "without-stretch": lambda vis, ir, fused, mask, _: (
-        structure_loss(vis, ir, fused, mask, torch.maximum(vis, ir)).total
+        structure_loss(vis, ir, fused, mask, torch.maximum(vis, ir))["total"]
     ),
-    "best": lambda *images: structure_loss(*images).total,
+    "best": lambda *images: structure_loss(*images)["total"],
 }
 
 

@@ -233,7 +233,7 @@ def infer(model: torch.nn.Module, pair: list[Tensor], precision: str) -> Tensor:
 def step(model: torch.nn.Module, pair: list[Tensor], precision: str = "fp32") -> Tensor:
     """A training step but for the optimiser, which is the same on both sides: all gradients, one after the other."""
     model.train().zero_grad()
-    fusion_loss(*pair, forward(model, pair, precision), torch.zeros_like(pair[0])).total.backward()
+    fusion_loss(*pair, forward(model, pair, precision), torch.zeros_like(pair[0]))["total"].backward()
     return torch.cat([parameter.grad.flatten() for _, parameter in sorted(model.named_parameters())])
 
 

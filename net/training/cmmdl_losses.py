@@ -1,12 +1,11 @@
 """The losses of CMMDL: the release's (`fusion_loss`), and that of the recipe `best` (`structure_loss`)."""
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from net.checks import check_shapes
+from net.training.objective import Terms
 from net.training.sobel import gradient_loss, sobel
 from net.training.ssim import gaussian_window, ssim
 
@@ -21,16 +20,8 @@ EDGE_SHARE = 0.8  # the part of the gain in contrast that is asked of edges
 SCD_WEIGHT = 3.5  # weight of `scd_loss`, divided by the contrast gained by stretching
 
 
-class FusionTerms(NamedTuple):
-    """Scalars: `total = intensity + 5 * gradient`."""
-
-    total: Tensor
-    intensity: Tensor
-    gradient: Tensor
-
-
-def fusion_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> FusionTerms:
-    """The training loss, CMMDL's release.
+def fusion_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> Terms:
+    """The training loss of CMMDL's release: `total = intensity + 5 * gradient`.
 
     Args:
         vis, ir, fused: (B, 1, H, W) in [0, 1].
@@ -42,7 +33,7 @@ def fusion_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> FusionT
     check_shapes(vis=vis, ir=ir, fused=fused, mask=mask)
     intensity = intensity_loss(vis, ir, fused, mask)
     gradient = gradient_loss(vis, ir, fused)
-    return FusionTerms(intensity + GRADIENT_WEIGHT * gradient, intensity, gradient)
+    return {"total": intensity + GRADIENT_WEIGHT * gradient, "intensity": intensity, "gradient": gradient}
 
 
 def intensity_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> Tensor:
@@ -72,16 +63,6 @@ def local_variance(x: Tensor) -> Tensor:
     return mean_of_square - mean.square()
 
 
-class StructureTerms(NamedTuple):
-    """Scalars: `total = 12 * intensity + 12 * edges + 0.8 * structure + differences`."""
-
-    total: Tensor
-    intensity: Tensor
-    edges: Tensor
-    structure: Tensor
-    differences: Tensor
-
-
 def structure_loss(
     vis: Tensor,
     ir: Tensor,
@@ -90,9 +71,9 @@ def structure_loss(
     stretched: Tensor,
     edge_share: float = EDGE_SHARE,
     scd_weight: float = SCD_WEIGHT,
-) -> StructureTerms:
+) -> Terms:
     """The loss of the recipe `best`: the brighter source in more of the range, the stronger edge and its direction,
-    both sources' structure.
+    both sources' structure; `total = 12 intensity + 12 edges + 0.8 structure + differences`.
 
         intensity   mean |fused - b'|, b' the brighter source b moved by `STRETCH_SHARE` of what stretching moves it,
                     with `GAIN` times the contrast (`with_contrast`)
@@ -121,7 +102,7 @@ def structure_loss(
     structure = ssim_loss(vis, ir, brighter, fused)
     differences = scd_weight * (by_stretching * scd_loss(vis, ir, fused)).mean()
     total = INTENSITY_WEIGHT * intensity + EDGE_WEIGHT * edges + STRUCTURE_WEIGHT * structure + differences
-    return StructureTerms(total, intensity, edges, structure, differences)
+    return {"total": total, "intensity": intensity, "edges": edges, "structure": structure, "differences": differences}
 
 
 def stretched_maximum(vis: Tensor, ir: Tensor) -> Tensor:

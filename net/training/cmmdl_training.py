@@ -33,12 +33,12 @@ def share_of_peak(done: float) -> float:
 
 def batch_fusion_loss(fused: Tensor, batch: Batch) -> Terms:
     """`fusion_loss` of a batch."""
-    return fusion_loss(batch.vis, batch.ir, fused, batch.mask)._asdict()
+    return fusion_loss(batch.vis, batch.ir, fused, batch.mask)
 
 
 def batch_structure_loss(fused: Tensor, batch: Batch, **shares: float) -> Terms:
     """`structure_loss` of a batch, whose first map is `stretched_maximum`."""
-    return structure_loss(batch.vis, batch.ir, fused, batch.mask, batch.image_map[:, :1], **shares)._asdict()
+    return structure_loss(batch.vis, batch.ir, fused, batch.mask, batch.image_map[:, :1], **shares)
 
 
 PAPER = Recipe(

@@ -75,9 +75,9 @@ def test_training_loss_and_every_gradient_equal_the_release(released, vectors, s
     vis, ir, mask = (torch.from_numpy(vectors[f"train_{name}"]).to(dtype) for name in ("vis", "ir", "mask"))
     model = released.to(dtype).train()
     loss = fusion_loss(vis, ir, model(vis, ir), mask)
-    loss.total.backward()
+    loss["total"].backward()
     total, gradient, intensity = vectors["train_loss_total_grad_int"]
-    found = torch.stack([loss.total, 5 * loss.gradient, loss.intensity]).tolist()
+    found = torch.stack([loss["total"], 5 * loss["gradient"], loss["intensity"]]).tolist()
     assert found == pytest.approx([total, gradient, intensity], rel=tolerance)
     parameters = dict(model.named_parameters())
     assert {rename(key) for key in norms} == parameters.keys()
@@ -94,7 +94,7 @@ def test_the_network_has_the_published_number_of_used_parameters():
 def test_every_parameter_receives_a_gradient(pair, coupling):
     torch.manual_seed(0)
     model = net.build("cmmdl", dim=16, depth=2, coupling=coupling)
-    fusion_loss(*pair, model(*pair), torch.zeros_like(pair[0])).total.backward()
+    fusion_loss(*pair, model(*pair), torch.zeros_like(pair[0]))["total"].backward()
     missing = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
     assert missing == []
 
@@ -159,7 +159,7 @@ def test_every_gradient_equals_that_of_the_literal_form(for_gpus, monkeypatch):
     literal.load_state_dict(model.state_dict())
     vis, ir, mask = torch.rand(3, 2, 1, 14, 19, dtype=torch.float64)
     for network in (model, literal):
-        fusion_loss(vis, ir, network(vis, ir), mask > 0.8).total.backward()
+        fusion_loss(vis, ir, network(vis, ir), mask > 0.8)["total"].backward()
     of_ours = dict(model.named_parameters())
     for name, parameter in literal.named_parameters():
         torch.testing.assert_close(of_ours[name].grad, parameter.grad, rtol=1e-6, atol=1e-9, msg=name)

@@ -55,7 +55,7 @@ def test_two_processes_average_their_gradients_and_their_losses(patches, undistu
                 for layer in batch_norms(model):
                     layer.momentum = 0.0 if rank else 0.1  # statistics are those of the first process
                 vis, ir, mask, stretched = map(torch.stack, zip(*(source.dataset[i] for i in batch), strict=True))
-                losses.append(structure_loss(vis, ir, model(vis, ir), mask, stretched).total)
+                losses.append(structure_loss(vis, ir, model(vis, ir), mask, stretched)["total"])
                 (losses[-1] / 2).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
             optimizer.step()
