@@ -35,7 +35,7 @@ def gradient_shares(vis: Tensor, ir: Tensor) -> tuple[Tensor, Tensor]:
     return share, 1 - share
 
 
-def task_loss(fused: Tensor, vis: Tensor, ir: Tensor, *, task: Task = "ivf") -> Terms:
+def task_loss(fused: Tensor, batch: Batch, *, task: Task = "ivf") -> Terms:
     """20 intensity + g gradient + s structure, with g = 20, s = 10, for medical images g = 100, s = 50.
 
     intensity  mean |fused - max(vis, ir)| (ivf, medical) or mean |fused - (vis + ir) / 2| (mef, mff)
@@ -43,9 +43,9 @@ def task_loss(fused: Tensor, vis: Tensor, ir: Tensor, *, task: Task = "ivf") -> 
     structure  1 - w SSIM(vis, fused) - (1 - w) SSIM(ir, fused), w by `gradient_shares` (ivf, mff) or 1/2 (mef, medical)
 
     Args:
-        fused: what `AdaSFFuse` returned for the pair, (B, 1, H, W).
-        vis, ir: luminance (B, 1, H, W) in [0, 1].
-        task: which of the four tasks; its two inputs stand for `vis` and `ir`.
+        fused: what `AdaSFFuse` returned for the batch, (B, 1, H, W).
+        batch: `vis` and `ir` stand for the two inputs of the task.
+        task: which of the four tasks.
 
     Returns:
         The terms without their weights, and their weighted `total`.
@@ -55,6 +55,7 @@ def task_loss(fused: Tensor, vis: Tensor, ir: Tensor, *, task: Task = "ivf") -> 
     """
     if task not in ITERATIONS:
         raise ValueError(f"task is '{task}'; expected one of {', '.join(ITERATIONS)}")
+    vis, ir = batch.vis, batch.ir
     target = torch.maximum(vis, ir) if task in ("ivf", "medical") else (vis + ir) / 2
     of_vis, of_ir = gradient_shares(vis, ir) if task in ("ivf", "mff") else (0.5, 0.5)
     terms = {
@@ -66,15 +67,10 @@ def task_loss(fused: Tensor, vis: Tensor, ir: Tensor, *, task: Task = "ivf") -> 
     return {"total": sum(weights[name] * term for name, term in terms.items()), **terms}
 
 
-def batch_loss(fused: Tensor, batch: Batch, *, task: Task) -> Terms:
-    """`task_loss` of a batch."""
-    return task_loss(fused, batch.vis, batch.ir, task=task)
-
-
 def recipe(task: Task) -> Recipe:
     """The numbers of one task's training."""
     return Recipe(
-        phases=(Phase(partial(batch_loss, task=task)),),
+        phases=(Phase(partial(task_loss, task=task)),),
         iterations=ITERATIONS[task],
         batch_size=12,
         lr=2e-5,

@@ -11,7 +11,7 @@ from torch import Tensor
 from net.baselines.mlfuse import MINIMUM_SIZE, MLFuse, MLFuseTraining, read, recognises
 from net.checks import check_shapes
 from net.method import Method, Release, stretched
-from net.training.objective import Batch, Phase, Terms
+from net.training.objective import Batch, Phase, Terms, for_training
 from net.training.recipe import Crops, Recipe
 from net.training.sobel import sobel_strength
 from net.training.ssim import ssim
@@ -50,7 +50,7 @@ def infrared_saliency(vis: Tensor, ir: Tensor) -> Tensor:  # noqa: ARG001 - a ma
     return visual_saliency(ir)
 
 
-def mlfuse_loss(outputs: MLFuseTraining, vis: Tensor, ir: Tensor, saliency: Tensor) -> Terms:
+def mlfuse_loss(outputs: MLFuseTraining, batch: Batch) -> Terms:
     """0.3 edge + 3 saliency + 0.5 cross + fusion, all means over every pixel:
 
     edge      |S(edge view) - S(vis)|, S being the Sobel strength
@@ -59,9 +59,8 @@ def mlfuse_loss(outputs: MLFuseTraining, vis: Tensor, ir: Tensor, saliency: Tens
     fusion    0.1 [(1 - SSIM(vis, fused)) / 2 + (1 - SSIM(ir, fused)) / 2]
 
     Args:
-        outputs: what `MLFuse.forward_training` returned for the pair.
-        vis, ir: luminance (B, 1, H, W) in [0, 1].
-        saliency: `visual_saliency` of the infrared image, the same crop, (B, 1, H, W) in [0, 1].
+        outputs: what `MLFuse.forward_training` returned for the batch.
+        batch: its map is `infrared_saliency` of the whole pairs.
 
     Returns:
         The terms without their weights, and their weighted `total`.
@@ -69,6 +68,7 @@ def mlfuse_loss(outputs: MLFuseTraining, vis: Tensor, ir: Tensor, saliency: Tens
     Raises:
         ValueError: the images have other shapes.
     """
+    vis, ir, _, saliency = batch
     check_shapes(vis=vis, ir=ir, fused=outputs.fused, saliency=saliency)
     terms = {
         "edge": (sobel_strength(outputs.edge) - sobel_strength(vis)).abs().mean(),
@@ -80,23 +80,13 @@ def mlfuse_loss(outputs: MLFuseTraining, vis: Tensor, ir: Tensor, saliency: Tens
     return {"total": total, **terms}
 
 
-def views(network: MLFuse, batch: Batch) -> MLFuseTraining:
-    """What the loss looks at: the fused images and the branches' views."""
-    return network.forward_training(batch.vis, batch.ir)
-
-
-def batch_loss(outputs: MLFuseTraining, batch: Batch) -> Terms:
-    """`mlfuse_loss` of a batch, whose map is the saliency."""
-    return mlfuse_loss(outputs, batch.vis, batch.ir, batch.image_map)
-
-
 def cosine(recipe: Recipe, epoch: int, progress: float, part: str) -> float:  # noqa: ARG001 - a schedule
     """One half cosine down to zero over the whole training, a step after every epoch."""
     return recipe.lr * (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
 
 
 RECIPE = Recipe(
-    phases=(Phase(batch_loss, views),),
+    phases=(Phase(mlfuse_loss, for_training),),
     epochs=501,
     batch_size=16,
     lr=1e-4,

@@ -22,7 +22,7 @@ from net.baselines.sfdfuse import (
     recognises,
 )
 from net.method import Method, Release, stretched
-from net.training.objective import Batch, Phase, Terms
+from net.training.objective import Batch, Phase, Terms, for_training
 from net.training.recipe import Crops, Recipe, halving
 from net.training.sobel import gradient_loss, sobel
 from net.training.ssim import dssim
@@ -46,19 +46,19 @@ def decomposition_loss(maps: SFDFuseFeatures) -> Tensor:
     return detail**2 / (1.01 + correlation(maps.vis_base, maps.ir_base))
 
 
-def reconstruction_loss(outputs: SFDFuseReconstruction, vis: Tensor, ir: Tensor) -> Terms:
+def reconstruction_loss(outputs: SFDFuseReconstruction, batch: Batch) -> Terms:
     """Phase 1: vis + ir + 5 gradient + 2 decomposition.
 
     vis, ir   5 D(image, rebuilt) + MSE(image, rebuilt), D being the structural dissimilarity with mirrored borders
     gradient  mean of |grad vis - grad rebuilt vis| over both directions, Sobel over 8 with repeated edge pixels
 
     Args:
-        outputs: what `SFDFuse.reconstruct` returned for the pair.
-        vis, ir: luminance (B, 1, H, W) in [0, 1], H and W even.
+        outputs: what `SFDFuse.reconstruct` returned for the batch.
 
     Returns:
         The terms without their outer weights, and their weighted `total`.
     """
+    vis, ir = even_pair(batch)
     gradient = (sobel(vis, border="replicate") - sobel(outputs.vis, border="replicate")) / 8  # (B, 2, H, W)
     terms = {
         "vis": 5 * dssim(vis, outputs.vis) + ((vis - outputs.vis) ** 2).mean(),
@@ -70,7 +70,7 @@ def reconstruction_loss(outputs: SFDFuseReconstruction, vis: Tensor, ir: Tensor)
     return {"total": total, **terms}
 
 
-def fusion_loss(outputs: SFDFuseTraining, vis: Tensor, ir: Tensor) -> Terms:
+def fusion_loss(outputs: SFDFuseTraining, batch: Batch) -> Terms:
     """Phase 2: intensity + 10 gradient + structure + 2 decomposition, m being the brighter of both images per pixel.
 
     intensity  mean |fused - m|
@@ -78,12 +78,12 @@ def fusion_loss(outputs: SFDFuseTraining, vis: Tensor, ir: Tensor) -> Terms:
     structure  D(m, fused), the structural dissimilarity with mirrored borders
 
     Args:
-        outputs: what `SFDFuse.forward_training` returned for the pair.
-        vis, ir: luminance (B, 1, H, W) in [0, 1], H and W even.
+        outputs: what `SFDFuse.forward_training` returned for the batch.
 
     Returns:
         The terms without their weights, and their weighted `total`.
     """
+    vis, ir = even_pair(batch)
     brighter = torch.maximum(vis, ir)
     terms = {
         "intensity": (outputs.fused - brighter).abs().mean(),
@@ -95,29 +95,9 @@ def fusion_loss(outputs: SFDFuseTraining, vis: Tensor, ir: Tensor) -> Terms:
     return {"total": total, **terms}
 
 
-def rebuilt(network: SFDFuse, batch: Batch) -> SFDFuseReconstruction:
-    """What the loss of phase 1 looks at."""
-    return network.reconstruct(*even_pair(batch))
-
-
-def rebuilt_with_slip(network: SFDFuse, batch: Batch) -> SFDFuseReconstruction:
-    """The same as the release has it: infrared is rebuilt from the visible image's details."""
-    return network.reconstruct(*even_pair(batch), vis_detail_for_ir=True)
-
-
-def batch_reconstruction_loss(outputs: SFDFuseReconstruction, batch: Batch) -> Terms:
-    """`reconstruction_loss` of a batch."""
-    return reconstruction_loss(outputs, *even_pair(batch))
-
-
-def with_maps(network: SFDFuse, batch: Batch) -> SFDFuseTraining:
-    """What the loss of phase 2 looks at."""
-    return network.forward_training(batch.vis, batch.ir)
-
-
-def batch_fusion_loss(outputs: SFDFuseTraining, batch: Batch) -> Terms:
-    """`fusion_loss` of a batch."""
-    return fusion_loss(outputs, *even_pair(batch))
+def rebuilt(network: SFDFuse, batch: Batch, *, vis_detail_for_ir: bool = False) -> SFDFuseReconstruction:
+    """What the loss of phase 1 looks at, see `SFDFuse.reconstruct`."""
+    return network.reconstruct(*even_pair(batch), vis_detail_for_ir=vis_detail_for_ir)
 
 
 def even_pair(batch: Batch) -> tuple[Tensor, Tensor]:
@@ -125,8 +105,8 @@ def even_pair(batch: Batch) -> tuple[Tensor, Tensor]:
     return crop_to_even(batch.vis), crop_to_even(batch.ir)
 
 
-PHASE_1 = Phase(batch_reconstruction_loss, rebuilt, parts=("encoder", "decoder"), until=30 / 90)
-PHASE_2 = Phase(batch_fusion_loss, with_maps)
+PHASE_1 = Phase(reconstruction_loss, rebuilt, parts=("encoder", "decoder"), until=30 / 90)
+PHASE_2 = Phase(fusion_loss, for_training)
 RECIPE = Recipe(
     phases=(PHASE_1, PHASE_2),
     epochs=90,
@@ -138,7 +118,7 @@ RECIPE = Recipe(
     crops=Crops(orientations=1),
     smallest=6,  # the structural dissimilarity mirrors its border
 )
-RELEASE = replace(RECIPE, phases=(PHASE_1._replace(outputs=rebuilt_with_slip), PHASE_2))
+RELEASE = replace(RECIPE, phases=(PHASE_1._replace(outputs=partial(rebuilt, vis_detail_for_ir=True)), PHASE_2))
 METHOD = Method(
     name="sfdfuse",
     label="SFDFuse",

@@ -30,6 +30,11 @@ def fused(network: nn.Module, batch: Batch) -> Tensor:
     return network(batch.vis, batch.ir)
 
 
+def for_training(network: nn.Module, batch: Batch) -> Any:
+    """What `forward_training` of a network gives for a batch: the fused luminance and what else its loss looks at."""
+    return network.forward_training(batch.vis, batch.ir)
+
+
 class Phase(NamedTuple):
     """A part of a training with a loss of its own.
 

@@ -69,7 +69,7 @@ def test_one_training_step_on_noise_has_the_losses_of_the_release(released, vect
     generator = torch.Generator().manual_seed(1)
     vis, ir = torch.rand(2, 2, 1, 128, 128, generator=generator)
     outputs = released.forward_training(vis, ir)
-    losses = mlfuse_loss(outputs, vis, ir, reference["train_vsm2_128"])
+    losses = mlfuse_loss(outputs, Batch(vis, ir, None, reference["train_vsm2_128"]))
     losses["total"].backward()
     names = {"edge": "edg", "saliency": "ssd", "cross": "cmk", "fusion": "fus", "total": "total"}
     for ours, theirs in names.items():
@@ -99,7 +99,7 @@ def _ssim(x: np.ndarray, y: np.ndarray) -> float:
 def test_every_loss_term_equals_its_formula_computed_with_scipy():
     generator = torch.Generator().manual_seed(0)
     vis, ir, saliency, fused, edge, cross, view = torch.rand(7, 1, 1, 24, 31, generator=generator, dtype=torch.float64)
-    losses = mlfuse_loss(MLFuseTraining(fused, edge, cross, view), vis, ir, saliency)
+    losses = mlfuse_loss(MLFuseTraining(fused, edge, cross, view), Batch(vis, ir, None, saliency))
     v, i, s, f, e, k, w = (t[0, 0].numpy() for t in (vis, ir, saliency, fused, edge, cross, view))
     expected = {
         "edge": np.abs(_sobel_strength(e) - _sobel_strength(v)).mean(),
@@ -116,7 +116,7 @@ def test_every_loss_term_equals_its_formula_computed_with_scipy():
 def test_a_saliency_map_of_other_images_is_refused():
     vis, ir = torch.rand(2, 2, 1, 16, 18)
     with pytest.raises(ValueError, match=r"saliency are \(2, .*, \(1, 1, 16, 18\); expected \(B, 1, H, W\) each"):
-        mlfuse_loss(MLFuseTraining(vis, vis, vis, vis), vis, ir, visual_saliency(ir[:1]))
+        mlfuse_loss(MLFuseTraining(vis, vis, vis, vis), Batch(vis, ir, None, visual_saliency(ir[:1])))
 
 
 def test_the_recipe_minimises_this_loss_of_vis_and_ir_with_the_saliency_of_infrared():
@@ -125,7 +125,7 @@ def test_the_recipe_minimises_this_loss_of_vis_and_ir_with_the_saliency_of_infra
     saliency = RECIPE.image_map(vis, ir)
     assert torch.equal(saliency, visual_saliency(ir))
     batch = Batch(vis, ir, torch.zeros_like(vis), saliency)
-    expected = mlfuse_loss(network.forward_training(vis, ir), vis, ir, saliency)
+    expected = mlfuse_loss(network.forward_training(vis, ir), batch)
     assert phase.loss(phase.outputs(network, batch), batch) == expected
 
 

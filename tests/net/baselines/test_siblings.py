@@ -12,18 +12,19 @@ from net.baselines import adasffuse, mlfuse, sfdfuse
 from net.baselines.adasffuse_training import task_loss
 from net.baselines.mlfuse_training import mlfuse_loss, visual_saliency
 from net.baselines.sfdfuse_training import fusion_loss, reconstruction_loss
+from net.training.objective import Batch
 
 
 def _mlfuse_loss(model: mlfuse.MLFuse, vis: Tensor, ir: Tensor) -> Tensor:
-    return mlfuse_loss(model.forward_training(vis, ir), vis, ir, visual_saliency(ir))["total"]
+    return mlfuse_loss(model.forward_training(vis, ir), Batch(vis, ir, None, visual_saliency(ir)))["total"]
 
 
 def _sfdfuse_loss(model: sfdfuse.SFDFuse, vis: Tensor, ir: Tensor) -> Tensor:
-    return fusion_loss(model.forward_training(vis, ir), vis, ir)["total"]
+    return fusion_loss(model.forward_training(vis, ir), Batch(vis, ir, None))["total"]
 
 
 def _adasffuse_loss(model: adasffuse.AdaSFFuse, vis: Tensor, ir: Tensor) -> Tensor:
-    return task_loss(model(vis, ir), vis, ir)["total"]
+    return task_loss(model(vis, ir), Batch(vis, ir, None))["total"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def test_phase_1_of_sfdfuse_gives_encoder_and_decoder_gradients():
     torch.manual_seed(0)
     model = sfdfuse.SFDFuse(dim=16, heads=4)
     vis, ir = _pair(32, 32)
-    reconstruction_loss(model.reconstruct(vis, ir), vis, ir)["total"].backward()
+    reconstruction_loss(model.reconstruct(vis, ir), Batch(vis, ir, None))["total"].backward()
     for name, parameter in model.named_parameters():
         assert (parameter.grad is not None) == name.startswith(("encoder.", "decoder.")), name
 
