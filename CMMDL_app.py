@@ -65,9 +65,7 @@ def serve(home: Path, *, port: int | None = None) -> Any:
         home: folder for what is uploaded and fused.
         port: the port; None takes the first free one from 7860.
 
-    Raises:
-        UsageError: gradio is not installed.
-        OSError: the port is taken.
+    Raises UsageError where gradio is not installed, OSError where the port is taken.
     """
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(home)}
     try:

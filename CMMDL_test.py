@@ -225,8 +225,7 @@ def open_contenders(args: argparse.Namespace, single: bool) -> list[Contender]:
 def open_fusers(args: argparse.Namespace) -> dict[str, net.Fuser]:
     """Each method that --method names, with its weights, as the options ask for it.
 
-    Raises:
-        UsageError, WeightsError, FileNotFoundError: weights that are missing, wrong, or of another method.
+    Raises UsageError, WeightsError or FileNotFoundError for weights that are missing, wrong, or of another method.
     """
     fusers, files = {}, weights_by_method(args.weights, args.method)
     for name in args.method:

@@ -172,8 +172,7 @@ def resume(
     Args:
         steps: in an epoch now, by which the rest of a recipe's iterations is counted in epochs.
 
-    Raises:
-        ValueError: it is damaged or does not fit; where `--resume auto` found it, the message says what else to do.
+    Raises ValueError where it is damaged or does not fit; if `--resume auto` found it, with what else to do.
     """
     try:
         processes = training.restore(checkpoint)
@@ -223,8 +222,7 @@ def train_one_epoch(
 ) -> bool:  # fmt: skip
     """The steps of one epoch that `loader` still has. False if it was asked to stop after one of them.
 
-    Raises:
-        ValueError: a loss or gradient was not finite in some process; the weights are from before that step.
+    Raises ValueError where a loss or gradient was not finite in some process; the weights are from before that step.
     """
     world, epoch, steps = training.world, training.epoch, training.step + len(loader)
     saved = time.monotonic()

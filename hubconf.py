@@ -12,8 +12,7 @@ def cmmdl(pretrained: bool = True, **options):
         pretrained: with the weights that ship in `models/`; otherwise fresh ones.
         options: keyword arguments of `net.CMMDL` for fresh weights.
 
-    Raises:
-        ValueError: options together with the shipped weights, whose options are their own.
+    Raises ValueError for options together with the shipped weights, whose options are their own.
     """
     return _opened("cmmdl", pretrained, options)
 

@@ -59,8 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def onnx_runtime(model: torch.nn.Module, threads: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """The network in ONNX Runtime, from (1, 1, H, W) float32 in [0, 1], twice, to the fused image.
 
-    Raises:
-        UsageError: the packages of requirements-export.txt are not installed, or the network has no ONNX form.
+    Raises UsageError where the packages of requirements-export.txt are not installed, or the network has no ONNX form.
     """
     try:
         import onnxruntime

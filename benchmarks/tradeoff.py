@@ -65,8 +65,7 @@ def only_set(results: Path) -> str:
 def read(results: Path, name: str) -> dict[str, dict[str, float]]:
     """The mean scores by method, from `<results>/<method>/<name>/metrics.csv`.
 
-    Raises:
-        ValueError: CMMDL is not among the methods there, or a table has no means.
+    Raises ValueError where CMMDL is not among the methods there, or a table has no means.
     """
     found = {method: results / method / name / "metrics.csv" for method in net.METHODS}
     found = {method: path for method, path in found.items() if path.exists()}

@@ -14,8 +14,7 @@ def check_width(dim: int, heads: int = 1, **more: int) -> None:
         heads: attention heads.
         more: other numbers by name, from 1 up.
 
-    Raises:
-        ValueError: says which, and what was expected.
+    Raises ValueError, which says what was found and what was expected.
     """
     check_counts(dim=dim, heads=heads, **more)
     if dim % heads or dim % 2:
@@ -39,8 +38,7 @@ def check_pair(vis: Tensor, ir: Tensor, *, minimum: int, network: nn.Module | No
         network: inputs must be on its weights' device and of their dtype, float32 or float64; under autocast, which
             leaves float64 alone, they may be of half precision beside float32.
 
-    Raises:
-        ValueError: says what was found and what was expected.
+    Raises ValueError, which says what was found and what was expected.
     """
     for name, x in (("vis", vis), ("ir", ir)):
         if not isinstance(x, Tensor):

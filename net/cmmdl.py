@@ -84,8 +84,7 @@ class CMMDL(nn.Module):
         without: the paper's parts that an ablation leaves out, one or more of `net.ablation.PARTS`: the frequency stage
             of every SFCA; SDLB or FDLB, whose features then pass unchanged; HDFAB, then one 1x1 convolution.
 
-    Raises:
-        ValueError: for a width, coupling or part that it cannot have.
+    Raises ValueError for a width, coupling or part that it cannot have.
     """
 
     def __init__(
@@ -125,8 +124,7 @@ class CMMDL(nn.Module):
     def forward(self, vis: Tensor, ir: Tensor) -> Tensor:
         """(B, 1, H, W) luminance in [0, 1], twice -> fused luminance (B, 1, H, W) in (0, 1).
 
-        Raises:
-            ValueError: for other shapes, unequal sizes, another dtype than the weights', NaN (`net.checks.check_pair`).
+        Raises ValueError for other shapes, unequal sizes, another dtype than the weights', NaN (see `check_pair`).
         """
         check_pair(vis, ir, minimum=MINIMUM_SIZE, network=self)
         with reused_memory() if in_bands(self, vis) else nullcontext():

@@ -83,9 +83,7 @@ class Fuser:
         """What the network gives for two images as `to_unit` gives them, (1, 1, H, W) on the CPU.
 
         It is luminance in [0, 1], or of another range that the method's `output` brings to [0, 1].
-
-        Raises:
-            ValueError: unequal sizes, or a network that gives NaN.
+        Raises ValueError for unequal sizes, or a network that gives NaN.
         """
         if vis.shape[-2:] != ir.shape[-2:]:
             raise ValueError(

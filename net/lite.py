@@ -79,8 +79,7 @@ class CMMDLLite(nn.Module):
     def forward(self, vis: Tensor, ir: Tensor) -> Tensor:
         """(B, 1, H, W) luminance in [0, 1], twice -> fused luminance (B, 1, H, W) in [0, 1].
 
-        Raises:
-            ValueError: for other shapes, unequal sizes, another dtype than the weights', NaN (`net.checks.check_pair`).
+        Raises ValueError for other shapes, unequal sizes, another dtype than the weights', NaN (see `check_pair`).
         """
         check_pair(vis, ir, minimum=MINIMUM_SIZE, network=self)
         vis, ir = at_least_float32(vis), at_least_float32(ir)  # under autocast they may be halves

@@ -15,8 +15,7 @@ from net.training import cmmdl_training, lite_training
 def discover() -> dict[str, Method]:
     """The methods by name: CMMDL, CMMDL-lite, those of the modules of `net.baselines`, and last the rules.
 
-    Raises:
-        ValueError: two have the same name, label or network, by which methods are told apart.
+    Raises ValueError where two have the same name, label or network, by which methods are told apart.
     """
     found = [cmmdl_training.METHOD, lite_training.METHOD]
     for module in pkgutil.iter_modules(net.baselines.__path__, "net.baselines."):

@@ -87,8 +87,7 @@ class Coupling(nn.Module):
     def inverse(self, y: Tensor) -> Tensor:
         """The x with `forward(x) = y`.
 
-        Raises:
-            ValueError: for the released coupling, whose y1 = 2 z1 + branch(z1) has no closed-form inverse.
+        Raises ValueError for the released coupling, whose y1 = 2 z1 + branch(z1) has no closed-form inverse.
         """
         if not self.affine:
             raise ValueError('the released coupling has no inverse; build the block with coupling="affine"')

@@ -75,9 +75,7 @@ class AdaSFFuse(nn.Module):
         """Fuse two luminance images in [0, 1], (B, 1, H, W), into one real-valued (B, 1, H, W).
 
         Inside, an odd number of rows or columns grows to the next even one; the output is cut to the inputs' size.
-
-        Raises:
-            ValueError: an input that `check_pair` refuses.
+        Raises ValueError for an input that `check_pair` refuses.
         """
         check_pair(vis, ir, minimum=MINIMUM_SIZE, network=self)
         height, width = vis.shape[-2:]
@@ -131,8 +129,7 @@ def recognises(keys: Iterable[str]) -> bool:
 def read(checkpoint: Mapping[str, Any]) -> tuple[AdaSFFuse, dict[str, Tensor]]:
     """A fresh network that fits what the release's trainer saves, bare or nested under `params`, and its state dict.
 
-    Raises:
-        ValueError: names the tensors that are missing, left over, of a wrong shape, or unequal under their two names.
+    Raises ValueError, which names the tensors that are missing, left over, of a wrong shape or unequal by two names.
     """
     tensors = flatten(checkpoint)
     for alias, name in ALIASES.items():

@@ -50,8 +50,7 @@ def task_loss(fused: Tensor, batch: Batch, *, task: Task = "ivf") -> Terms:
     Returns:
         The terms without their weights, and their weighted `total`.
 
-    Raises:
-        ValueError: there is no such task.
+    Raises ValueError where there is no such task.
     """
     if task not in ITERATIONS:
         raise ValueError(f"task is '{task}'; expected one of {', '.join(ITERATIONS)}")

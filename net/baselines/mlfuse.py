@@ -173,8 +173,7 @@ class MLFuse(nn.Module):
     def forward(self, vis: Tensor, ir: Tensor) -> Tensor:
         """Fuse two luminance images in [0, 1], (B, 1, H, W) with H, W >= 15, into one (B, 1, H, W) in (-1, 1).
 
-        Raises:
-            ValueError: an input that `check_pair` refuses.
+        Raises ValueError for an input that `check_pair` refuses.
         """
         return self.fuse(*self.features(vis, ir))
 
@@ -229,8 +228,7 @@ def recognises(keys: Iterable[str]) -> bool:
 def read(checkpoint: Mapping[str, Any]) -> tuple[MLFuse, dict[str, Tensor]]:
     """A fresh network that fits the release's file, {epoch, model} or the bare state dict, and its state dict.
 
-    Raises:
-        ValueError: names the tensors that are missing, left over or of a wrong shape.
+    Raises ValueError, which names the tensors that are missing, left over or of a wrong shape.
     """
     tensors, network = flatten(checkpoint), MLFuse()
     expected = network.state_dict()

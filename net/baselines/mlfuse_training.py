@@ -65,8 +65,7 @@ def mlfuse_loss(outputs: MLFuseTraining, batch: Batch) -> Terms:
     Returns:
         The terms without their weights, and their weighted `total`.
 
-    Raises:
-        ValueError: the images have other shapes.
+    Raises ValueError for images of other shapes.
     """
     vis, ir, _, saliency = batch
     check_shapes(vis=vis, ir=ir, fused=outputs.fused, saliency=saliency)

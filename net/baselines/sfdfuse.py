@@ -88,9 +88,7 @@ class SFDFuse(nn.Module):
 
     def features(self, vis: Tensor, ir: Tensor) -> SFDFuseFeatures:
         """Base and detail maps of both images, without the last row or column where their number is odd.
-
-        Raises:
-            ValueError: an input that `check_pair` refuses.
+        Raises ValueError for an input that `check_pair` refuses.
         """
         check_pair(vis, ir, minimum=MINIMUM_SIZE, network=self)
         return SFDFuseFeatures(*self.encoder(crop_to_even(vis)), *self.encoder(crop_to_even(ir)))
@@ -122,9 +120,7 @@ class SFDFuse(nn.Module):
 
         The network works on even sizes: of an odd number of rows (columns) the last is left out, as in the release,
         and the output repeats its neighbour there, so that it has the size of the inputs.
-
-        Raises:
-            ValueError: an input that `check_pair` refuses.
+        Raises ValueError for an input that `check_pair` refuses.
         """
         fused = self.forward_training(vis, ir).fused
         height, width = vis.shape[-2:]
@@ -208,8 +204,7 @@ def feed_forward_of(keys: Iterable[str]) -> FeedForward:
 def read(checkpoint: Mapping[str, Any]) -> tuple[SFDFuse, dict[str, Tensor]]:
     """A fresh network that fits the release's file of four dicts, and its state dict.
 
-    Raises:
-        ValueError: names the tensors that are missing, left over or of a wrong shape.
+    Raises ValueError, which names the tensors that are missing, left over or of a wrong shape.
     """
     tensors = flatten(checkpoint)
     network = SFDFuse(feed_forward=feed_forward_of(tensors))

@@ -18,8 +18,7 @@ def weight_of(convolution: nn.Module) -> Tensor:
     Pruning and the old weight normalisation of `torch.nn.utils` make weights and biases anew from other tensors in
     forward pre-hooks; these run here, so that the bias too is what it is now.
 
-    Raises:
-        TypeError: another layer, such as an adapter, took a convolution's place, whose weight does not tell all.
+    Raises TypeError where another layer, such as an adapter, took a convolution's place: its weight does not tell all.
     """
     if type(convolution).forward not in (nn.Conv1d.forward, nn.Conv2d.forward) or "forward" in vars(convolution):
         raise TypeError(f"{type(convolution).__name__} in a DifferenceConv, which never calls it; expected nn.Conv2d")

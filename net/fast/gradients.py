@@ -6,8 +6,7 @@ import torch
 def refuse_second_derivatives() -> None:
     """Called first in a `backward` that autograd cannot differentiate, or could only with parts left out.
 
-    Raises:
-        RuntimeError: this backward pass is to be differentiated, `create_graph=True`.
+    Raises RuntimeError where this backward pass is to be differentiated, `create_graph=True`.
     """
     # compilers trace the backward pass with gradients on, and refuse second derivatives themselves
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():

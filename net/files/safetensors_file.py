@@ -20,9 +20,7 @@ def write_safetensors(path: str | Path, model: nn.Module) -> None:
     A network without `options`, or of none of `METHODS`, is written without metadata: its tensors' names tell what it
     is.
 
-    Raises:
-        ValueError: the package is not installed.
-        OSError: it cannot be written.
+    Raises ValueError where the package is not installed, OSError where it cannot be written.
     """
     try:
         from safetensors.torch import save
@@ -38,8 +36,7 @@ def write_safetensors(path: str | Path, model: nn.Module) -> None:
 def read_safetensors(path: str | Path) -> dict[str, Any]:
     """The content of a safetensors file in the form of a checkpoint: {method, options, model}, or bare tensors.
 
-    Raises:
-        ValueError: the package is not installed, or the file is damaged; says so without the file's name.
+    Raises ValueError, which does not name the file, where the package is not installed or the file is damaged.
     """
     try:
         from safetensors import SafetensorError, safe_open

@@ -27,8 +27,7 @@ def fusion_loss(vis: Tensor, ir: Tensor, fused: Tensor, mask: Tensor) -> Terms:
         vis, ir, fused: (B, 1, H, W) in [0, 1].
         mask: (B, 1, H, W), above 0 on salient (thermal target) pixels, where infrared is always the reference.
 
-    Raises:
-        ValueError: they have other shapes.
+    Raises ValueError for other shapes.
     """
     check_shapes(vis=vis, ir=ir, fused=fused, mask=mask)
     intensity = intensity_loss(vis, ir, fused, mask)
@@ -88,8 +87,7 @@ def structure_loss(
         stretched: (B, 1, H, W), `stretched_maximum` of the whole images that these are of.
         edge_share, scd_weight: how much the gain in contrast counts for edges and differences.
 
-    Raises:
-        ValueError: the images have other shapes.
+    Raises ValueError for images of other shapes.
     """
     check_shapes(vis=vis, ir=ir, fused=fused, mask=mask, stretched=stretched)
     maximum = torch.maximum(vis, ir)

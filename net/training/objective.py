@@ -60,8 +60,7 @@ class Objective(nn.Module):
         network: the network, whose parameters are frozen and thawed.
         phase: of the method's recipe.
 
-    Raises:
-        ValueError: the phase names a part that the network does not have.
+    Raises ValueError where the phase names a part that the network does not have.
     """
 
     def __init__(self, network: nn.Module, phase: Phase) -> None:

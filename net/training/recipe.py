@@ -145,8 +145,7 @@ class Recipe:
     def groups(self, network: nn.Module) -> list[dict]:
         """The parameters by part, as optimisers take them.
 
-        Raises:
-            ValueError: the network has parameters of its own, which are in none of its parts.
+        Raises ValueError where the network has parameters of its own, which are in none of its parts.
         """
         groups = [{"params": list(part.parameters()), "name": name} for name, part in self.parts(network).items()]
         if self.by_part and (alone := [name for name, _ in network.named_parameters(recurse=False)]):
