@@ -58,11 +58,9 @@ class GDFN(nn.Module):
         expand, kernel, project = self.project_in.weight.flatten(1), self.dwconv.weight, self.project_out.weight
         halves = [project.shape[1]] * 2
 
-        def source(rows: slice) -> Tensor:
-            return norm.last(x[rows])
-
         def work(part: slice) -> None:
-            for rows, (a, b) in expand_and_filter(source, expand, kernel, x.shape[:2], part, widths=halves):
+            bands = expand_and_filter(lambda rows: norm.last(x[rows]), expand, kernel, x.shape[:2], part, widths=halves)
+            for rows, (a, b) in bands:
                 put_added(x[rows], F.gelu(a).mul_(b), project.flatten(1), out[rows])
 
         in_parallel(work, shares(len(x)))

@@ -100,15 +100,12 @@ class SFCA(nn.Module):
         """
         dim = self.dim
         groups = math.gcd(self.heads, max(1, dim // MIN_WIDTH))  # of neighbouring heads; each group is one product
-
-        def source(rows: slice) -> Tensor:
-            return norm.last(x[rows])
+        expand, kernel = self.qkvu.weight.flatten(1), self.qkvu_dw.weight
+        widths = [2 * dim, dim, dim] if self.frequency else [2 * dim, dim]
 
         def work(part: slice) -> tuple[Tensor, Tensor]:
             products, squares = x.new_zeros(groups, dim // groups, dim // groups), x.new_zeros(2 * dim)
-            expand, kernel = self.qkvu.weight.flatten(1), self.qkvu_dw.weight
-            widths = [2 * dim, dim, dim] if self.frequency else [2 * dim, dim]
-            bands = expand_and_filter(source, expand, kernel, x.shape[:2], part, widths=widths)
+            bands = expand_and_filter(lambda rows: norm.last(x[rows]), expand, kernel, x.shape[:2], part, widths=widths)
             for rows, (qk, of_v, *of_u) in bands:
                 q, k = qk.flatten(0, 1).unflatten(1, (2, groups, -1)).permute(1, 2, 0, 3)  # (groups, P, C / groups)
                 products.baddbmm_(q.transpose(1, 2), k)
@@ -125,10 +122,9 @@ class SFCA(nn.Module):
 
     def _frequency(self, x: Tensor, mix: Tensor, v: Tensor, k_f: Tensor, v_f: Tensor) -> None:
         """Writes k_f in planes (C, H, W) and v_f (H, W, C), and adds s to x."""
-        kv, kernel = self.kv_f.weight.flatten(1) @ mix, self.kv_f_dw.weight
+        kv, kernel, widths = self.kv_f.weight.flatten(1) @ mix, self.kv_f_dw.weight, [self.dim] * 2
 
         def work(part: slice) -> None:
-            widths = [self.dim] * 2
             bands = expand_and_filter(lambda rows: v[rows], kv, kernel, x.shape[:2], part, widths=widths)
             for rows, (of_k, of_v) in bands:
                 put_planes(of_k, k_f[:, rows])
