@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from net.baselines.dilated import DilatedDepthwiseConv
 from net.baselines.scan import scan
-from net.baselines.wavelet import haar_taps, wavelet_kernels
+from net.baselines.wavelet import haar_taps, wavelet_kernels, wavelet_step
 from net.fourier import at_least_float32
 
 HEAD = 64  # channels of one head of the scan
@@ -39,10 +39,8 @@ class LearnableDWT(nn.Module):
         if height % 2 or width % 2:
             x = F.pad(x, (0, width % 2, 0, height % 2), mode="replicate")
         kernels = wavelet_kernels(self.low_taps, self.high_taps).repeat(dim, 1, 1, 1)  # (4 dim, 1, 2, 2)
-        bands = F.conv2d(x, kernels, stride=2, groups=dim)  # (B, 4 dim, h, w): four bands per channel
-        bands = bands.unflatten(1, (dim, 4)).transpose(1, 2)  # (B, 4, dim, h, w)
-        high = bands[:, 1:].flatten(1, 2)  # (B, 3 dim, h, w)
-        return F.gelu(self.high_mix(high)), F.gelu(self.low_mix(bands[:, 0]))
+        low, high = wavelet_step(x, kernels)
+        return F.gelu(self.high_mix(high)), F.gelu(self.low_mix(low))
 
 
 class LearnableIDWT(nn.Module):

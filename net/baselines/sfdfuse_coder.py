@@ -20,14 +20,9 @@ from net.baselines.sfdfuse_blocks import (
 )
 from net.baselines.sfdfuse_detail import CouplingNode
 from net.baselines.sfdfuse_fusion import ContentGuidedFusion, FusionBlock
-from net.baselines.wavelet import haar_taps, wavelet_kernels
+from net.baselines.wavelet import haar_taps, wavelet_kernels, wavelet_step
 
 FeedForward = Literal["normed", "shuffle"]
-
-
-def haar_filters(channels: int) -> Tensor:
-    """The four 2x2 Haar kernels for each channel, (4 channels, 1, 2, 2): half the sum, then the three differences."""
-    return wavelet_kernels(*haar_taps()).repeat(channels, 1, 1, 1)
 
 
 def trunk(*, dim: int, heads: int, feed_forward: FeedForward, drop_path: float) -> nn.Sequential:
@@ -81,7 +76,7 @@ class Encoder(nn.Module):
     def __init__(self, *, dim: int, heads: int, feed_forward: FeedForward, drop_path: float) -> None:
         super().__init__()
         self.embed = nn.Conv2d(1, dim, 3, padding=1, bias=False)
-        self.register_buffer("haar", haar_filters(dim))
+        self.register_buffer("haar", wavelet_kernels(*haar_taps()).repeat(dim, 1, 1, 1))
         self.high_up = nn.ConvTranspose2d(3 * dim, dim, 2, stride=2)
         self.trunk = trunk(dim=dim, heads=heads, feed_forward=feed_forward, drop_path=drop_path)
         self.base = base_block(dim=dim, heads=heads, feed_forward=feed_forward)
@@ -89,15 +84,9 @@ class Encoder(nn.Module):
         self.base_low = base_fusion_block(dim=dim, heads=heads)
         self.detail_high = detail_fusion_block(dim=dim, heads=heads)
 
-    def wavelet(self, e: Tensor) -> tuple[Tensor, Tensor]:
-        """One Haar step of every channel: half the sums (B, dim, H/2, W/2), three differences (B, 3 dim, H/2, W/2)."""
-        bands = F.conv2d(e, self.haar, stride=2, groups=e.shape[1])  # (B, 4 dim, H/2, W/2): four bands per channel
-        bands = bands.unflatten(1, (e.shape[1], 4)).transpose(1, 2)  # (B, 4, dim, H/2, W/2)
-        return bands[:, 0], bands[:, 1:].flatten(1, 2)
-
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         e = self.embed(image)  # (B, dim, H, W)
-        low, high = self.wavelet(e)
+        low, high = wavelet_step(e, self.haar)  # (B, dim, H/2, W/2), (B, 3 dim, H/2, W/2)
         low = F.interpolate(low, size=e.shape[-2:], mode="bilinear", align_corners=False)  # (B, dim, H, W)
         high = F.leaky_relu(self.high_up(high), 0.01)  # (B, dim, H, W)
         t = self.trunk(e)
