@@ -27,33 +27,21 @@ FeedForward = Literal["normed", "shuffle"]
 
 def trunk(*, dim: int, heads: int, feed_forward: FeedForward, drop_path: float) -> nn.Sequential:
     """Two transformer blocks and two ConvFormer blocks; `feed_forward` is the latter's."""
-    transformers = [
-        TransformerBlock(
-            dim=dim, attn=TransposedAttention(dim=dim, heads=heads), ffn=ShuffleFeedForward(dim=dim, hidden=2 * dim)
-        )
-        for _ in range(2)
-    ]
-    convformers = [
-        ConvFormerBlock(
-            dim=dim,
-            mlp=NormedFeedForward(dim=dim)
-            if feed_forward == "normed"
-            else DualShuffleFeedForward(dim=dim, hidden=2 * dim),
-            drop_path=drop_path,
-        )
-        for _ in range(2)
-    ]
-    return nn.Sequential(*transformers, *convformers)
+    blocks, normed = [], feed_forward == "normed"
+    for _ in range(2):
+        attn = TransposedAttention(dim=dim, heads=heads)
+        blocks.append(TransformerBlock(dim=dim, attn=attn, ffn=ShuffleFeedForward(dim=dim, hidden=2 * dim)))
+    for _ in range(2):
+        mlp = NormedFeedForward(dim=dim) if normed else DualShuffleFeedForward(dim=dim, hidden=2 * dim)
+        blocks.append(ConvFormerBlock(dim=dim, mlp=mlp, drop_path=drop_path))
+    return nn.Sequential(*blocks)
 
 
 def base_block(*, dim: int, heads: int, feed_forward: FeedForward) -> TransformerBlock:
     """The encoder's last block for the base map."""
-    grouped = feed_forward == "normed"
-    return TransformerBlock(
-        dim=dim,
-        attn=TransposedAttention(dim=dim, heads=heads, dense=True),
-        ffn=GroupedFeedForward(dim=dim) if grouped else ShuffleFeedForward(dim=dim, hidden=dim),
-    )
+    attn = TransposedAttention(dim=dim, heads=heads, dense=True)
+    ffn = GroupedFeedForward(dim=dim) if feed_forward == "normed" else ShuffleFeedForward(dim=dim, hidden=dim)
+    return TransformerBlock(dim=dim, attn=attn, ffn=ffn)
 
 
 def base_fusion_block(*, dim: int, heads: int) -> FusionBlock:
