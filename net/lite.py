@@ -31,17 +31,16 @@ class Blend(nn.Module):
         fused = clamp(ir + sigmoid(w) (vis - ir) + c, 0, 1)
 
     Args:
-        guides: channels of the guides.
         dim: channels between the two convolutions.
     """
 
-    def __init__(self, guides: int, dim: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        self.mix = nn.Conv2d(2 + guides, dim, 3, padding=1)
+        self.mix = nn.Conv2d(2 + GUIDES, dim, 3, padding=1)
         self.head = nn.Conv2d(dim, 2, 3, padding=1)
 
     def forward(self, vis: Tensor, ir: Tensor, guides: Tensor) -> Tensor:
-        """(B, 1, H, W) twice and (B, guides, H, W) -> fused (B, 1, H, W) in [0, 1], in the precision of the sources."""
+        """(B, 1, H, W) twice and (B, GUIDES, H, W) -> fused (B, 1, H, W) in [0, 1], in the precision of the sources."""
         with without_autocast(vis.device):  # bf16 has fewer values than an image has grey levels
             hidden = F.leaky_relu(self.mix(torch.cat([vis, ir, guides.to(vis.dtype)], dim=1)), 0.1, inplace=True)
             weight, correction = self.head(hidden).chunk(2, dim=1)
@@ -74,7 +73,7 @@ class CMMDLLite(nn.Module):
         self.hdfab = HDFAB(dim)
         self.decoder = transformer(dim, heads, depth)
         self.guide = nn.Conv2d(dim, GUIDES * SCALE**2, 1)
-        self.blend = Blend(GUIDES, detail)
+        self.blend = Blend(detail)
 
     def forward(self, vis: Tensor, ir: Tensor) -> Tensor:
         """(B, 1, H, W) luminance in [0, 1], twice -> fused luminance (B, 1, H, W) in [0, 1].
