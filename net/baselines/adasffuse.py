@@ -136,5 +136,4 @@ def read(checkpoint: Mapping[str, Any]) -> tuple[AdaSFFuse, dict[str, Tensor]]:
         if alias in tensors and name in tensors and not torch.equal(tensors[alias], tensors[name]):
             raise ValueError(f"AdaSFFuse: '{alias}' and '{name}' differ; expected one tensor under two names")
     network, unused = AdaSFFuse(), UNUSED | ALIASES.keys()
-    expected = network.state_dict()
-    return network, translate("AdaSFFuse", tensors, expected=expected, release_names=RELEASE_NAMES, unused=unused)
+    return network, translate("AdaSFFuse", tensors, network.state_dict(), RELEASE_NAMES, unused)

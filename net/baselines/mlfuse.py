@@ -231,5 +231,4 @@ def read(checkpoint: Mapping[str, Any]) -> tuple[MLFuse, dict[str, Tensor]]:
     Raises ValueError, which names the tensors that are missing, left over or of a wrong shape.
     """
     tensors, network = flatten(checkpoint), MLFuse()
-    expected = network.state_dict()
-    return network, translate("MLFuse", tensors, expected=expected, release_names=RELEASE_NAMES, unused=UNUSED)
+    return network, translate("MLFuse", tensors, network.state_dict(), RELEASE_NAMES, UNUSED)

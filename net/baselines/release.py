@@ -44,7 +44,6 @@ def flatten(checkpoint: Mapping[str, Any], depth: int = 0) -> dict[str, Tensor]:
 def translate(
     method: str,
     tensors: Mapping[str, Tensor],
-    *,
     expected: Mapping[str, Tensor],
     release_names: Sequence[tuple[str, str]],
     unused: Set[str],

@@ -208,5 +208,4 @@ def read(checkpoint: Mapping[str, Any]) -> tuple[SFDFuse, dict[str, Tensor]]:
     """
     tensors = flatten(checkpoint)
     network = SFDFuse(feed_forward=feed_forward_of(tensors))
-    expected = network.state_dict()
-    return network, translate("SFDFuse", tensors, expected=expected, release_names=RELEASE_NAMES, unused=UNUSED)
+    return network, translate("SFDFuse", tensors, network.state_dict(), RELEASE_NAMES, UNUSED)
