@@ -1,11 +1,11 @@
 """Reading the siblings' published weight files: unwrap, rename, drop what is never used, refuse everything else."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from torch import Tensor
 
-from net.files.states import NESTED_UNDER, NESTING, bare_name, listed
+from net.files.states import NESTED_UNDER, NESTING, bare_name, listed, renamed
 
 
 def flatten(checkpoint: Mapping[str, Any], depth: int = 0) -> dict[str, Tensor]:
@@ -61,22 +61,16 @@ def translate(
         ValueError: names the missing and the left-over tensors (some of each), or the first one of a wrong shape.
     """
     if expected.keys() <= tensors.keys():
-        ours = {name: name for name in expected}  # saved by this repository
+        names = {ours: ours for ours in expected}  # saved by this repository
     else:
-        ours = {_replace(name, release_names): name for name in expected}
-    missing = [name for name in ours if name not in tensors]
-    left_over = [name for name in tensors if name not in ours and name not in unused]
+        names = {renamed(ours, release_names): ours for ours in expected}  # theirs: ours
+    missing = [theirs for theirs in names if theirs not in tensors]
+    left_over = [theirs for theirs in tensors if theirs not in names and theirs not in unused]
     if missing or left_over:
         missing, left_over = (listed(names) or "none" for names in (missing, left_over))
         raise ValueError(f"these are not {method}'s weights; missing: {missing}; not expected: {left_over}")
-    for theirs, name in ours.items():
-        if tensors[theirs].shape != expected[name].shape:
-            found, wanted = tuple(tensors[theirs].shape), tuple(expected[name].shape)
+    for theirs, ours in names.items():
+        if tensors[theirs].shape != expected[ours].shape:
+            found, wanted = tuple(tensors[theirs].shape), tuple(expected[ours].shape)
             raise ValueError(f"{method}: '{theirs}' has shape {found}; expected {wanted}")
-    return {name: tensors[theirs] for theirs, name in ours.items()}
-
-
-def _replace(name: str, pairs: Iterable[tuple[str, str]]) -> str:
-    for ours, theirs in pairs:
-        name = name.replace(ours, theirs)
-    return name
+    return {ours: tensors[theirs] for theirs, ours in names.items()}

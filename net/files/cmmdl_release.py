@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from net.cmmdl import CMMDL
-from net.files.states import check_options, find_state, missing_named
+from net.files.states import check_options, find_state, missing_named, renamed
 
 UNUSED = re.compile(
     r"share_(Encoder\.share_encoder|Decoder\.share_decoder)\.\d+\.attn\.(q1X1_[12]\.weight|norm_VI\.body\.(weight|bias))"
@@ -65,10 +65,7 @@ RENAMED = (
 
 def rename(key: str) -> str:
     """Our name of a parameter that the release calls `key`; any other name as it is."""
-    if key.startswith(("share_Encoder.", "share_Decoder.", "MDLB.")):
-        for old, new in RENAMED:
-            key = key.replace(old, new)
-    return key
+    return renamed(key, RENAMED) if key.startswith(("share_Encoder.", "share_Decoder.", "MDLB.")) else key
 
 
 def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -43,6 +43,13 @@ def bare_name(key: str) -> str:
     return re.sub(r"^(module\.|_orig_mod\.)+", "", key)
 
 
+def renamed(name: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """A name in which the first text of each pair is replaced by the second, pair after pair."""
+    for old, new in pairs:
+        name = name.replace(old, new)
+    return name
+
+
 def check_values(state: Mapping[str, Tensor], size: int) -> None:
     """Raise ValueError for tensors that are not plain ones, claim more values than a file of `size` bytes holds, or are
     not finite as float32."""
