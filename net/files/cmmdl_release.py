@@ -1,7 +1,6 @@
 """The key names of CMMDL's published checkpoint, and ours.
 
-The release saved one `state_dict` whose names describe its classes; ours describe the paper's blocks. `from_release`
-renames, drops the tensors that the release's forward pass never reads, and touches nothing else.
+The release saved one `state_dict` whose names describe its classes; ours describe the paper's blocks.
 """
 
 import re
@@ -13,7 +12,7 @@ from torch import Tensor
 from net.cmmdl import CMMDL
 from net.files.states import check_options, find_state, missing_named, renamed
 
-UNUSED = re.compile(
+UNUSED = re.compile(  # by the release's forward pass
     r"share_(Encoder\.share_encoder|Decoder\.share_decoder)\.\d+\.attn\.(q1X1_[12]\.weight|norm_VI\.body\.(weight|bias))"
     r"|MDLB\.SDomain_(VIS|IR)\.GCBInv\.\d+\.theta_(phi|rho|eta)\.(Sobel\.conv[xy]|Identity)\.weight"
 )
@@ -68,33 +67,22 @@ def rename(key: str) -> str:
     return renamed(key, RENAMED) if key.startswith(("share_Encoder.", "share_Decoder.", "MDLB.")) else key
 
 
-def from_release(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A weight file's state dict under our names, without the tensors that the published forward pass never uses.
-
-    Other names stay as they are: ours, and those that a strict load has to report.
-    """
-    state = find_state(checkpoint)
-    return {rename(key): value for key, value in state.items() if not UNUSED.fullmatch(key)}
-
-
 def recognises(keys: Iterable[str]) -> bool:
     """Whether these names of tensors are those of CMMDL's weights, the release's or ours."""
     return any("share_Encoder." in key or (".blocks." in key and ".sfca." in key) for key in keys)
 
 
 def read(checkpoint: Mapping[str, Any]) -> tuple[CMMDL, dict[str, Tensor]]:
-    """A fresh network that fits a weight file, the release's or ours, and its state dict. Raises LookupError or
-    ValueError where the file does not tell its widths."""
-    state = from_release(checkpoint)
-    return CMMDL(**check_options(infer_options(state), state)), state
+    """A fresh network that fits a weight file, the release's or ours, and the file's state dict under our names.
 
-
-def infer_options(state: Mapping[str, Tensor]) -> dict[str, int]:
-    """CMMDL's width, heads and depth as the shapes under our names tell them. Raises LookupError or
-    ValueError where they do not."""
+    The tensors that the published forward pass never uses are left out. Other names stay as they are, and a strict load
+    has to report them. Raises LookupError or ValueError where the file does not tell the network's widths.
+    """
+    state = {rename(key): value for key, value in find_state(checkpoint).items() if not UNUSED.fullmatch(key)}
     with missing_named("CMMDL"):
-        return {
+        options = {
             "dim": state["encoder.embed.weight"].shape[0],
             "heads": state["encoder.blocks.0.sfca.temperature"].shape[1],
             "depth": len({key.split(".")[2] for key in state if key.startswith("encoder.blocks.")}),
         }
+    return CMMDL(**check_options(options, state)), state
