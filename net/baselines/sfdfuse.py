@@ -172,22 +172,11 @@ RELEASE_NAMES = (
     (".plain.", ".conv1_5."),
 )
 # Some of the release's versions store them; none calls them.
-UNUSED = frozenset(
-    {
-        "DIDF_Encoder.FreFeature.iwt_filter",
-        "DIDF_Decoder_Phase.reduce_channel.weight",
-        "DIDF_Decoder_Phase.fusion2.sa.sa.weight",
-        "DIDF_Decoder_Phase.fusion2.sa.sa.bias",
-        "DIDF_Decoder_Phase.fusion2.ca.ca.0.weight",
-        "DIDF_Decoder_Phase.fusion2.ca.ca.0.bias",
-        "DIDF_Decoder_Phase.fusion2.ca.ca.2.weight",
-        "DIDF_Decoder_Phase.fusion2.ca.ca.2.bias",
-        "DIDF_Decoder_Phase.fusion2.pa.pa2.weight",
-        "DIDF_Decoder_Phase.fusion2.pa.pa2.bias",
-        "DIDF_Decoder_Phase.fusion2.conv.weight",
-        "DIDF_Decoder_Phase.fusion2.conv.bias",
-    }
-)
+UNUSED = {"DIDF_Encoder.FreFeature.iwt_filter", "DIDF_Decoder_Phase.reduce_channel.weight"} | {
+    f"DIDF_Decoder_Phase.fusion2.{layer}.{kind}"
+    for layer in ("sa.sa", "ca.ca.0", "ca.ca.2", "pa.pa2", "conv")
+    for kind in ("weight", "bias")
+}
 
 
 def recognises(keys: Iterable[str]) -> bool:
