@@ -74,22 +74,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.train and args.device == "cpu":
         gflop = 2 * args.batch_size * gmac("cmmdl", args.height, args.width)
         print(f"floor {floor(gflop, args.threads):.2f} s: {gflop:.0f} GFLOP as fast as a product of large matrices")
-    agree = gradients_agree(*outputs) if args.train else images_agree(*outputs)
-    return int(args.precision == "fp32" and not agree)
+    return int(not agree(*outputs, train=args.train) and args.precision == "fp32")
 
 
-def gradients_agree(literal: Tensor, ours: Tensor) -> bool:
-    """Print how far all gradients are apart; whether that is within the tolerance."""
-    difference = ((ours - literal).norm() / literal.norm()).item()
-    print(f"gradients differ by {difference:.1e} of their norm")
-    return difference <= GRADIENT_TOLERANCE  # False for NaN
-
-
-def images_agree(literal: Tensor, ours: Tensor) -> bool:
-    """Print how far the outputs are apart; whether that is within the tolerance."""
+def agree(literal: Tensor, ours: Tensor, *, train: bool) -> bool:
+    """Print how far all gradients or the outputs are apart; whether that is within the tolerance, which NaN is not."""
+    if train:
+        difference = ((ours - literal).norm() / literal.norm()).item()
+        print(f"gradients differ by {difference:.1e} of their norm")
+        return difference <= GRADIENT_TOLERANCE
     difference = (literal - ours).abs().max().item()
     print(f"largest difference {difference:.1e} of outputs with standard deviation {literal.std():.3f}")
-    return difference <= TOLERANCE  # False for NaN
+    return difference <= TOLERANCE
 
 
 def print_settings(args: argparse.Namespace) -> None:
