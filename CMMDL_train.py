@@ -100,16 +100,12 @@ def train(args: argparse.Namespace, world: World) -> bool:
 
     training = begin(args, method, recipe, world)
     checkpoint = runs.find(args, world)
-    processes, recipe = (
-        resume(args, source, recipe, steps, training, checkpoint)
-        if checkpoint
-        else (world.size, recipe.in_epochs(steps))
-    )
+    recipe = resume(args, source, recipe, steps, training, checkpoint) if checkpoint else recipe.in_epochs(steps)
     weight_files = {"init": args.init, "teacher": recipe.teacher and (args.teacher or shipped(recipe.teacher))}
     folder = runs.enter(args, checkpoint, world, data=lambda: provenance.digests(source, **weight_files))
     announce(args, folder, source, recipe, world)
     if checkpoint:
-        runs.go_on(checkpoint, folder, training, processes)
+        runs.go_on(checkpoint, folder, training)
 
     probe = sources.probe(source.epoch(0, recipe.stages[-1].size))
     with StopRequest() as stop, Board(folder, training, recipe.epochs, probe, source.held_out) as board:
@@ -166,16 +162,16 @@ def announce(args: argparse.Namespace, folder: Path, source: sources.Source, rec
 
 def resume(
     args: argparse.Namespace, source: sources.Source, recipe: Recipe, steps: int, training: Training, checkpoint: Path
-) -> tuple[int, Recipe]:
-    """Go back to a checkpoint; how many processes there were then, and the recipe with its length in epochs.
+) -> Recipe:
+    """Go back to a checkpoint; the recipe with its length in epochs.
 
     Args:
         steps: in an epoch now, by which the rest of a recipe's iterations is counted in epochs.
 
-    Raises ValueError where it is damaged or does not fit; if `--resume auto` found it, with what else to do.
+    Raises ValueError where it is damaged or does not fit; of one that `--resume auto` found it says what else to do.
     """
     try:
-        processes = training.restore(checkpoint)
+        training.restore(checkpoint)
         if not recipe.epochs:
             training.count_in(recipe.batch_of(recipe.stages[0]))
             recipe = recipe.in_epochs(steps, epoch=training.epoch, step=training.step, done=training.steps)
@@ -189,7 +185,7 @@ def resume(
         if args.resume == "auto":
             raise ValueError(f"{error}; {runs.way_out(checkpoint)}") from error
         raise
-    return processes, recipe
+    return recipe
 
 
 def train_epochs(

@@ -42,6 +42,7 @@ class Training:
     ) -> None:
         self.method, self.model, self.optimizer, self.average, self.world = method, model, optimizer, average, world
         self.epoch = self.step = self.steps = 0
+        self.processes = world.size  # at the checkpoint where there is one
         self.batch = 0  # patches of each process in a step of this epoch; 0: not known
         self.sums: dict[str, float] = {}
         self.history: list[dict[str, float]] = []
@@ -98,8 +99,8 @@ class Training:
         state = {name: tensor.cpu().contiguous() for name, tensor in self.result.state_dict().items()}
         return {"method": self.method, "options": self.model.options, "model": state}
 
-    def restore(self, path: Path) -> int:
-        """Go back to where `save` was called; how many processes there were then.
+    def restore(self, path: Path) -> None:
+        """Go back to where `save` was called.
 
         With another number of processes now, the epoch goes on after as many patches, but its random states are new.
 
@@ -120,7 +121,6 @@ class Training:
         except Exception as error:  # a file may hold anything anywhere
             problem = " ".join(str(error).split())
             raise WeightsError(f"{path}: does not fit this network and recipe ({problem})") from error
-        return len(state["random"])
 
     def _check(self, state: dict[str, Any], size: int) -> None:
         """Raise ValueError or TypeError for the state, in a file of so many bytes, of another training or of none."""
@@ -145,11 +145,11 @@ class Training:
         self.lr = state["lr"]
         for name in COUNTS:
             setattr(self, name, state[name])
-        processes = len(state["random"])
-        if processes == self.world.size:
+        self.processes = len(state["random"])
+        if self.processes == self.world.size:
             set_random_states(state["random"][self.world.rank])
         else:
-            self._rescale(processes, self.world.size)
+            self._rescale(self.processes, self.world.size)
         self.batch = state.get("batch", 0)
 
     def count_in(self, batch: int) -> None:

@@ -140,16 +140,16 @@ def _enter(args: Namespace, checkpoint: Path | None, world: World, data: dict[st
     return folder
 
 
-def go_on(checkpoint: Path, folder: Path, training: Training, processes: int) -> None:
-    """Log where a training of so many processes goes on. A checkpoint from before the last one replaces that at once:
+def go_on(checkpoint: Path, folder: Path, training: Training) -> None:
+    """Log where a training goes on. A checkpoint from before the last one replaces that at once:
     the steps between the two are given up, and must not be resumed later."""
     log.info("going on from %s: epoch %d, step %d", checkpoint, training.epoch + 1, training.step)
     if checkpoint.name != LAST:
         if (folder / LAST).exists():
             log.warning("%s, of the training as it went before, is replaced", folder / LAST)
         training.save(folder / LAST)
-    if processes != training.world.size:
-        begun = counted(processes, "process", "processes")
+    if training.processes != training.world.size:
+        begun = counted(training.processes, "process", "processes")
         log.warning("begun with %s: the weights will be others than without an interruption", begun)
 
 

@@ -252,7 +252,7 @@ def test_only_an_earlier_checkpoint_that_a_training_goes_on_from_becomes_the_las
     last = tmp_path / "last.pth"
     training.save(last)
     for training.steps, name in ((3, "last.pth"), (7, "epoch_001.pth")):
-        runs.go_on(tmp_path / name, tmp_path, training, processes=1)
+        runs.go_on(tmp_path / name, tmp_path, training)
         assert torch.load(last)["steps"] == (7 if name != "last.pth" else 0)
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert said == [f"{last}, of the training as it went before, is replaced"]
