@@ -143,11 +143,13 @@ def write_scores(pair_set: PairSet, result: Result, contenders: Sequence[Contend
     """Write each method's scores of a set; where there are none, remove those of an earlier run."""
     several = sum(not contender.is_reference for contender in contenders) > 1
     for contender, row in zip(contenders, result.rows, strict=True):
+        if contender.is_reference:
+            continue
         home = contender.folder or (out / contender.name if several else out)
         file = home / pair_set.name / "metrics.csv"
-        if not contender.is_reference and row.images:
+        if row.images:
             tables.write_csv(file, row)
-        elif not contender.is_reference and file.is_file():
+        elif file.is_file():
             file.unlink()
 
 
@@ -189,9 +191,8 @@ def what_was_done(result: Result) -> str:
     """How many pairs of a set were fused or scored, and the time that each network took."""
     methods = {row.method for row in result.rows if not row.is_reference}
     count = sum(not methods.isdisjoint(shown.thumbnails) for shown in result.pictures.values())
-    times = (f"{tables.label(name)} {statistics.median(seconds):.2f} s" for name, seconds in result.seconds.items())
-    took = ", ".join(times)
-    return counted(count, "pair") + (f"; {took} a pair (median)" if took else "")
+    times = [f"{tables.label(name)} {statistics.median(seconds):.2f} s" for name, seconds in result.seconds.items()]
+    return counted(count, "pair") + (f"; {', '.join(times)} a pair (median)" if times else "")
 
 
 def run_video(args: argparse.Namespace) -> int:
