@@ -1,5 +1,6 @@
 """A checkpoint takes a training back to where it was, and is whole or not there."""
 
+import copy
 import multiprocessing
 import random
 
@@ -32,6 +33,15 @@ def step(training: Training) -> None:
     loss = (training.model.train()(vis, ir) - ir).square().mean()
     loss.backward()
     training.end_step({"total": loss.item()})
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> dict:
+    """The checkpoint of a training after one step, for copies with something else in them."""
+    seed_everything(0)
+    step(training := begin())
+    training.save(path := tmp_path_factory.mktemp("saved") / "last.pth")
+    return torch.load(path, weights_only=True)
 
 
 def weights_of(training: Training) -> list[torch.Tensor]:
@@ -209,15 +219,11 @@ HUGE = {"python": (3, torch.zeros(625).long(), None), "numpy": ["MT19937", 10**3
 
 
 @pytest.mark.parametrize(
-    "key, value",
-    [("random", [3]), ("random", [HUGE])]
-    + [("model", "text"), ("optimizer", {}), ("sums", 4), ("lr", "x"), ("step", 0.5)],
-)
-def test_a_checkpoint_with_something_else_in_a_known_place_is_refused(tmp_path, key, value):
-    training = begin()
-    step(training)
-    training.save(tmp_path / "last.pth")
-    torch.save(torch.load(tmp_path / "last.pth", weights_only=True) | {key: value}, tmp_path / "last.pth")
+    "key, value", [("random", [3]), ("random", [HUGE]), ("model", "text"), ("optimizer", {}), ("sums", 4), ("lr", "x"),
+                   ("step", 0.5)],
+)  # fmt: skip
+def test_a_checkpoint_with_something_else_in_a_known_place_is_refused(saved, tmp_path, key, value):
+    torch.save(saved | {key: value}, tmp_path / "last.pth")
     with pytest.raises(WeightsError, match="last.pth: does not fit this network and recipe"):
         begin().restore(tmp_path / "last.pth")
 
@@ -253,11 +259,8 @@ LINE = {"epoch": 1, "steps": 1, "lr": 1e-3, "total": 1.0}
         ({"random": []}, "no random states"),
     ],
 )
-def test_counts_and_figures_that_no_training_comes_to_are_refused(tmp_path, changed, words):
-    training = begin()
-    step(training)
-    training.save(tmp_path / "last.pth")
-    torch.save(torch.load(tmp_path / "last.pth", weights_only=True) | changed, tmp_path / "last.pth")
+def test_counts_and_figures_that_no_training_comes_to_are_refused(saved, tmp_path, changed, words):
+    torch.save(saved | changed, tmp_path / "last.pth")
     with pytest.raises(WeightsError, match=rf"last.pth: does not fit this network and recipe \(.*{words}"):
         begin().restore(tmp_path / "last.pth")
 
@@ -275,11 +278,8 @@ def test_counts_and_figures_that_no_training_comes_to_are_refused(tmp_path, chan
         ("more", torch.tensor(1.0), "not of the weights' shapes"),
     ],
 )
-def test_weights_and_moments_that_no_training_comes_to_are_refused(tmp_path, place, value, words):
-    training = begin()
-    step(training)
-    training.save(tmp_path / "last.pth")
-    state = torch.load(tmp_path / "last.pth", weights_only=True)
+def test_weights_and_moments_that_no_training_comes_to_are_refused(saved, tmp_path, place, value, words):
+    state, training = copy.deepcopy(saved), begin()
     names = [name for name, _ in training.model.named_parameters()]
     if place in ("model", "trained"):
         state[place]["encoder.embed.weight"] = value
@@ -287,7 +287,7 @@ def test_weights_and_moments_that_no_training_comes_to_are_refused(tmp_path, pla
         state["optimizer"]["state"][names.index("encoder.embed.weight")][place] = value
     torch.save(state, tmp_path / "last.pth")
     with pytest.raises(WeightsError, match=rf"last.pth: does not fit this network and recipe \(.*{words}"):
-        begin().restore(tmp_path / "last.pth")
+        training.restore(tmp_path / "last.pth")
 
 
 def test_half_a_file_is_refused(tmp_path):
