@@ -40,7 +40,7 @@ def model():
 
 @pytest.fixture
 def doubles(pair):
-    return tuple(image.double() for image in pair)
+    return tuple(image[..., :16, :20].double() for image in pair)
 
 
 def test_gradients_and_statistics_are_those_of_the_literal_form(model, doubles):
