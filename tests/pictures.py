@@ -1,9 +1,11 @@
 """Picture files for tests."""
 
+from functools import cache
+
 import cv2
 import numpy as np
 
-from data.scenes import render
+from data.scenes import Scene, render
 
 
 def picture(height=24, width=40, channels=3, dtype=np.uint8):
@@ -22,8 +24,17 @@ def save(path, image):
     path.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
 
 
+@cache
+def rendered(seed: int, height: int, width: int, kind: str | None = None) -> Scene:
+    """A scene of `data.scenes`, drawn once for all tests of a process, none of which can write into it."""
+    scene = render(seed, height, width, kind)
+    for image in (scene.vis, scene.ir, scene.mask):
+        image.setflags(write=False)
+    return scene
+
+
 def save_pair(folder, stem="1", seed=0, height=48, width=64):
     """Write a rendered scene as a pair of a pair folder."""
-    scene = render(seed, height, width)
+    scene = rendered(seed, height, width)
     save(folder / "vi" / f"{stem}.png", scene.vis)
     save(folder / "ir" / f"{stem}.png", scene.ir)

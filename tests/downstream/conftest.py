@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.scenes import render
-from tests.pictures import save
+from tests.pictures import rendered, save
 
 STEMS = ["00001D", "00002D", "00030D", "00031N", "00060N", "00061N"]  # four runs
 HEIGHT, WIDTH = 48, 64
@@ -17,7 +16,7 @@ def labelled(tmp_path) -> Path:
     """A pair folder of six rendered scenes: salient pixels are people on the left half, cars on the right half."""
     folder = tmp_path / "MSRS"
     for seed, stem in enumerate(STEMS):
-        scene = render(seed, HEIGHT, WIDTH, "road_day" if stem.endswith("D") else "road_night")
+        scene = rendered(seed, HEIGHT, WIDTH, "road_day" if stem.endswith("D") else "road_night")
         labels = np.where(np.arange(WIDTH) < WIDTH // 2, 2, 1) * scene.mask
         labels[8:14, 6:10], labels[8:14, 50:58] = 2, 1  # at least one of each
         for name, image in (("vi", scene.vis), ("ir", scene.ir), ("Segmentation_labels", labels.astype(np.uint8))):

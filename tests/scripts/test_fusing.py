@@ -13,7 +13,7 @@ import torch
 import CMMDL_test
 import net
 from data.images import read_image
-from data.scenes import render
+from tests.pictures import rendered
 from utils import report
 from utils.metrics import METRICS, evaluate, grey
 
@@ -24,7 +24,7 @@ HEADER = ["image", *METRICS]
 def pairs(tmp_path):
     """A folder of two sets: A with a colour pair and a grey one, B with one odd-sized pair."""
     for name, seed, height, width in (("A/{}/1.png", 0, 48, 64), ("A/{}/2.png", 1, 48, 64), ("B/{}/x.png", 2, 51, 43)):
-        scene = render(seed, height, width)
+        scene = rendered(seed, height, width)
         vis = scene.vis[..., ::-1] if seed != 1 else scene.vis[..., 1]
         for kind, image in (("vi", vis), ("ir", scene.ir)):
             path = tmp_path / "pairs" / name.format(kind)

@@ -11,13 +11,12 @@ from skimage import io
 
 import CMMDL_test
 from data.images import read_image
-from data.scenes import render
-from tests.pictures import save
+from tests.pictures import rendered, save
 
 
 @pytest.fixture
 def scene():
-    return render(0, 48, 64)
+    return rendered(0, 48, 64)
 
 
 def run(*arguments):
@@ -162,7 +161,7 @@ def test_another_size_is_refused_unless_the_infrared_is_to_be_resized(tmp_path, 
 
 
 def test_a_shifted_pair_is_fused_with_a_warning_that_names_the_shift(tmp_path, capsys):
-    scene = render(0, 200, 260)
+    scene = rendered(0, 200, 260)
     save(tmp_path / "set" / "vi" / "good.png", scene.vis)
     save(tmp_path / "set" / "ir" / "good.png", scene.ir)
     save(tmp_path / "set" / "vi" / "moved.png", scene.vis[:, 8:])

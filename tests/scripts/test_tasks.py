@@ -9,9 +9,8 @@ import torch
 
 import CMMDL_test
 from data.images import read_image
-from data.scenes import render
 from net.color import rgb_to_ycbcr
-from tests.pictures import save
+from tests.pictures import rendered, save
 from utils.metrics import METRICS
 from utils.shipped import shipped
 
@@ -28,7 +27,7 @@ def tint(image):
 @pytest.fixture
 def colourful():
     """A strongly coloured picture and a grey one of the same scene."""
-    vis = render(0, 48, 64).vis
+    vis = rendered(0, 48, 64).vis
     return cv2.applyColorMap(vis[..., 1], cv2.COLORMAP_JET)[..., ::-1].copy(), np.dstack([vis[..., 1]] * 3)
 
 
