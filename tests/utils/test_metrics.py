@@ -10,8 +10,6 @@ import torch
 from sewar.full_ref import vifp
 from skimage.measure import shannon_entropy
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-from sklearn.metrics import mutual_info_score
-from torchmetrics.functional.image import visual_information_fidelity
 
 from benchmarks import literal_metrics
 from benchmarks.metrics import texture
@@ -114,6 +112,8 @@ def test_vif_is_the_sum_of_sewar_vifp_with_each_source_as_reference(size):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_vif_is_the_sum_of_torchmetrics_vif_with_each_source_as_target(size):
+    from torchmetrics.functional.image import visual_information_fidelity  # here: it takes seconds
+
     fused, ir, vis = (torch.from_numpy(image).double()[None, None] for image in textures(*size))
     expected = visual_information_fidelity(fused, ir) + visual_information_fidelity(fused, vis)
     assert evaluate(*textures(*size))["VIF"] == pytest.approx(expected.item(), rel=1e-9)
@@ -138,6 +138,8 @@ def test_protocols_differ_in_ssim_only():
 
 @pytest.mark.parametrize("size", SIZES)
 def test_histogram_metrics_equal_scikit_image_and_scikit_learn(size):
+    from sklearn.metrics import mutual_info_score  # here: it takes a second
+
     fused, ir, vis = textures(*size)
     scores = evaluate(fused, ir, vis)
     assert scores["EN"] == pytest.approx(shannon_entropy(fused, base=2), rel=1e-9)
