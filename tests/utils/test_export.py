@@ -1,9 +1,12 @@
 """Exported weights: ONNX Runtime agrees with torch at sizes that the exporter did not see; safetensors come back."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,11 +50,27 @@ def runtime():
 
 
 @pytest.fixture(scope="module")
-def graph(runtime, weights):
-    """The same as an ONNX graph in ONNX Runtime."""
-    path = weights.with_suffix(".onnx")
-    assert export.main(["--weights", str(weights), "--onnx", str(path)]) == 0
-    return runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+def exported(runtime, weights):  # noqa: ARG001 - skips
+    """The same as an ONNX file, without a warning of the exporter's, and what the exporter made for it."""
+    path, programs, export_program = weights.with_suffix(".onnx"), [], torch.onnx.export
+    said = io.StringIO()
+
+    def kept(*args, **options):
+        programs.append(export_program(*args, **options))
+        return programs[-1]
+
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(), redirect_stdout(said), redirect_stderr(said):
+        warnings.simplefilter("error", FutureWarning)
+        patch.setattr(torch.onnx, "export", kept)
+        assert export.main(["--weights", str(weights), "--onnx", str(path)]) == 0
+    assert said.getvalue() == f"{path}: {path.stat().st_size / 1e6:.1f} MB\n"
+    return path, programs[0]
+
+
+@pytest.fixture(scope="module")
+def graph(runtime, exported):
+    """The same in ONNX Runtime."""
+    return runtime.InferenceSession(exported[0], providers=["CPUExecutionProvider"])
 
 
 def smooth(size, seed):
@@ -182,10 +201,13 @@ def test_a_name_that_is_not_utf_8_is_written_and_told(weights, tmp_path, capfd):
 
 @pytest.mark.filterwarnings("error::FutureWarning")
 @pytest.mark.parametrize("option", ["--safetensors", "--onnx"])
-def test_a_full_disk_is_told_by_file_and_keeps_the_one_before(weights, tmp_path, capsys, request, option):
+def test_a_full_disk_is_told_by_file_and_keeps_the_one_before(
+    weights, tmp_path, monkeypatch, capsys, request, option
+):
     pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
     if option == "--onnx":
-        request.getfixturevalue("runtime")
+        program = request.getfixturevalue("exported")[1]  # making it again takes most of a minute
+        monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: program)
     path = tmp_path / "small.safetensors"
     path.write_bytes(b"before")
     with disk_of(10_000):
