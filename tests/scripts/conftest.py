@@ -1,10 +1,12 @@
 """What the tests of the training script share: a tiny patch file, the script on it, and a training to compare with."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
 import CMMDL_train as script
+from tests.pictures import rendered
 from tests.scripts.trainings import BEST, SMALL, write_patches
 
 
@@ -14,17 +16,41 @@ def h5(tmp_path_factory) -> Path:
     return write_patches(tmp_path_factory.mktemp("patches") / "patches.h5", 8)
 
 
+def build_with(monkeypatch, **few) -> None:
+    """Let the script build CMMDL with these options where it has no others."""
+    build = script.net.build
+    given = {"cmmdl": few}
+    monkeypatch.setattr(script.net, "build", lambda name, **options: build(name, **given.get(name, {}) | options))
+
+
 @pytest.fixture
 def shallow(monkeypatch) -> None:
     """CMMDL with one transformer block where there are four, which saves most of the time of a test."""
-    build = script.net.build
-    one = {"cmmdl": {"depth": 1}}
-    monkeypatch.setattr(script.net, "build", lambda name, **options: build(name, **one.get(name, {}) | options))
+    build_with(monkeypatch, depth=1)
 
 
 @pytest.fixture
-def train(h5, tmp_path, shallow):  # noqa: ARG001
+def light(monkeypatch) -> None:
+    """CMMDL without SDLB too, half of what is left: for how a training goes, which test_train_methods.py tries with
+    all of the network."""
+    build_with(monkeypatch, depth=1, without=["sdlb"])
+
+
+@pytest.fixture
+def scenes_once(monkeypatch) -> None:
+    """The scenes of `--demo` are drawn once for all tests."""
+    monkeypatch.setattr("data.scenes.render", lambda *scene: deepcopy(rendered(*scene)))
+
+
+@pytest.fixture
+def train(h5, tmp_path, light):  # noqa: ARG001
     """Run the script on the patches, into a folder of this test; the exit status."""
+    return lambda *options: script.main(["--h5", str(h5), "--out", str(tmp_path), *SMALL, *map(str, options)])
+
+
+@pytest.fixture
+def train_whole(h5, tmp_path, shallow):  # noqa: ARG001
+    """The same with all blocks of the network."""
     return lambda *options: script.main(["--h5", str(h5), "--out", str(tmp_path), *SMALL, *map(str, options)])
 
 
@@ -34,7 +60,7 @@ def undisturbed_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def undisturbed(h5, undisturbed_folder, shallow) -> Path:  # noqa: ARG001
+def undisturbed(h5, undisturbed_folder, light) -> Path:  # noqa: ARG001
     """The run folder of two epochs of the recipe `best` that nothing interrupted."""
     folder = undisturbed_folder / "000-cmmdl"
     if not folder.exists():

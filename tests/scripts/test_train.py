@@ -116,6 +116,7 @@ def test_every_epoch_draws_its_own_patches_in_the_size_of_its_stage():
 
 
 @pytest.mark.parametrize("rendered", [True, False])
+@pytest.mark.usefixtures("scenes_once")
 def test_crops_are_drawn_by_the_runs_seed_as_the_recipe_says(tmp_path, rendered):
     for side in ("vi", "ir"):
         save(tmp_path / side / "1.png", picture(16, 16, channels=1))
@@ -160,27 +161,28 @@ def test_the_help_gives_each_default_that_is_a_value_and_no_other(capsys):
     assert "None" not in text and "False" not in text
 
 
-def test_demo_trains_on_crops_of_rendered_scenes_and_scores_held_out_ones(tmp_path, shallow):  # noqa: ARG001
+@pytest.mark.usefixtures("light", "scenes_once")
+def test_demo_trains_on_crops_of_rendered_scenes_and_scores_held_out_ones(tmp_path):
     assert script.main(["--demo", "--size", "32", "--epochs", "1", "--out", str(tmp_path), *SMALL]) == 0
     (line,) = csv.DictReader((tmp_path / "000-cmmdl" / "history.csv").open())
     assert float(line["VIF"]) > 0 and 0 < float(line["Qabf"]) < 1
 
 
-def test_training_can_start_from_weights_whose_width_counts(train, tmp_path, small, capsys):
+def test_training_can_start_from_weights_whose_width_counts(train_whole, tmp_path, small, capsys):
     torch.save({"options": small.options, "model": small.state_dict()}, tmp_path / "start.pth")
-    assert train("--init", tmp_path / "start.pth", "--dim", "64") == 1
+    assert train_whole("--init", tmp_path / "start.pth", "--dim", "64") == 1
     assert_one_sentence(capsys.readouterr().err, "--dim 64", "start.pth has 16 channels; expected that or no --dim")
-    assert train("--init", tmp_path / "start.pth", "--lr", "1e-12", "--epochs", 1) == 0
+    assert train_whole("--init", tmp_path / "start.pth", "--lr", "1e-12", "--epochs", 1) == 0
     state = checkpoint(tmp_path / "000-cmmdl" / "CMMDL.pth")
     assert state["options"] == small.options
     torch.testing.assert_close(state["model"]["encoder.embed.weight"], small.state_dict()["encoder.embed.weight"])
 
 
-def test_the_statistics_of_given_weights_stay_where_that_is_asked_for(train, tmp_path, small):
+def test_the_statistics_of_given_weights_stay_where_that_is_asked_for(train_whole, tmp_path, small):
     torch.save({"options": small.options, "model": small.state_dict()}, tmp_path / "start.pth")
     statistics = {key: value for key, value in small.state_dict().items() if "running_" in key}
     for options, stay in (["--keep-norms"], True), ([], False):
-        assert train("--init", tmp_path / "start.pth", "--epochs", 1, *options) == 0
+        assert train_whole("--init", tmp_path / "start.pth", "--epochs", 1, *options) == 0
         state = checkpoint(max(tmp_path.glob("*-cmmdl")) / "CMMDL.pth")["model"]
         assert stay is all(torch.equal(state[key], value) for key, value in statistics.items())
         assert not torch.equal(state["hdfab.cbr_1.1.weight"], small.state_dict()["hdfab.cbr_1.1.weight"])
@@ -191,12 +193,13 @@ def test_a_network_without_a_part_trains_and_says_so_in_its_weights(train, tmp_p
     assert net.load(tmp_path / "000-cmmdl" / "CMMDL.pth").options["without"] == ["fdlb", "sdlb"]
 
 
-def test_checkpointed_activations_train_the_same_weights(train, tmp_path):
-    assert train("--epochs", 1) == 0
-    assert train("--epochs", 1, "--checkpoint-activations", "--resume", "none") == 0
+def test_checkpointed_activations_train_the_same_weights(train_whole, tmp_path):
+    assert train_whole("--epochs", 1) == 0
+    assert train_whole("--epochs", 1, "--checkpoint-activations", "--resume", "none") == 0
     assert_same_training(tmp_path / "000-cmmdl", tmp_path / "001-cmmdl")
 
 
+@pytest.mark.usefixtures("scenes_once")
 def test_an_epoch_takes_as_many_steps_as_there_are_passes(tmp_path):
     options = [*CROPS, "--out", str(tmp_path), "--resume", "none"]
     for passes in ("1", "2"):
@@ -211,6 +214,7 @@ def test_loader_processes_change_no_weight(train, tmp_path):
     assert_same_training(tmp_path / "000-cmmdl", tmp_path / "001-cmmdl")
 
 
+@pytest.mark.usefixtures("scenes_once")
 def test_loader_processes_draw_the_same_crops(tmp_path):
     for workers in ("0", "2"):
         assert script.main([*CROPS, "--out", str(tmp_path), "--workers", workers, "--resume", "none"]) == 0
@@ -218,9 +222,9 @@ def test_loader_processes_draw_the_same_crops(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_compiled_training_follows_the_eager_one(train, tmp_path):
-    assert train("--epochs", 1) == 0
-    assert train("--epochs", 1, "--compile", "--resume", "none") == 0
+def test_a_compiled_training_follows_the_eager_one(train_whole, tmp_path):
+    assert train_whole("--epochs", 1) == 0
+    assert train_whole("--epochs", 1, "--compile", "--resume", "none") == 0
     eager, compiled = (checkpoint(tmp_path / name / "CMMDL.pth")["model"] for name in ("000-cmmdl", "001-cmmdl"))
     assert eager.keys() == compiled.keys(), "no prefix of the compiler's"
     difference = torch.cat([(compiled[name] - tensor).flatten() for name, tensor in eager.items()])

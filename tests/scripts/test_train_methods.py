@@ -55,6 +55,7 @@ def test_an_interruption_changes_nothing(train, tmp_path, monkeypatch, name, sto
     assert_same_training(*(tmp_path / f"00{i}-{name}" for i in range(2)), label=net.METHODS[name].label)
 
 
+@pytest.mark.usefixtures("scenes_once")
 def test_a_map_is_of_whole_images_where_there_are_some(tmp_path):
     options = ["--method", "mlfuse", "--dim", 4, "--demo", "--size", 24, "--epochs", 1, "--out", tmp_path]
     assert script.main([*map(str, options), "--batch-size", "4"]) == 0

@@ -44,10 +44,10 @@ def test_bf16_follows_the_loss_of_fp32_to_two_percent(tmp_path, monkeypatch):
     assert exact[-1] < 0.9 * exact[0]
 
 
-def test_bf16_trains_close_to_fp32(train, tmp_path, monkeypatch):
+def test_bf16_trains_close_to_fp32(train_whole, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     for i, precision in enumerate(("fp32", "bf16")):
-        assert train("--epochs", 2, "--precision", precision) == 0
+        assert train_whole("--epochs", 2, "--precision", precision) == 0
         log = (tmp_path / f"00{i}-cmmdl" / "log.txt").read_text()
         assert ("no instructions for bf16" in log) == (precision == "bf16")
     exact, rough = (list(csv.DictReader((tmp_path / f"00{i}-cmmdl" / "history.csv").open())) for i in range(2))
