@@ -27,8 +27,12 @@ def exact_convolutions(device: torch.device) -> Iterator[None]:
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[None]:
-    """While it lasts, operations on this device are in the precision of their inputs."""
-    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)  # not on meta
+    """While it lasts, operations on this device are in the precision of their inputs.
+
+    Where they are so already nothing is done: an exporter takes long over every part that is without autocast.
+    """
+    on = device.type != "meta" and torch.is_autocast_enabled(device.type)  # meta has none
+    return torch.autocast(device.type, enabled=False) if on else nullcontext()
 
 
 def pick_device(device: str | torch.device) -> torch.device:

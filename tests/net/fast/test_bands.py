@@ -238,6 +238,7 @@ def test_an_exported_network_is_one_graph_and_equals_the_banded_one(small, pair)
     with torch.no_grad():
         exported = torch.export.export(small, pair).module()
         torch.testing.assert_close(exported(*pair), small(*pair), rtol=0, atol=1e-5)
+    assert "autocast" not in exported.code  # each part without it would be a graph in the graph
 
 
 def test_bf16_autocast_stays_close_on_the_cpu(small, pair):
