@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,17 +24,33 @@ WIDTHS = dict.fromkeys(LEARNING, 16) | {"cmmdl-lite": 8, "mlfuse": 4, "adasffuse
 def train(h5, tmp_path, shallow):  # noqa: ARG001
     """Run the script for a method, narrow, on eight patches of 16 pixels; the exit status."""
 
-    def run(name: str, *options: object, h5: Path = h5) -> int:
-        small = ["--method", name, "--dim", WIDTHS.get(name, 16), "--batch-size", 4, "--h5", h5, "--out", tmp_path]
+    def run(name: str, *options: object, h5: Path = h5, out: Path = tmp_path) -> int:
+        small = ["--method", name, "--dim", WIDTHS.get(name, 16), "--batch-size", 4, "--h5", h5, "--out", out]
         return script.main([*map(str, small), *map(str, options)])
 
     return run
 
 
+@pytest.fixture(scope="module")
+def trainings(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("trainings")
+
+
+@pytest.fixture
+def undisturbed(train, trainings) -> Callable[[str], Path]:
+    """The run folder of a method's two epochs, which are trained once; of SFDFuse's two phases that is one each."""
+
+    def folder_of(name: str) -> Path:
+        if not (trainings / name).exists():
+            assert train(name, "--epochs", 2, out=trainings / name) == 0
+        return trainings / name / f"000-{name}"
+
+    return folder_of
+
+
 @pytest.mark.parametrize("name", LEARNING)
-def test_the_default_recipe_changes_every_weight_and_its_checkpoint_fuses(train, tmp_path, pair, name):
-    assert train(name, "--epochs", 2) == 0  # of SFDFuse's two phases one each
-    folder, label = tmp_path / f"000-{name}", net.METHODS[name].label
+def test_the_default_recipe_changes_every_weight_and_its_checkpoint_fuses(undisturbed, pair, name):
+    folder, label = undisturbed(name), net.METHODS[name].label
     script.seed_everything(42)
     fresh = script.net.build(name, dim=WIDTHS[name]).state_dict()
     last = checkpoint(folder / "last.pth")
@@ -46,13 +63,12 @@ def test_the_default_recipe_changes_every_weight_and_its_checkpoint_fuses(train,
 
 
 @pytest.mark.parametrize("name, stopped_after", [(name, 3) for name in LEARNING] + [("sfdfuse", 1), ("sfdfuse", 2)])
-def test_an_interruption_changes_nothing(train, tmp_path, monkeypatch, name, stopped_after):
-    assert train(name, "--epochs", 2) == 0
+def test_an_interruption_changes_nothing(train, undisturbed, tmp_path, monkeypatch, name, stopped_after):
     with monkeypatch.context() as patch:
         patch.setattr(Board, "after_step", at_step(stopped_after, send(signal.SIGTERM)))
         assert train(name, "--epochs", 2) == 130
     assert train(name, "--epochs", 2) == 0
-    assert_same_training(*(tmp_path / f"00{i}-{name}" for i in range(2)), label=net.METHODS[name].label)
+    assert_same_training(tmp_path / f"000-{name}", undisturbed(name), label=net.METHODS[name].label)
 
 
 @pytest.mark.usefixtures("scenes_once")
