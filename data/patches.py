@@ -60,7 +60,7 @@ def is_low_in_contrast(patch: np.ndarray, threshold: float = 0.1) -> bool:
 
 
 def percentiles(values: np.ndarray, percents: Sequence[float]) -> list[float]:
-    """`np.percentile(values, percents)` of finite numbers; cutting all patches takes a fifth less time with it."""
+    """`np.percentile(values, percents)` of finite numbers, which takes longer for a patch."""
     places = [(values.size - 1) * percent / 100 for percent in percents]
     below = [min(int(place), max(values.size - 2, 0)) for place in places]
     above = [min(place + 1, values.size - 1) for place in below]
