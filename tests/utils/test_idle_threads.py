@@ -39,7 +39,7 @@ def test_what_the_user_has_set_stays(name, value, monkeypatch):
     for other in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, value)
-    runpy.run_module("utils.idle_threads")
+    runpy.run_path(ROOT / "utils" / "idle_threads.py")
     assert {other: os.environ.get(other) for other in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")} == {
         "GOMP_SPINCOUNT": None, "OMP_WAIT_POLICY": None, name: value
     }  # fmt: skip
