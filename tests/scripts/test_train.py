@@ -2,6 +2,8 @@
 
 import csv
 import json
+import multiprocessing
+import sys
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -219,6 +221,23 @@ def test_loader_processes_draw_the_same_crops(tmp_path):
     for workers in ("0", "2"):
         assert script.main([*CROPS, "--out", str(tmp_path), "--workers", workers, "--resume", "none"]) == 0
     assert_same_training(tmp_path / "000-cmmdl-lite", tmp_path / "001-cmmdl-lite", label="CMMDL-lite")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a fork is safe on Linux only")
+def test_loader_processes_are_given_no_copy_of_the_images_whatever_way_python_begins_them():
+    class Images(list):
+        def __reduce__(self):
+            raise AssertionError("copied")
+
+    images = Images(torch.arange(16.0)[:, None])
+    training = Namespace(world=ALONE, epoch=0, step=0, batch=8, count_in=lambda _: None)
+    args = script.parse(["--demo", "--workers", "1"])
+    multiprocessing.set_start_method("forkserver", force=True)  # Python 3.14's
+    try:
+        batches = list(script.open_loader(args, Namespace(epoch=lambda *_: images), PAPER, training))
+    finally:
+        multiprocessing.set_start_method(None, force=True)
+    assert sorted(torch.cat(batches).flatten().tolist()) == list(range(16))
 
 
 @pytest.mark.slow
