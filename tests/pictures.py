@@ -1,5 +1,6 @@
 """Picture files for tests."""
 
+import struct
 from functools import cache
 
 import cv2
@@ -16,12 +17,40 @@ def picture(height=24, width=40, channels=3, dtype=np.uint8):
     return image.astype(dtype).squeeze()
 
 
-def save(path, image):
-    """Write an image as it is, RGB or RGBA or one channel."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def encoded(extension, image, options=()):
+    """The file of an image as it is, RGB or RGBA or one channel."""
     order = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     pixels = cv2.cvtColor(image, order[image.shape[2]]) if image.ndim == 3 else image
-    path.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
+    return cv2.imencode(extension, pixels, list(options))[1].tobytes()
+
+
+def written(path, data):
+    """Write a file, and the folders it needs; its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def save(path, image):
+    """Write an image as it is; its path."""
+    return written(path, encoded(path.suffix, image))
+
+
+def fill(root, *names):
+    """Put small images into a folder, under names of any extension or none; the folder."""
+    for name in names:
+        written(root / name, encoded(".png", picture()))
+    return root
+
+
+def exif(orientation, order="<"):
+    """A block of Exif data that has nothing but an orientation."""
+    return struct.pack(f"{order}2sHIHHHIHHI", b"II" if order == "<" else b"MM", 42, 8, 1, 274, 3, 1, orientation, 0, 0)
+
+
+def jpeg_with_exif(jpeg, block):
+    body = b"Exif\0\0" + block
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
 
 
 @cache

@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 
 from data.images import ImageError, read_image
-from tests.pictures import picture
+from tests.pictures import encoded, exif, picture, written
 
 
 def webp(image, quality):
     """A WebP file, without loss above a quality of 100."""
-    return cv2.imencode(".webp", image[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
+    return encoded(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, quality])
 
 
 @pytest.mark.parametrize("quality", [80, 101])
 def test_the_size_of_a_webp_is_told_before_decoding_whether_it_is_lossy_or_not(tmp_path, quality):
-    path = tmp_path / "a.webp"
-    path.write_bytes(webp(picture(25, 41), quality))
+    path = written(tmp_path / "a.webp", webp(picture(25, 41), quality))
     assert read_image(path, max_pixels=41 * 25).shape == (25, 41, 3)
     with pytest.raises(ImageError, match="41x25; expected at most 1024 pixels"):
         read_image(path, max_pixels=1024)
@@ -28,17 +27,16 @@ def test_the_size_of_a_webp_is_told_before_decoding_whether_it_is_lossy_or_not(t
 def test_webp_is_turned_upright_by_its_exif(tmp_path, prefix):  # behind a chunk of an odd number of bytes
     frame = webp(picture(), 101)[12:]
     size = (39).to_bytes(3, "little") + (23).to_bytes(3, "little")
-    block = prefix + struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 274, 3, 1, 3, 0, 0)  # orientation 3
+    block = prefix + exif(3)
     odd = b"XMP " + struct.pack("<I", 1) + b"x\0"
     chunks = b"VP8X" + struct.pack("<II", 10, 0x0C) + size + frame + odd
     chunks += b"EXIF" + struct.pack("<I", len(block)) + block
-    path = tmp_path / "a.webp"
-    path.write_bytes(b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks)
+    path = written(tmp_path / "a.webp", b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks)
     np.testing.assert_array_equal(read_image(path), picture()[::-1, ::-1])
 
 
 def test_jpeg_with_foreign_bytes_in_its_header_is_refused_before_decoding(tmp_path):
-    data = cv2.imencode(".jpg", picture())[1].tobytes()
+    data = encoded(".jpg", picture())
     path = tmp_path / "a.jpg"
     path.write_bytes(data[:2] + b"\xff\xfe\0\2" + b"\0\0\0\2" + data[2:])  # a comment, then what is no segment
     with pytest.raises(ImageError, match="a damaged or cut-off JPEG header"):
@@ -46,8 +44,7 @@ def test_jpeg_with_foreign_bytes_in_its_header_is_refused_before_decoding(tmp_pa
 
 
 def test_png_whose_last_chunk_claims_a_gigabyte_is_refused_before_decoding(tmp_path):
-    data = cv2.imencode(".png", picture())[1].tobytes()
-    path = tmp_path / "a.png"
-    path.write_bytes(data[:-12] + struct.pack(">I", 2**30) + data[-8:])
+    data = encoded(".png", picture())
+    path = written(tmp_path / "a.png", data[:-12] + struct.pack(">I", 2**30) + data[-8:])
     with pytest.raises(ImageError, match="a damaged or cut-off PNG header or chunk"):
         read_image(path)

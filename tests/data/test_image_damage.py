@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from data.images import ImageError, read_image
-from tests.pictures import picture, save
+from tests.pictures import picture, save, written
 
 FORMS = {
     "baseline": [],
@@ -34,8 +34,7 @@ def test_jpeg_with_a_hole_is_refused_although_it_decodes(tmp_path, capfd):
     data = holed(noise())
     assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is not None
     capfd.readouterr()
-    path = tmp_path / "a.jpg"
-    path.write_bytes(data)
+    path = written(tmp_path / "a.jpg", data)
     with pytest.raises(ImageError, match=r"a\.jpg: a damaged or cut-off JPEG of \d+ bytes; expected a whole image"):
         read_image(path)
     assert capfd.readouterr().err == ""
@@ -45,8 +44,7 @@ def test_jpeg_with_a_hole_is_refused_although_it_decodes(tmp_path, capfd):
 @pytest.mark.parametrize("form", FORMS)
 def test_jpeg_with_padding_before_its_end_marker_is_read(tmp_path, capfd, form, byte, count):
     data = noise(form)
-    path = tmp_path / "a.jpg"
-    path.write_bytes(data[:-2] + bytes([byte]) * count + data[-2:])
+    path = written(tmp_path / "a.jpg", data[:-2] + bytes([byte]) * count + data[-2:])
     expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     np.testing.assert_array_equal(read_image(path), expected)
     assert capfd.readouterr().err == ""
@@ -54,8 +52,7 @@ def test_jpeg_with_padding_before_its_end_marker_is_read(tmp_path, capfd, form, 
 
 def test_padding_of_zeros_is_told_from_the_zero_that_follows_a_byte_ff(tmp_path):
     data = next(data for seed in range(9999) if (data := noise(seed=seed, size=(8, 8)))[-4:-2] == b"\xff\0")
-    path = tmp_path / "a.jpg"
-    path.write_bytes(data[:-2] + bytes(40) + data[-2:])
+    path = written(tmp_path / "a.jpg", data[:-2] + bytes(40) + data[-2:])
     np.testing.assert_array_equal(read_image(path), cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB))
 
 
@@ -74,8 +71,7 @@ DAMAGES = {
 def test_damaged_scan_is_refused_with_padding_or_without(tmp_path, capfd, form, damage, padding):
     data = noise(form)
     damaged = DAMAGES[damage](data, len(data) // 2)
-    path = tmp_path / "a.jpg"
-    path.write_bytes(damaged[:-2] + bytes(padding) + damaged[-2:])
+    path = written(tmp_path / "a.jpg", damaged[:-2] + bytes(padding) + damaged[-2:])
     with pytest.raises(ImageError, match="damaged"):
         read_image(path)
     assert capfd.readouterr().err == ""
@@ -83,8 +79,7 @@ def test_damaged_scan_is_refused_with_padding_or_without(tmp_path, capfd, form, 
 
 def test_jpeg_cut_off_between_two_restarts_is_refused_although_padding_follows(tmp_path):
     data = noise("restarts")
-    path = tmp_path / "a.jpg"
-    path.write_bytes(data[: data.rindex(b"\xff\xd3")] + bytes(600) + data[-2:])
+    path = written(tmp_path / "a.jpg", data[: data.rindex(b"\xff\xd3")] + bytes(600) + data[-2:])
     with pytest.raises(ImageError, match="damaged"):
         read_image(path)
 
@@ -105,8 +100,7 @@ def read_beside(monkeypatch, path, written):
     b"a line of another thread\n", b"\rreading:  50%|##### | 1/2", b"two\n\nlines, and no end: \xff", b"\x1b[A\r\n",
 ])  # fmt: skip
 def test_what_other_threads_write_on_stderr_is_passed_on_byte_for_byte(tmp_path, capfdbinary, monkeypatch, written):
-    path = tmp_path / "a.png"
-    save(path, picture())
+    path = save(tmp_path / "a.png", picture())
     message = b"[ERROR:0@1.2] global loadsave.cpp: error\n> of several\n> lines\n\nlibpng warning: nothing\n"
     read_beside(monkeypatch, path, written + message + written)
     assert capfdbinary.readouterr().err == 2 * written
@@ -114,8 +108,7 @@ def test_what_other_threads_write_on_stderr_is_passed_on_byte_for_byte(tmp_path,
 
 def test_damage_is_noticed_beside_a_progress_bar(tmp_path, capfdbinary, monkeypatch):
     bar = b"\rreading:  50%|##### | 1/2"
-    path = tmp_path / "a.jpg"
-    path.write_bytes(holed(noise()))
+    path = written(tmp_path / "a.jpg", holed(noise()))
     with pytest.raises(ImageError, match="damaged"):
         read_beside(monkeypatch, path, bar)
     assert capfdbinary.readouterr().err == bar
@@ -143,8 +136,7 @@ def test_a_whole_jpeg_is_not_blamed_for_what_is_said_of_another_at_the_same_time
 
 @pytest.mark.parametrize("step", ["imdecode", "cvtColor"])
 def test_a_lack_of_memory_is_no_damage(tmp_path, monkeypatch, step):
-    path = tmp_path / "a.png"
-    save(path, picture())
+    path = save(tmp_path / "a.png", picture())
 
     def short(*_):
         error = cv2.error("Failed to allocate 1 bytes")

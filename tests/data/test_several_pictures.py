@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data.images import ImageError, read_image
-from tests.pictures import picture
+from tests.pictures import picture, written
 
 
 def tiff(pages, order="<"):
@@ -52,14 +52,12 @@ def test_a_tiff_whose_later_page_comes_behind_a_small_copy_is_refused(tmp_path):
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("small", [{254: 1}, {254: 5}])
 def test_small_copies_in_a_tiff_are_left_aside(tmp_path, order, small):
-    path = tmp_path / "a.tif"
-    path.write_bytes(tiff([(PAGE, {}), (SMALL, small), (SMALL, small)], order))
+    path = written(tmp_path / "a.tif", tiff([(PAGE, {}), (SMALL, small), (SMALL, small)], order))
     np.testing.assert_array_equal(read_image(path), PAGE)
 
 
 def test_a_small_copy_that_is_marked_the_old_way_is_left_aside(tmp_path):
-    path = tmp_path / "a.tif"
-    path.write_bytes(tiff([(PAGE, {}), (SMALL, {255: 2})]))
+    path = written(tmp_path / "a.tif", tiff([(PAGE, {}), (SMALL, {255: 2})]))
     np.testing.assert_array_equal(read_image(path), PAGE)
 
 
