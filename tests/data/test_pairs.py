@@ -2,25 +2,13 @@
 
 import os
 
-import cv2
 import numpy as np
 import pytest
 
 from data.images import ImageError
 from data.listing import list_images
 from data.pairs import Pair, PairError, Refusal, find_sets, read_pair
-
-
-def put(path, shape=(4, 6)):
-    """Write a small grey image, with the folders it needs."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(path.suffix.lower(), np.full(shape, 100, np.uint8))[1].tobytes())
-
-
-def fill(root, *names):
-    for name in names:
-        put(root / name)
-    return root
+from tests.pictures import fill, save
 
 
 def only(root):
@@ -32,12 +20,7 @@ def only(root):
     ("vis", "ir"),
     [
         *[(vis, ir) for vis in ("vi", "vis", "visible", "rgb") for ir in ("ir", "infrared", "thermal", "lwir")],
-        ("MRI", "PET"),
-        ("MRI", "SPECT"),
-        ("MRI", "CT"),
-        ("under", "over"),
-        ("low", "over"),
-        ("near", "far"),
+        *[("MRI", "PET"), ("MRI", "SPECT"), ("MRI", "CT"), ("under", "over"), ("low", "over"), ("near", "far")],
     ],
 )
 def test_accepted_names_become_vis_and_ir(tmp_path, vis, ir):
@@ -209,15 +192,10 @@ def test_root_that_is_no_pair_folder_is_refused_with_the_accepted_names(tmp_path
     assert "\n" not in message
 
 
-def test_missing_root_is_refused(tmp_path):
-    with pytest.raises(PairError, match="no such folder"):
-        find_sets(tmp_path / "nowhere")
-
-
-def test_file_as_root_is_refused(tmp_path):
-    put(tmp_path / "1.png")
-    with pytest.raises(PairError, match="a file"):
-        find_sets(tmp_path / "1.png")
+@pytest.mark.parametrize(("name", "found"), [("nowhere", "no such folder"), ("1.png", "a file")])
+def test_a_root_that_is_no_folder_is_refused(tmp_path, name, found):
+    with pytest.raises(PairError, match=found):
+        find_sets(fill(tmp_path, "1.png") / name)
 
 
 def test_folder_without_permission_is_refused(tmp_path):
@@ -239,9 +217,8 @@ def test_root_given_as_a_dot_has_the_name_of_its_folder(tmp_path, monkeypatch):
 
 
 def test_pair_is_read_in_the_networks_order(tmp_path):
-    put(tmp_path / "ir" / "1.png")
-    (tmp_path / "vi").mkdir()
-    cv2.imwrite(str(tmp_path / "vi" / "1.png"), np.full((4, 6, 3), (10, 20, 30), np.uint8))
+    save(tmp_path / "vi" / "1.png", np.full((4, 6, 3), (30, 20, 10), np.uint8))
+    save(tmp_path / "ir" / "1.png", np.full((4, 6), 100, np.uint8))
     vis, ir = read_pair(only(tmp_path).pairs[0])
     assert vis.shape == (4, 6, 3)
     assert vis[0, 0].tolist() == [30, 20, 10]
@@ -256,8 +233,8 @@ def test_pair_is_read_in_the_networks_order(tmp_path):
     ],
 )
 def test_two_sizes_are_refused_with_both(tmp_path, vis, ir, message):
-    put(tmp_path / vis / "00123.png", (1024, 1280))
-    put(tmp_path / ir / "00123.png", (480, 640))
+    save(tmp_path / vis / "00123.png", np.zeros((1024, 1280), np.uint8))
+    save(tmp_path / ir / "00123.png", np.zeros((480, 640), np.uint8))
     with pytest.raises(ImageError) as caught:
         read_pair(only(tmp_path).pairs[0])
     assert str(caught.value) == message
@@ -277,20 +254,11 @@ def test_a_folder_named_like_an_image_is_not_entered(tmp_path):
 
 def test_real_sets_are_found_complete(shared):
     test, train = (find_sets(shared / "data" / part) for part in ("test", "train"))
-    counts = {found.name: len(found.pairs) for found in test}
-    assert counts == {
-        "Lytro": 20,
-        "MEF": 30,
-        "MRI_CT": 21,
-        "MRI_PET": 42,
-        "MRI_SPECT": 73,
-        "MSRS": 361,
-        "RoadScene": 50,
-        "TNO": 25,
-    }
     assert not any(found.refused for found in test)
-    counts = {found.name: len(found.pairs) for found in train}
-    assert counts == {"LLVIP": 42, "MSRS": 34, "MSRS_128": 1083, "RoadScene": 171}
+    counts, for_training = ({found.name: len(found.pairs) for found in sets} for sets in (test, train))
+    scans, others = {"MRI_CT": 21, "MRI_PET": 42, "MRI_SPECT": 73}, {"Lytro": 20, "MEF": 30}
+    assert counts == {"MSRS": 361, "RoadScene": 50, "TNO": 25, **scans, **others}
+    assert for_training == {"LLVIP": 42, "MSRS": 34, "MSRS_128": 1083, "RoadScene": 171}
 
 
 def test_a_linked_folder_has_the_name_of_the_link(tmp_path):
@@ -302,3 +270,10 @@ def test_a_linked_folder_has_the_name_of_the_link(tmp_path):
 def test_names_pair_in_either_form_of_their_accents(tmp_path):
     fill(tmp_path, "ir/e\u0301.png", "vi/\u00e9.png")
     assert [pair.name for pair in only(tmp_path).pairs] == ["\u00e9"]
+
+
+def test_the_pair_folder_that_has_no_name_gives_its_set_one(tmp_path, monkeypatch):
+    fill(tmp_path, "vi/1.png", "ir/1.png")
+    absolute = os.path.abspath
+    monkeypatch.setattr(os.path, "abspath", lambda path: "/" if path == tmp_path else absolute(path))
+    assert only(tmp_path).name == "root"

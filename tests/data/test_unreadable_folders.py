@@ -1,42 +1,10 @@
 """Folders that may not be read: each is refused by itself, and the rest is found."""
 
-import errno
-import os
-from pathlib import Path
-
 import pytest
 
 from data.listing import images_by_name
 from data.pairs import PairError, Refusal, find_sets
-from tests.pictures import picture, save
-
-
-def fill(root, *names):
-    for name in names:
-        save(root / name, picture())
-    return root
-
-
-@pytest.fixture
-def lock(monkeypatch):
-    """Make folders unreadable, and what lies in them unknown; root may read every folder."""
-    locked, listed, looked = [], Path.iterdir, os.stat
-
-    def refuse(path):
-        raise PermissionError(errno.EACCES, "Permission denied", str(path))
-
-    def is_inside(path):
-        return any(folder in Path(os.path.realpath(path)).parents for folder in locked)
-
-    def iterdir(path):
-        return refuse(path) if path in locked or is_inside(path) else listed(path)
-
-    def stat(path, *args, **kwargs):
-        return refuse(path) if isinstance(path, Path) and is_inside(path) else looked(path, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "iterdir", iterdir)
-    monkeypatch.setattr(os, "stat", stat)
-    return locked.append
+from tests.pictures import fill
 
 
 @pytest.mark.parametrize("place", ["bad", "bad/ir", "bad/vi"])
