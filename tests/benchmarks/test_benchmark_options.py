@@ -1,10 +1,16 @@
-"""What no benchmark measures: nothing, not even once, and metrics that are not the literal ones."""
+"""What no benchmark measures: nothing, not even once."""
 
 import pytest
+import torch
 
-from benchmarks import choices, folder, losses, methods, metrics, registration, runtimes, scaling, tradeoff
+from benchmarks import choices, folder, losses, methods, metrics, registration, runtimes, scaling, speed, tradeoff
+from tests.commands import status_of
 
 REFUSED = [
+    *((speed, options, "are for --train or --device cuda") for options in (["--precision", "bf16"], ["--compile"])),
+    (speed, ["--train", "--compile-literal"], "--compile-literal is for inference"),
+    (speed, ["--height", "-1"], "--height: '-1'; expected a whole number from 1"),
+    (scaling, ["--largest", "32"], "--largest: '32'; expected a whole number from 64"),
     (metrics, ["--height", "0"], "--height: '0'; expected a whole number from 41"),
     (metrics, ["--repeats", "0"], "--repeats: '0'; expected a whole number from 1"),
     (folder, ["--count", "0"], "--count: '0'; expected a whole number from 4"),
@@ -22,28 +28,19 @@ REFUSED = [
     *((module, [*more, "--out", "a.xyz"], "--out: a.xyz: format '.xyz'; expected one of eps, ")
       for module, more in ((scaling, []), (tradeoff, ["--results", "x"]))),
     *((module, [*more, option, "0"], f"{option}: '0'; expected a whole number from 1")
-      for module, more in ((methods, []), (runtimes, []), (tradeoff, ["--results", "x"]))
+      for module, more in ((methods, []), (runtimes, []), (scaling, []), (speed, []), (tradeoff, ["--results", "x"]))
       for option in ("--repeats", "--threads")),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("module", "options", "words"), REFUSED)
 def test_an_option_that_makes_no_sense_is_refused(capsys, module, options, words):
-    with pytest.raises(SystemExit) as stopped:
-        module.main(options)
+    assert status_of(module.main, *options) == 2
     said = capsys.readouterr().err
-    assert stopped.value.code == 2 and words in said and said.startswith(f"usage: python -m {module.__name__} ")
+    assert words in said and said.startswith(f"usage: python -m {module.__name__} ")
 
 
-@pytest.mark.parametrize(("factor", "status"), [(1, 0), (1 + 1e-5, 1)])
-def test_metrics_that_differ_from_the_literal_ones_are_not_timed(monkeypatch, capsys, factor, status):
-    evaluate, times = metrics.literal_metrics.evaluate, {"literal": 3.0, "ours": 1.5, "known": 1.0}
-
-    def literal(*images):
-        found = evaluate(*images)
-        return found | {"VIF": factor * found["VIF"]}
-
-    monkeypatch.setattr(metrics.literal_metrics, "evaluate", literal)
-    monkeypatch.setattr(metrics, "in_turn", lambda *_: list(times.values()))
-    assert metrics.main(["--height", "41", "--width", "48"]) == status
-    assert ("ratio 2.0\n" in capsys.readouterr().out) == (status == 0)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_gpu_that_is_not_there_is_refused(capsys):
+    assert status_of(speed.main, "--device", "cuda") == 2
+    assert "torch sees no CUDA device here" in capsys.readouterr().err

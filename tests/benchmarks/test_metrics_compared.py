@@ -15,14 +15,16 @@ def test_both_sides_give_the_same_figures_and_their_times(capsys):
     assert [line.split()[0] for line in lines] == ["41x41,", "largest", "literal", "ours", "ours,", "ratio"]
 
 
-@pytest.mark.parametrize("other", [1.001, math.nan])
-def test_sides_that_compute_other_things_are_found(other, monkeypatch, capsys):
-    right = metrics.literal_metrics.evaluate
+@pytest.mark.parametrize(("factor", "status"), [(1, 0), (1 + 1e-5, 1), (math.nan, 1)])
+def test_sides_that_compute_other_things_are_found_and_not_timed(monkeypatch, capsys, factor, status):
+    evaluate, times = metrics.literal_metrics.evaluate, {"literal": 3.0, "ours": 1.5, "known": 1.0}
 
-    def changed(*images):
-        found = right(*images)
-        return found | {"VIF": other * found["VIF"]}
+    def literal(*images):
+        found = evaluate(*images)
+        return found | {"VIF": factor * found["VIF"]}
 
-    monkeypatch.setattr(metrics.literal_metrics, "evaluate", changed)
-    assert metrics.main(ARGUMENTS) == 1
-    assert "the two sides disagree" in capsys.readouterr().err
+    monkeypatch.setattr(metrics.literal_metrics, "evaluate", literal)
+    monkeypatch.setattr(metrics, "in_turn", lambda *_: list(times.values()))
+    assert metrics.main(ARGUMENTS) == status
+    said = capsys.readouterr()
+    assert ("ratio 2.0\n" in said.out) == (status == 0) and ("the two sides disagree" in said.err) == (status == 1)

@@ -60,14 +60,3 @@ def test_the_table_and_the_exponent_follow_from_times_and_pixels(monkeypatch, ca
     for largest, told in (("128", True), ("64", False)):
         assert scaling.main(["--largest", largest, "--out", str(tmp_path / "b.png")]) == 0
         assert ("grows" in capsys.readouterr().out) == told
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "words"),
-    [("--largest", "32", "from 64"), ("--repeats", "0", "from 1"), ("--threads", "-1", "from 1")],
-)
-def test_what_cannot_be_measured_is_a_usage_error(capsys, option, value, words):
-    with pytest.raises(SystemExit) as caught:
-        scaling.main([f"{option}={value}"])
-    assert caught.value.code == 2
-    assert f"{option}: {value!r}; expected a whole number {words}" in capsys.readouterr().err

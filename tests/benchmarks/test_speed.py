@@ -38,26 +38,6 @@ def test_sides_that_compute_other_things_are_found(options, apart, status, monke
     assert f"{apart:.1e}" in printed and "time ratio 1.50\nmemory ratio 1.50\n" in printed
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--device", "cuda"], "torch sees no CUDA device here"),
-        (["--precision", "bf16"], "are for --train or --device cuda"),
-        (["--compile"], "are for --train or --device cuda"),
-        (["--train", "--compile-literal"], "--compile-literal is for inference"),
-        (["--height", "-1"], "--height: '-1'; expected a whole number from 1"),
-        (["--repeats", "0"], "--repeats: '0'; expected a whole number from 1"),
-        (["--threads", "0"], "--threads: '0'; expected a whole number from 1"),
-    ],
-)
-def test_what_cannot_be_measured_is_refused(options, message, capsys):
-    with pytest.raises(SystemExit) as exit_:
-        speed.main(options)
-    assert exit_.value.code == 2
-    assert message in capsys.readouterr().err
-
-
 def test_weights_that_are_not_there_or_of_another_method_are_refused(tmp_path, capsys):
     torch.save({"method": "mlfuse", "model": net.build("mlfuse").state_dict()}, tmp_path / "mlfuse.pth")
     for name, words in (("none.pth", "no such weights file"), ("mlfuse.pth", "weights of another method")):

@@ -1,6 +1,5 @@
 """What is cut from pair folders for training, and the command that does it."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,10 +15,11 @@ from data import patches
 from data.luminance import luminance
 from data.patches import main
 from data.patchfile import PatchDataset
+from tests.commands import status_of
 from tests.data.cut_sets import cut, noise, save_pair
 from tests.pictures import save
 
-SHARED = Path(os.environ.get("CMMDL_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+CORNERS = [(0, 0), (0, 20), (0, 40), (20, 0), (20, 20), (20, 40)]  # of the patches of a 60x40 image
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -31,7 +31,7 @@ def test_patches_are_what_lies_in_the_images(tmp_path):
     assert len(patches) == 6
     vis = cv2.imread(str(tmp_path / "set/vi/1.png"), cv2.IMREAD_COLOR_RGB) @ np.array([0.299, 0.587, 0.114]) / 255
     ir = cv2.imread(str(tmp_path / "set/ir/1.png"), cv2.IMREAD_GRAYSCALE) / 255
-    for i, (y, x) in enumerate([(0, 0), (0, 20), (0, 40), (20, 0), (20, 20), (20, 40)]):
+    for i, (y, x) in enumerate(CORNERS):
         np.testing.assert_allclose(patches[i][0][0], vis[y : y + 16, x : x + 16], atol=1e-6)
         np.testing.assert_allclose(patches[i][1][0], ir[y : y + 16, x : x + 16], atol=1e-6)
 
@@ -46,7 +46,7 @@ def test_a_patch_of_16_bits_is_stretched_as_its_whole_image_is(tmp_path, side):
     whole = luminance(ramp)
     assert whole.min() == 0 and whole.max() == 1
     found = [patch[0 if side == "vi" else 1][0].numpy() for patch in PatchDataset(out)]
-    for patch, (y, x) in zip(found, [(0, 0), (0, 20), (0, 40), (20, 0), (20, 20), (20, 40)], strict=True):
+    for patch, (y, x) in zip(found, CORNERS, strict=True):
         np.testing.assert_allclose(patch, whole[y : y + 16, x : x + 16], atol=1e-6)
     assert found[0].max() < 0.5 < found[-1].min()
 
@@ -71,9 +71,6 @@ def test_min_contrast_moves_the_limit(tmp_path):
     _, out = cut(tmp_path, "--min-contrast", "0.02")
     assert len(PatchDataset(out)) == 6
     assert cut(tmp_path, "--min-contrast", "0.5")[0] == 1
-
-
-# --- masks
 
 
 @pytest.mark.parametrize("step", ["read_pair", "span_of", "luminance", "is_low_in_contrast"])
@@ -180,9 +177,7 @@ def test_the_defaults_are_the_papers_patches_of_cars_people_and_bikes():
     ],
 )
 def test_usage_errors_end_with_status_2_and_say_what_is_wrong(capsys, arguments, found):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
+    assert status_of(main, *arguments) == 2
     assert found in capsys.readouterr().err
 
 
@@ -198,21 +193,6 @@ def test_output_that_cannot_be_made_is_an_error_without_traceback(tmp_path, caps
     out = tmp_path / "set" / "vi" / "1.png" / "out.h5"
     assert main(["--root", str(tmp_path / "set"), "--out", str(out), "--size", "16"]) == 1
     assert "cannot be written" in capsys.readouterr().err
-
-
-def test_an_interrupted_run_says_so_and_leaves_the_file_as_it_was(tmp_path, monkeypatch, capsys):
-    out = tmp_path / "a.h5"
-    out.write_bytes(b"before")
-    save_pair(tmp_path / "set", "1")
-
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("data.patchwriter.PatchWriter.add", interrupted)
-    assert main(["--root", str(tmp_path / "set"), "--out", str(out), "--size", "16"]) == 130
-    assert "interrupted" in capsys.readouterr().err
-    assert out.read_bytes() == b"before"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "set"]
 
 
 def test_an_interruption_is_answered_before_the_next_pair_also_where_pairs_are_refused(tmp_path, monkeypatch):
@@ -248,13 +228,9 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     assert float(done.stdout.splitlines()[-1]) < 250  # MB; all images at once, as luminance alone, would be 420
 
 
-# --- real images
-
-
-@pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the development images are not here")
-def test_real_msrs_images_give_their_patches(tmp_path, capsys):
+def test_real_msrs_images_give_their_patches(shared, tmp_path, capsys):
     out = tmp_path / "out.h5"
-    assert main(["--root", str(SHARED / "data" / "train" / "MSRS"), "--out", str(out), "--dtype", "uint8"]) == 0
+    assert main(["--root", str(shared / "data" / "train" / "MSRS"), "--out", str(out), "--dtype", "uint8"]) == 0
     assert "204 patches kept, 0 dropped for low contrast; 34 images (8 with a mask)" in capsys.readouterr().out
     patches = PatchDataset(out)
     assert (len(patches), patches.patch_size) == (204, 128)

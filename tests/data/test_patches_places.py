@@ -16,6 +16,7 @@ import pytest
 from data.patches import main
 from data.patchfile import PatchDataset, PatchFileError
 from data.patchwriter import PatchWriter
+from tests.commands import status_of
 from tests.pictures import save
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -42,9 +43,7 @@ def program(folder, *more, code="sys.exit(main(sys.argv[1:]))", **how):
 
 
 def usage_error(capsys, *words):
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in words])
-    assert caught.value.code == 2
+    assert status_of(main, *words) == 2
     return capsys.readouterr().err.splitlines()[-1]
 
 
@@ -127,15 +126,22 @@ def cut_pair(pair, cut=patches.cut_pair, **how):
     return cut(pair, **how)
 
 patches.cut_pair = cut_pair
+sys.exit(main(sys.argv[1:]))
 """
+
+
+def waiting_program(folder):
+    """A program that has begun its file, and waits for a file `go` before it cuts the second pair."""
+    child = program(folder, code=WAITING)
+    while child.poll() is None and not list(folder.glob("a.h5.*.part")):
+        time.sleep(0.02)
+    return child
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_ended_says_so_and_leaves_the_file_as_it_was(folder, number):
     (folder / "a.h5").write_bytes(b"before")
-    with program(folder, code=f"{WAITING}\nsys.exit(main(sys.argv[1:]))") as child:
-        while child.poll() is None and not list(folder.glob("a.h5.*.part")):
-            time.sleep(0.02)
+    with waiting_program(folder) as child:
         child.send_signal(number)
         (folder / "go").touch()
         said = child.stderr.read().decode()
@@ -151,9 +157,7 @@ def test_signals_are_as_before_when_it_has_ended(folder):
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next_and_a_living_one_is_spared(folder):
-    with program(folder, code=f"{WAITING}\nsys.exit(main(sys.argv[1:]))") as child:
-        while child.poll() is None and not list(folder.glob("a.h5.*.part")):
-            time.sleep(0.02)
+    with waiting_program(folder) as child:
         child.kill()
     (dead,) = folder.glob("a.h5.*.part")
     others = [folder / name for name in ("b.h5.1.part", "a.h5.copy.part", "a.h5.1", "1.part")]

@@ -87,7 +87,7 @@ def test_uint8_form_rounds_to_the_nearest_level(tmp_path):
 
 def test_writer_that_is_interrupted_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt), PatchWriter(tmp_path / "a.h5", size=8) as writer:
-        writer.add(*[np.zeros((8, 8))] * 3)
+        writer.add(*np.zeros((3, 8, 8)))
         assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
@@ -107,7 +107,7 @@ def test_writer_replaces_an_old_file_only_at_the_end_and_in_one_step(tmp_path):
     stored(tmp_path / "a.h5", count=3)
     (tmp_path / "link.h5").hardlink_to(tmp_path / "a.h5")
     with PatchWriter(tmp_path / "a.h5", size=8) as writer:
-        writer.add(*[np.zeros((8, 8))] * 3)
+        writer.add(*np.zeros((3, 8, 8)))
         assert len(PatchDataset(tmp_path / "a.h5")) == 3
     assert len(PatchDataset(tmp_path / "a.h5")) == 1
     assert len(PatchDataset(tmp_path / "link.h5")) == 3  # the old file was not written into
@@ -140,15 +140,9 @@ for dtype in ("float32", "uint8"):
 """
 
 
-def python(code, *arguments):
-    """Run code in a process of its own."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
 def test_full_disk_is_an_error_that_leaves_nothing(tmp_path):
-    done = python(FULL_DISK, tmp_path / "a.h5")
+    command = [sys.executable, "-c", FULL_DISK, tmp_path / "a.h5"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("cannot be written (File too large) soon\n") == 2
     assert list(tmp_path.iterdir()) == []
@@ -159,8 +153,7 @@ def test_a_disk_that_is_full_when_the_file_closes_leaves_nothing(tmp_path, monke
         disk.error = OSError(errno.ENOSPC, "")
         return len(data)
 
-    patch = np.full((8, 8), 0.5)
     with pytest.raises(PatchFileError, match="No space left"), PatchWriter(tmp_path / "a.h5", size=8) as writer:
-        writer.add(patch, patch, patch)
+        writer.add(*np.full((3, 8, 8), 0.5))
         monkeypatch.setattr("data.patchwriter._Disk.write", full)
     assert list(tmp_path.iterdir()) == []

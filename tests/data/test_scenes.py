@@ -15,9 +15,11 @@ from data.rendering.people import person
 from data.rendering.props import board
 from data.rendering.shapes import wrap
 from data.scenes import KINDS, Scene, pairs, render
+from tests.commands import status_of
 
 TEST_IMG = Path(__file__).resolve().parents[2] / "test_img"
 SIZE = (72, 96)
+SMALLEST = ["--count", "1", "--height", "32", "--width", "32"]
 
 
 @cache
@@ -216,46 +218,32 @@ def test_command_line_writes_ten_pairs_of_240x320_unless_told_otherwise(tmp_path
     monkeypatch.setattr(scenes, "render", lambda *what: asked.append(what) or drawn(KINDS[0], 0))
     assert scenes.main(["--out", str(tmp_path)]) == 0
     assert asked == [(seed, 240, 320) for seed in range(10)]
-    with pytest.raises(SystemExit):
-        scenes.main(["--help"])
+    assert status_of(scenes.main, "--help") == 0
     helped = " ".join(capsys.readouterr().out.split())
     assert re.findall(r"default: (\d+)", helped) == ["10", "0", "240", "320"]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["--out", "x", "--count", "0"],
-        ["--out", "x", "--count", "two"],
-        ["--out", "x", "--seed", "-1"],
-        ["--out", "x", "--height", "31"],
-        ["--out", "x", "--width", "1e3"],
-        ["--out", "x", "--test-img", "y"],
-        ["--test-img", "y", "--count", "2"],
-    ],
-)
+@pytest.mark.parametrize("arguments", [
+    "", "--out x --count 0", "--out x --count two", "--out x --seed -1", "--out x --height 31", "--out x --width 1e3",
+    "--out x --test-img y", "--test-img y --count 2",
+])  # fmt: skip
 def test_command_line_refuses_bad_arguments(arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as exit_:
-        scenes.main(arguments)
-    assert exit_.value.code == 2
+    assert status_of(scenes.main, *arguments.split()) == 2
     assert "error:" in capsys.readouterr().err
     assert files_of(tmp_path) == []
 
 
 def test_command_line_refuses_a_file_where_the_folder_should_be(tmp_path, capsys):
     (tmp_path / "taken").write_text("mine")
-    with pytest.raises(SystemExit) as exit_:
-        scenes.main(["--out", str(tmp_path / "taken")])
-    assert exit_.value.code == 2
+    assert status_of(scenes.main, "--out", tmp_path / "taken") == 2
     assert f"{tmp_path / 'taken'}: is a file" in capsys.readouterr().err
     assert (tmp_path / "taken").read_text() == "mine"
 
 
 def test_command_line_names_what_it_could_not_write(tmp_path, capsys):
     (tmp_path / "vi").write_text("in the way")
-    assert scenes.main(["--out", str(tmp_path), "--count", "1", "--height", "32", "--width", "32"]) == 1
+    assert status_of(scenes.main, "--out", tmp_path, *SMALLEST) == 1
     said = capsys.readouterr().err
     assert re.search(rf"^error: {tmp_path / 'vi'}/\S+: cannot be written \(Not a directory\)$", said, re.M)
 
@@ -274,7 +262,7 @@ def test_ctrl_c_leaves_whole_files(tmp_path, monkeypatch, capsys):
 def test_closed_streams_are_no_failure(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stdout", None)
     monkeypatch.setattr("sys.stderr", None)
-    assert scenes.main(["--out", str(tmp_path), "--count", "1", "--height", "32", "--width", "32"]) == 0
+    assert status_of(scenes.main, "--out", tmp_path, *SMALLEST) == 0
     assert len(files_of(tmp_path)) == 3
 
 
@@ -283,7 +271,7 @@ def test_nothing_half_written_stays_behind(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", fail)
-    assert scenes.main(["--out", str(tmp_path), "--count", "1", "--height", "32", "--width", "32"]) == 1
+    assert status_of(scenes.main, "--out", tmp_path, *SMALLEST) == 1
     assert files_of(tmp_path) == []
 
 
