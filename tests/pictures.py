@@ -1,4 +1,4 @@
-"""Picture files for tests."""
+"""Pictures and films for tests."""
 
 import struct
 from functools import cache
@@ -60,6 +60,16 @@ def rendered(seed: int, height: int, width: int, kind: str | None = None) -> Sce
     for image in (scene.vis, scene.ir, scene.mask):
         image.setflags(write=False)
     return scene
+
+
+def film(path, frames, fps=10):
+    """Write frames, RGB or grey, as a video; its path."""
+    codec = cv2.VideoWriter_fourcc(*("mp4v" if path.suffix == ".mp4" else "MJPG"))
+    video = cv2.VideoWriter(str(path), codec, fps, frames[0].shape[1::-1])
+    for frame in frames:
+        video.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR if frame.ndim == 3 else cv2.COLOR_GRAY2BGR))
+    video.release()
+    return path
 
 
 def save_pair(folder, stem="1", seed=0, height=48, width=64):

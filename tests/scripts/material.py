@@ -3,7 +3,6 @@
 import os
 import pickle
 import zipfile
-from functools import cache
 from pathlib import Path
 
 import cv2
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 
 import net
-from data.scenes import render
+from tests.pictures import rendered, written
 from tests.scripts.trainings import write_patches
 
 FORMATS = ("png", "jpg", "bmp", "tif", "webp")
@@ -38,32 +37,32 @@ def make(folder: Path) -> Path:
         damages = {"cut": image[: len(image) // 2], "flipped": flipped, "empty": b"", "zeros": bytes(len(image)),
                    "head": image[:20], "text": b"not an image at all"}  # fmt: skip
         for damage, data in damages.items():
-            write(folder / "sets" / f"{kind}_{damage}" / "vi" / f"bad.{kind}", bytes(data))
-    write(folder / "sets" / "bomb" / "vi" / "bad.png", bomb(60_000))
-    write(folder / "sets" / "gif" / "vi" / "bad.png", b"GIF89a" + bytes(30))
-    write(folder / "sets" / "size" / "vi" / "bad.png", encoded("png", 40))
+            written(folder / "sets" / f"{kind}_{damage}" / "vi" / f"bad.{kind}", bytes(data))
+    written(folder / "sets" / "bomb" / "vi" / "bad.png", bomb(60_000))
+    written(folder / "sets" / "gif" / "vi" / "bad.png", b"GIF89a" + bytes(30))
+    written(folder / "sets" / "size" / "vi" / "bad.png", encoded("png", 40))
     (folder / "sets" / "folder" / "vi" / "bad.png").mkdir(parents=True)
     for name, target in (("loop", "bad.png"), ("dangling", "nowhere.png")):
         (folder / "sets" / name / "vi").mkdir(parents=True)
         (folder / "sets" / name / "vi" / "bad.png").symlink_to(target)
     for name in (folder / "sets").iterdir():
         for side in ("vi", "ir"):
-            write(name / side / "good.png", encoded("png"))
-        write(name / "ir" / "bad.png", encoded("png"))
+            written(name / side / "good.png", encoded("png"))
+        written(name / "ir" / "bad.png", encoded("png"))
     for name in ("good/vi/good.png", "good/ir/good.png", "half/vi/1.png", "loose/1.png", "two/vi/1.png", "two/ir/1.png",
                  "two/rgb/1.png", "strangers/vi/1.png", "strangers/ir/2.png"):  # fmt: skip
-        write(folder / "other" / name, encoded("png"))
+        written(folder / "other" / name, encoded("png"))
     (folder / "other" / "empty" / "vi").mkdir(parents=True)
     (folder / "other" / "empty" / "ir").mkdir()
     (folder / "other" / "nothing").mkdir()
-    write(folder / "other" / "file", b"a file")
+    written(folder / "other" / "file", b"a file")
     make_weights(folder / "weights")
     make_h5(folder / "h5")
     lists = {"empty": b"", "binary": os.urandom(64) + b"\xff", "header": b"visible,infrared\n",
              "roles": b"vi,depth\na,b\n", "missing": b"a.png,b.png\n", "fields": b"a.png\n",
              "nul": b"a\0.png,b.png\n"}  # fmt: skip
     for name, data in lists.items():
-        write(folder / "lists" / f"{name}.csv", data)
+        written(folder / "lists" / f"{name}.csv", data)
     return folder
 
 
@@ -81,7 +80,7 @@ def make_weights(folder: Path) -> None:
              "flipped": bytes(flipped), "png": encoded("png"),
              "trap": pickle.dumps({"model": Trap(folder / "ran")})}  # fmt: skip
     for name, data in files.items():
-        write(folder / f"{name}.pth", data)
+        written(folder / f"{name}.pth", data)
     with zipfile.ZipFile(folder / "zip.pth", "w") as file:
         file.writestr("readme.txt", "a zip file of something else")
     torch.save({"model": Trap(folder / "ran")}, folder / "trap_zip.pth")
@@ -99,7 +98,7 @@ def make_h5(folder: Path) -> None:
     flipped[8] ^= 0x40  # the version of the superblock
     files = {"empty": b"", "text": b"patches", "cut": whole[: len(whole) // 2], "flipped": bytes(flipped)}
     for name, data in files.items():
-        write(folder / f"{name}.h5", data)
+        written(folder / f"{name}.h5", data)
     with h5py.File(folder / "foreign.h5", "w") as file:
         file["images"] = np.zeros(3)
     with h5py.File(folder / "huge.h5", "w") as file:
@@ -107,9 +106,8 @@ def make_h5(folder: Path) -> None:
             file.create_dataset(f"{group}/0", (1, 10**5, 10**5), np.float32, chunks=(1, 64, 64))
 
 
-@cache
 def encoded(kind: str, height: int = 48) -> bytes:
-    return cv2.imencode(f".{kind}", render(0, height, 64).vis)[1].tobytes()
+    return cv2.imencode(f".{kind}", rendered(0, height, 64).vis)[1].tobytes()
 
 
 def bomb(side: int) -> bytes:
@@ -117,8 +115,3 @@ def bomb(side: int) -> bytes:
     data = bytearray(encoded("png"))
     data[16:24] = side.to_bytes(4, "big") * 2
     return bytes(data)
-
-
-def write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)

@@ -11,6 +11,8 @@ import torch
 import CMMDL_test
 import CMMDL_train
 from data import patches
+from tests.commands import status_of
+from tests.pictures import written
 from tests.scripts import material
 from tests.scripts.trainings import disk_of
 
@@ -23,16 +25,8 @@ def bad(tmp_path_factory) -> Path:
     return material.make(tmp_path_factory.mktemp("bad"))
 
 
-def call(main, arguments):
-    """Call a program as the command line does; its status."""
-    try:
-        return main([str(argument) for argument in arguments])
-    except SystemExit as error:
-        return error.code
-
-
 def fuse(out, *arguments):
-    return call(CMMDL_test.main, ["--method", "average", "--no-metrics", "--out", out, *arguments])
+    return status_of(CMMDL_test.main, "--method", "average", "--no-metrics", "--out", out, *arguments)
 
 
 def assert_one_sentence(errors, *words, kind="error: "):
@@ -68,7 +62,7 @@ def test_a_bad_image_is_named_and_the_rest_fused(bad, tmp_path, capfd, name, wor
 @pytest.mark.parametrize(("name", "words"), [row for row in IMAGES if row[0].endswith(("_cut", "bomb", "loop"))])
 def test_a_bad_image_is_named_and_the_rest_cut_into_patches(bad, tmp_path, capfd, name, words):
     out = tmp_path / "a.h5"
-    assert call(patches.main, ["--root", bad / "sets" / name, "--out", out, "--size", 16]) == 1
+    assert status_of(patches.main, "--root", bad / "sets" / name, "--out", out, "--size", 16) == 1
     assert_one_sentence(capfd.readouterr().err, words.partition(" (--max")[0], kind="refused: ")
     assert out.exists()
 
@@ -80,14 +74,13 @@ def test_the_limit_of_pixels_can_be_moved(bad, tmp_path, capsys):
     assert_one_sentence(capsys.readouterr().err, "64x48; expected at most 3071 pixels", kind="refused: ")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="names are bytes on POSIX only")
 @pytest.mark.parametrize("name", [b"two\nlines", b"\xff\xfe", "夜".encode(), b"100% <b>&amp;", b"-rf"])
 def test_odd_names_are_fused_and_tabled(bad, tmp_path, name):
     image = (bad / "other" / "good" / "vi" / "good.png").read_bytes()
     for side in ("vi", "ir"):
-        material.write(tmp_path / os.fsdecode(name) / side / (os.fsdecode(name) + ".png"), image)
+        written(tmp_path / os.fsdecode(name) / side / (os.fsdecode(name) + ".png"), image)
     data = tmp_path / os.fsdecode(name)
-    assert call(CMMDL_test.main, ["--method", "average", "--out", tmp_path / "out", "--data", data]) == 0
+    assert status_of(CMMDL_test.main, "--method", "average", "--out", tmp_path / "out", "--data", data) == 0
     assert (tmp_path / "out" / data.name / f"{data.name}.png").exists()
     assert name in (tmp_path / "out" / data.name / "metrics.csv").read_bytes()
 
@@ -128,7 +121,7 @@ def test_what_holds_no_pair_is_a_usage_error(bad, tmp_path, capsys, arguments, w
 @pytest.mark.parametrize("name", ["none", "file"])
 def test_fused_images_that_are_in_no_folder_are_a_usage_error(bad, tmp_path, capsys, name):
     arguments = ["--data", bad / "other" / "good", "--fused", bad / "other" / name, "--out", tmp_path / "out"]
-    assert call(CMMDL_test.main, arguments) == 2
+    assert status_of(CMMDL_test.main, *arguments) == 2
     assert_one_sentence(capsys.readouterr().err, f"{name}: no such folder (", "); expected the folder of fused images")
     assert not (tmp_path / "out").exists()
 
@@ -147,7 +140,7 @@ WEIGHTS = [
 @pytest.mark.parametrize(("name", "words"), [*WEIGHTS, ("mlfuse", "weights of MLFuse; expected those of CMMDL")])
 def test_bad_weights_are_refused_and_run_nothing(bad, tmp_path, capsys, name, words):
     arguments = ["--weights", bad / "weights" / f"{name}.pth", "--data", bad / "other" / "good"]
-    assert call(CMMDL_test.main, [*arguments, "--out", tmp_path / "out"]) == 2
+    assert status_of(CMMDL_test.main, *arguments, "--out", tmp_path / "out") == 2
     assert_one_sentence(capsys.readouterr().err, f"{name}.pth", words)
     assert not (tmp_path / "out").exists()
     assert not (bad / "weights" / "ran").exists()
@@ -156,7 +149,7 @@ def test_bad_weights_are_refused_and_run_nothing(bad, tmp_path, capsys, name, wo
 @pytest.mark.parametrize(("name", "words"), WEIGHTS)
 def test_training_does_not_start_from_bad_weights(bad, tmp_path, capsys, name, words):
     arguments = ["--h5", bad / "h5" / "good.h5", "--init", bad / "weights" / f"{name}.pth", "--batch-size", 2]
-    assert call(CMMDL_train.main, [*arguments, "--out", tmp_path / "runs"]) == 1
+    assert status_of(CMMDL_train.main, *arguments, "--out", tmp_path / "runs") == 1
     assert_one_sentence(capsys.readouterr().err, f"{name}.pth", words)
     assert not (tmp_path / "runs").exists()
     assert not (bad / "weights" / "ran").exists()
@@ -171,15 +164,15 @@ def test_the_trap_is_one(bad):
 # Patch files
 
 H5 = [
-    ("none", "no such file"), ("empty", "an empty file"), ("text", "not an h5 file"), ("cut", "damaged or cut-off"),
-    ("flipped", "damaged or cut-off"), ("foreign", "no group vis_patchs (found images)"),
+    ("none", "no such file; see python -m data.patches"), ("empty", "an empty file"), ("text", "not an h5 file"),
+    ("cut", "damaged or cut-off"), ("flipped", "damaged or cut-off"), ("foreign", "no group vis_patchs (found images)"),
     ("huge", "patches of 100000 pixels; expected at most 4096"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "words"), H5)
 def test_training_does_not_start_from_a_bad_patch_file(bad, tmp_path, capsys, name, words):
-    assert call(CMMDL_train.main, ["--h5", bad / "h5" / f"{name}.h5", "--out", tmp_path / "runs"]) == 1
+    assert status_of(CMMDL_train.main, "--h5", bad / "h5" / f"{name}.h5", "--out", tmp_path / "runs") == 1
     assert_one_sentence(capsys.readouterr().err, f"{name}.h5: ", words)
     assert not (tmp_path / "runs").exists()
 
@@ -215,7 +208,7 @@ def test_nonsense_in_an_option_is_a_usage_error_that_names_it(bad, tmp_path, cap
         patches.main: ["--root", bad / "other" / "good", "--out", tmp_path / "out" / "a.h5"],
         CMMDL_train.main: ["--demo", "--out", tmp_path / "out"],
     }
-    assert call(main, [*required[main], f"{option}={value}"]) == 2
+    assert status_of(main, *required[main], f"{option}={value}") == 2
     assert_one_sentence(capsys.readouterr().err, option.removeprefix("--"))
     assert not (tmp_path / "out").exists()
 
@@ -265,7 +258,7 @@ def test_a_full_disk_is_told_by_file_and_leaves_no_half_one(bad, tmp_path, capsy
 
 def test_a_full_disk_is_told_by_data_patches(bad, tmp_path, capsys):
     with disk_of(3000):
-        assert call(patches.main, ["--root", bad / "other" / "good", "--out", tmp_path / "a.h5", "--size", 16]) == 1
+        assert status_of(patches.main, "--root", bad / "other" / "good", "--out", tmp_path / "a.h5", "--size", 16) == 1
     assert_one_sentence(capsys.readouterr().err, "a.h5: cannot be written (File too large)")
     assert not list(tmp_path.iterdir())
 

@@ -1,8 +1,8 @@
 """CMMDL_test.py --video: two files in, one file out, no flicker, and a clear word when an input ends early."""
 
 import os
-import resource
 import signal
+from functools import partial
 from itertools import count
 from types import SimpleNamespace
 
@@ -14,23 +14,14 @@ import torch
 import CMMDL_test
 import net
 import utils.video
-from data.scenes import render
 from net.baselines.rules import Average
 from net.color import rgb_to_ycbcr
+from tests.commands import status_of
+from tests.pictures import film, rendered
+from tests.scripts.trainings import disk_of
 from utils.video import RunningRange
 
-
-def run(*arguments):
-    return CMMDL_test.main([str(argument) for argument in (*arguments, "--method", "average")])
-
-
-def film(path, frames, fps=10):
-    codec = cv2.VideoWriter_fourcc(*("mp4v" if path.suffix == ".mp4" else "MJPG"))
-    video = cv2.VideoWriter(str(path), codec, fps, frames[0].shape[1::-1])
-    for frame in frames:
-        video.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR if frame.ndim == 3 else cv2.COLOR_GRAY2BGR))
-    video.release()
-    return path
+run = partial(status_of, CMMDL_test.main, "--method", "average")
 
 
 def play(path):
@@ -42,9 +33,9 @@ def play(path):
         frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def scene():
-    return render(0, 64, 96)
+    return rendered(0, 64, 96)
 
 
 @pytest.fixture
@@ -194,16 +185,13 @@ OF_IMAGES = [
 
 @pytest.mark.parametrize("more", OF_IMAGES)
 def test_a_video_is_a_job_of_its_own(films, tmp_path, more):
-    with pytest.raises(SystemExit) as error:
-        run("--video", *films, "--out", tmp_path / "fused.mp4", *more)
-    assert error.value.code == 2
+    assert run("--video", *films, "--out", tmp_path / "fused.mp4", *more) == 2
 
 
 @pytest.mark.parametrize(("make", "kind"), [(os.mkdir, "folder"), (os.mkfifo, "pipe or device")])
 def test_neither_a_folder_nor_a_pipe_can_become_the_video(films, tmp_path, capsys, make, kind):
     make(tmp_path / "out.mp4")
-    with pytest.raises(SystemExit):
-        run("--video", *films, "--out", tmp_path / "out.mp4")
+    assert run("--video", *films, "--out", tmp_path / "out.mp4") == 2
     assert f"out.mp4: is a {kind}; expected a file" in capsys.readouterr().err
 
 
@@ -266,9 +254,7 @@ def test_the_result_cannot_take_the_place_of_a_source(films, tmp_path, capsys):
     (tmp_path / "link.mp4").symlink_to(films[1])
     before = [path.read_bytes() for path in films]
     for out in (*films, tmp_path / "link.mp4"):
-        with pytest.raises(SystemExit) as error:
-            run("--video", *films, "--out", out)
-        assert error.value.code == 2
+        assert run("--video", *films, "--out", out) == 2
         assert f"{out.name}: is one of the two videos to fuse; expected another file" in capsys.readouterr().err
     assert [path.read_bytes() for path in films] == before
 
@@ -278,12 +264,8 @@ def test_a_full_disk_is_told_and_leaves_the_old_video(films, tmp_path, capsys, s
     out = tmp_path / "out" / f"fused{suffix}"
     out.parent.mkdir()
     out.write_bytes(b"old")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
-    try:
+    with disk_of(2000):
         assert run("--video", *films, "--out", out) == 2
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert f"fused{suffix}: holds 0 of 12 frames; expected room on the disk for all" in capsys.readouterr().err
     assert [path.read_bytes() for path in out.parent.iterdir()] == [b"old"]
 

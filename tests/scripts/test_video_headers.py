@@ -8,19 +8,11 @@ import pytest
 
 import CMMDL_test
 import utils.video
-from data.scenes import render
-
-
-def film(path, count=12):
-    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 64))
-    for _ in range(count):
-        video.write(render(0, 64, 96).vis)
-    video.release()
-    return path.read_bytes()
+from tests.pictures import film, rendered
 
 
 def test_frames_of_a_rate_that_changes_are_not_taken_for_missing_and_those_of_a_cut_file_are(tmp_path, capsys):
-    whole = film(tmp_path / "whole.mkv")
+    whole = film(tmp_path / "whole.mkv", [rendered(0, 64, 96).vis] * 12).read_bytes()
     usual, short = (number.to_bytes(4, "big") for number in (10**8, 15 * 10**6))  # nanoseconds from frame to frame
     (tmp_path / "changing.mkv").write_bytes(whole.replace(usual, short, 1))  # its duration is that of 80 such frames
     (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
@@ -49,7 +41,7 @@ def test_without_a_rate_in_the_header_there_are_25_frames_a_second(tmp_path, mon
             super().__init__(path)
             self.fps = 0.0
 
-    film(tmp_path / "film.avi", 2)
+    film(tmp_path / "film.avi", [rendered(0, 64, 96).vis] * 2)
     monkeypatch.setattr(utils.video, "VideoFile", Mute)
     films = ["--video", *2 * [str(tmp_path / "film.avi")], "--out", str(tmp_path / "fused.avi")]
     assert CMMDL_test.main([*films, "--method", "average"]) == 0

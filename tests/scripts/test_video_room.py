@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 
 import CMMDL_test
+from tests.commands import status_of
+from tests.pictures import film
 from utils.video import VideoError, writer
 
 
 def test_on_a_disk_that_is_nearly_full_the_frames_before_are_kept(tmp_path, monkeypatch, capsys):
-    film, out = str(tmp_path / "film.avi"), tmp_path / "fused.mp4"
-    video = cv2.VideoWriter(film, cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 64))
-    for _ in range(9):
-        video.write(np.full((64, 96, 3), 90, np.uint8))
-    video.release()
+    source, out = film(tmp_path / "film.avi", [np.full((64, 96), 90, np.uint8)] * 9), tmp_path / "fused.mp4"
     megabytes = iter([90, 60, 30, 15])
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=next(megabytes) * 2**20))
-    assert CMMDL_test.main(["--method", "average", "--video", film, film, "--out", str(out)]) == 2
+    assert status_of(CMMDL_test.main, "--method", "average", "--video", source, source, "--out", out) == 2
     assert f"error: {out}: less than 16 MB left on the disk after 3 frames; expected more" in capsys.readouterr().err
     assert cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FRAME_COUNT) == 3
 

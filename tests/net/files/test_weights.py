@@ -74,6 +74,12 @@ def test_the_names_and_shapes_are_those_of_the_authors_file(shared):
     assert {key: value.shape for key, value in theirs.items()} == {key: value.shape for key, value in ours.items()}
 
 
+@pytest.mark.parametrize("method", ["cmmdl", "mlfuse", "sfdfuse", "adasffuse"])
+def test_the_authors_file_is_recognised_by_its_keys(shared, method):
+    file = "cmmdl_released_format.pth" if method == "cmmdl" else f"{method}_state.pth"
+    assert isinstance(net.load(shared / "vectors" / file), net.METHODS[method].network)
+
+
 @pytest.mark.parametrize("keys", [("model", "average"), ("average", "model")])
 def test_of_weights_and_their_average_the_average_is_loaded(model, tmp_path, keys):
     other = net.build("cmmdl", **model.options)
