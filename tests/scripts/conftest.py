@@ -1,13 +1,16 @@
 """What the tests of the training script share: a tiny patch file, the script on it, and a training to compare with."""
 
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import CMMDL_train as script
+from tests.commands import status_of
 from tests.pictures import rendered
-from tests.scripts.trainings import BEST, SMALL, write_patches
+from tests.scripts.trainings import BEST, SMALL, at_step, write_patches
+from utils.training.board import Board
 
 
 @pytest.fixture(scope="session")
@@ -45,13 +48,25 @@ def scenes_once(monkeypatch) -> None:
 @pytest.fixture
 def train(h5, tmp_path, light):  # noqa: ARG001
     """Run the script on the patches, into a folder of this test; the exit status."""
-    return lambda *options: script.main(["--h5", str(h5), "--out", str(tmp_path), *SMALL, *map(str, options)])
+    return partial(status_of, script.main, "--h5", h5, "--out", tmp_path, *SMALL)
 
 
 @pytest.fixture
 def train_whole(h5, tmp_path, shallow):  # noqa: ARG001
     """The same with all blocks of the network."""
-    return lambda *options: script.main(["--h5", str(h5), "--out", str(tmp_path), *SMALL, *map(str, options)])
+    return partial(status_of, script.main, "--h5", h5, "--out", tmp_path, *SMALL)
+
+
+@pytest.fixture
+def train_until(train, monkeypatch):
+    """Run the script, and do something after a step; the exit status."""
+
+    def run(step, action, *options):
+        with monkeypatch.context() as patch:
+            patch.setattr(Board, "after_step", at_step(step, action))
+            return train(*options)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import net
 import net.baselines
 from net import methods
 from net.method import Method
-from tests.scripts.trainings import assert_one_sentence, assert_same_training, at_step, checkpoint, send, write_patches
-from utils.training.board import Board
+from tests.commands import status_of
+from tests.scripts.trainings import assert_one_sentence, assert_same_training, checkpoint, send, write_patches
 
 LEARNING = [name for name, method in net.METHODS.items() if method.learns]
 WIDTHS = dict.fromkeys(LEARNING, 16) | {"cmmdl-lite": 8, "mlfuse": 4, "adasffuse": 32}
@@ -26,7 +26,7 @@ def train(h5, tmp_path, shallow):  # noqa: ARG001
 
     def run(name: str, *options: object, h5: Path = h5, out: Path = tmp_path) -> int:
         small = ["--method", name, "--dim", WIDTHS.get(name, 16), "--batch-size", 4, "--h5", h5, "--out", out]
-        return script.main([*map(str, small), *map(str, options)])
+        return status_of(script.main, *small, *options)
 
     return run
 
@@ -63,10 +63,8 @@ def test_the_default_recipe_changes_every_weight_and_its_checkpoint_fuses(undist
 
 
 @pytest.mark.parametrize("name, stopped_after", [(name, 3) for name in LEARNING] + [("sfdfuse", 1), ("sfdfuse", 2)])
-def test_an_interruption_changes_nothing(train, undisturbed, tmp_path, monkeypatch, name, stopped_after):
-    with monkeypatch.context() as patch:
-        patch.setattr(Board, "after_step", at_step(stopped_after, send(signal.SIGTERM)))
-        assert train(name, "--epochs", 2) == 130
+def test_an_interruption_changes_nothing(train, train_until, undisturbed, tmp_path, name, stopped_after):
+    assert train_until(stopped_after, send(signal.SIGTERM), name, "--epochs", 2) == 130
     assert train(name, "--epochs", 2) == 0
     assert_same_training(tmp_path / f"000-{name}", undisturbed(name), label=net.METHODS[name].label)
 
@@ -84,10 +82,8 @@ def test_the_log_says_where_a_map_of_patches_stands_for_one_of_whole_images(trai
     assert "infrared saliency of each patch, not of its whole image" in capsys.readouterr().err
 
 
-def test_a_task_chooses_the_recipe_and_iterations_become_epochs(train, tmp_path, monkeypatch, capsys):
-    with monkeypatch.context() as patch:
-        patch.setattr(Board, "after_step", at_step(1, send(signal.SIGTERM)))
-        assert train("adasffuse", "--task", "medical") == 130
+def test_a_task_chooses_the_recipe_and_iterations_become_epochs(train_until, tmp_path, capsys):
+    assert train_until(1, send(signal.SIGTERM), "adasffuse", "--task", "medical") == 130
     errors = capsys.readouterr().err
     assert "recipe medical" in errors and "50000 iterations are 25000 epochs of this data" in errors
     assert set(checkpoint(tmp_path / "000-adasffuse" / "last.pth")["sums"]) == {
@@ -109,11 +105,7 @@ def test_a_task_chooses_the_recipe_and_iterations_become_epochs(train, tmp_path,
 )
 def test_what_a_method_cannot_do_is_refused(train, tmp_path, small, capsys, name, options, status, words):
     torch.save({"method": "cmmdl", "options": small.options, "model": small.state_dict()}, tmp_path / "small.pth")
-    try:
-        found = train(name, *(option.format(small=tmp_path / "small.pth") for option in options))
-    except SystemExit as error:
-        found = error.code
-    assert found == status
+    assert train(name, *(option.format(small=tmp_path / "small.pth") for option in options)) == status
     assert_one_sentence(capsys.readouterr().err, words)
     assert [path.name for path in tmp_path.iterdir()] == ["small.pth"]
 

@@ -21,14 +21,15 @@ from tests.scripts.trainings import (
     assert_equal,
     assert_one_sentence,
     assert_same_training,
-    at_step,
     checkpoint,
     disk_of,
+    locked_elsewhere,
     send,
 )
 from utils.training.board import Board
 from utils.training.checkpoints import Training
 
+TERMINATE = send(signal.SIGTERM)
 ROOT = Path(script.__file__).resolve().parent
 INTERRUPTED_AMID_TORCH = """
 import os, runpy, signal, sys
@@ -49,11 +50,9 @@ def fail() -> None:
 
 @pytest.mark.parametrize("number, step", [(signal.SIGTERM, 6), (signal.SIGINT, 8)])  # amid an epoch, with its last step
 def test_a_signal_stops_after_the_step_and_the_same_command_ends_as_if_undisturbed(
-    train, tmp_path, monkeypatch, capsys, undisturbed, number, step
+    train, train_until, tmp_path, capsys, undisturbed, number, step
 ):
-    with monkeypatch.context() as patch:
-        patch.setattr(Board, "after_step", at_step(step - 1, send(number)))
-        assert train(*BEST) == 130
+    assert train_until(step - 1, send(number), *BEST) == 130
     assert "stopped in epoch 2; the same command goes on from here" in capsys.readouterr().err
     assert checkpoint(tmp_path / "000-cmmdl" / "last.pth")["steps"] == step
     assert train(*BEST) == 0
@@ -63,7 +62,7 @@ def test_a_signal_stops_after_the_step_and_the_same_command_ends_as_if_undisturb
 
 def test_a_signal_between_epochs_is_answered_after_the_next_step(train, tmp_path, monkeypatch, undisturbed):
     with monkeypatch.context() as patch:
-        patch.setattr(Board, "write_history", lambda board: send(signal.SIGTERM)() if board.training.epoch else None)
+        patch.setattr(Board, "write_history", lambda board: TERMINATE() if board.training.epoch else None)
         assert train(*BEST) == 130
     assert checkpoint(tmp_path / "000-cmmdl" / "last.pth")["steps"] == 5
     assert train(*BEST) == 0
@@ -75,7 +74,7 @@ def test_a_signal_that_follows_a_failure_does_not_cut_its_sentence_off(
     train, monkeypatch, capsys, owner, name, result
 ):
     def terminated(*_):
-        send(signal.SIGTERM)()
+        TERMINATE()
         return result
 
     monkeypatch.setattr(Board, "after_step", lambda *_: fail())
@@ -111,11 +110,9 @@ def test_a_checkpoint_amid_an_epoch_is_written_when_its_time_has_passed_since_th
 
 @pytest.mark.parametrize("save_seconds, steps", [(0, 5), (300, 4)])  # saved after each step, or after the epoch
 def test_a_crash_loses_nothing_but_the_steps_since_the_last_checkpoint(
-    train, tmp_path, monkeypatch, undisturbed, save_seconds, steps
+    train, train_until, tmp_path, undisturbed, save_seconds, steps
 ):
-    with monkeypatch.context() as patch:
-        patch.setattr(Board, "after_step", at_step(6, fail))
-        assert train(*BEST, "--save-seconds", save_seconds) == 1
+    assert train_until(6, fail, *BEST, "--save-seconds", save_seconds) == 1
     assert checkpoint(tmp_path / "000-cmmdl" / "last.pth")["steps"] == steps
     assert train(*BEST) == 0
     assert_same_training(tmp_path / "000-cmmdl", undisturbed)
@@ -152,10 +149,9 @@ def test_a_crash_while_writing_a_checkpoint_that_stays_does_not_lose_it(train, t
     assert_equal(checkpoint(folder / "epoch_002.pth"), checkpoint(folder / "last.pth"))
 
 
-def test_resume_none_other_arguments_and_a_finished_run_start_anew(train, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(Board, "after_step", at_step(1, send(signal.SIGTERM)))
-        assert train("--epochs", 1) == train("--epochs", 1, "--lr", "1e-3") == 130
+def test_resume_none_other_arguments_and_a_finished_run_start_anew(train, train_until, tmp_path):
+    for options in ([], ["--lr", "1e-3"]):
+        assert train_until(1, TERMINATE, "--epochs", 1, *options) == 130
     assert train("--epochs", 1, "--resume", "none") == 0
     assert train("--epochs", 1, "--workers", 1) == 0  # goes on with the first: workers change nothing
     assert train("--epochs", 1) == 0  # all of these arguments have ended
@@ -182,27 +178,25 @@ def test_more_epochs_than_are_asked_for_are_refused(train, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("resume", ["none", "path"])
-def test_a_training_that_was_not_resumed_by_itself_says_how_it_goes_on(train, tmp_path, monkeypatch, capsys, resume):
+def test_a_training_that_was_not_resumed_by_itself_says_how_it_goes_on(
+    train_until, tmp_path, monkeypatch, capsys, resume
+):
     monkeypatch.setattr(script, "KEEP_EVERY", 1)
     folder = tmp_path / "000-cmmdl"
-    with monkeypatch.context() as patch:
-        patch.setattr(Board, "after_step", at_step(6, send(signal.SIGTERM)))
-        if resume == "path":
-            assert train("--epochs", 3) == 130
-            assert "is replaced" not in capsys.readouterr().err
-        named = folder / "epoch_001.pth" if resume == "path" else "none"
-        assert train("--epochs", 3, "--resume", named) == 130
+    if resume == "path":
+        assert train_until(6, TERMINATE, "--epochs", 3) == 130
+        assert "is replaced" not in capsys.readouterr().err
+    named = folder / "epoch_001.pth" if resume == "path" else "none"
+    assert train_until(6, TERMINATE, "--epochs", 3, "--resume", named) == 130
     errors = capsys.readouterr().err
     assert f"stopped in epoch 2; --resume {folder / 'last.pth'} goes on from here" in errors
     assert ("last.pth, of the training as it went before, is replaced" in errors) == (resume == "path")
 
 
-def test_a_training_that_went_back_is_not_taken_for_the_one_before(train, tmp_path, monkeypatch):
+def test_a_training_that_went_back_is_not_taken_for_the_one_before(train, train_until, tmp_path, monkeypatch):
     monkeypatch.setattr(script, "KEEP_EVERY", 1)
     folder = tmp_path / "000-cmmdl"
-    with monkeypatch.context() as patch:
-        patch.setattr(Board, "after_step", at_step(6, send(signal.SIGTERM)))
-        assert train("--epochs", 3) == 130
+    assert train_until(6, TERMINATE, "--epochs", 3) == 130
     assert checkpoint(folder / "last.pth")["steps"] == 7
     with monkeypatch.context() as patch:  # killed before the first checkpoint of its own
         patch.setattr(script, "train_one_epoch", lambda *_: fail())
@@ -210,19 +204,17 @@ def test_a_training_that_went_back_is_not_taken_for_the_one_before(train, tmp_pa
     assert checkpoint(folder / "last.pth")["epoch"] == 1
 
 
-def test_a_part_of_an_epoch_more_than_is_asked_for_is_refused(train, tmp_path, monkeypatch, capsys):
-    with monkeypatch.context() as patch:
-        patch.setattr(Board, "after_step", at_step(6, send(signal.SIGTERM)))
-        assert train("--epochs", 3) == 130
+def test_a_part_of_an_epoch_more_than_is_asked_for_is_refused(train, train_until, tmp_path, capsys):
+    assert train_until(6, TERMINATE, "--epochs", 3) == 130
     assert train("--epochs", 1, "--resume", tmp_path / "000-cmmdl" / "last.pth") == 1
     assert_one_sentence(capsys.readouterr().err, "holds 1 epoch and a part of the next one; expected --epochs of")
 
 
-def test_a_last_checkpoint_that_is_damaged_is_refused_with_what_else_to_do(train, tmp_path, monkeypatch, capsys):
+def test_a_last_checkpoint_that_is_damaged_is_refused_with_what_else_to_do(
+    train, train_until, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(script, "KEEP_EVERY", 1)
-    with monkeypatch.context() as patch:
-        patch.setattr(Board, "after_step", at_step(5, send(signal.SIGTERM)))
-        assert train("--epochs", 2) == 130
+    assert train_until(5, TERMINATE, "--epochs", 2) == 130
     last, kept = (tmp_path / "000-cmmdl" / name for name in ("last.pth", "epoch_001.pth"))
     whole = checkpoint(last)
     torch.save(whole | {"step": 9}, last)
@@ -248,44 +240,33 @@ def test_a_checkpoint_from_elsewhere_is_gone_on_from_in_a_new_folder(train, tmp_
 
 
 def test_a_full_disk_ends_the_training_with_the_checkpoint_before_intact(
-    train, tmp_path, monkeypatch, capsys, undisturbed
+    train, train_until, tmp_path, capsys, undisturbed
 ):
     last = tmp_path / "000-cmmdl" / "last.pth"
-    with monkeypatch.context() as patch, ExitStack() as disk:
-        patch.setattr(Board, "after_step", at_step(6, lambda: disk.enter_context(disk_of(100_000))))
-        assert train(*BEST, "--save-seconds", 0) == 1
+    with ExitStack() as disk:
+        fill = lambda: disk.enter_context(disk_of(100_000))  # noqa: E731
+        assert train_until(6, fill, *BEST, "--save-seconds", 0) == 1
     assert_one_sentence(capsys.readouterr().err, f"{last}: could not be written", "an earlier checkpoint is intact")
     assert checkpoint(last)["steps"] == 5 and not list(last.parent.glob(".*"))
     assert train(*BEST) == 0
     assert_same_training(last.parent, undisturbed)
 
 
-def test_what_a_killed_process_was_writing_is_removed(train, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(Board, "after_step", at_step(1, send(signal.SIGTERM)))
-        assert train("--epochs", 1) == 130
+def test_what_a_killed_process_was_writing_is_removed(train, train_until, tmp_path):
+    assert train_until(1, TERMINATE, "--epochs", 1) == 130
     (tmp_path / "000-cmmdl" / ".0123abcd.part").write_bytes(b"half")
     assert train("--epochs", 1) == 0
     assert not list((tmp_path / "000-cmmdl").glob(".*"))
 
 
-def test_a_folder_that_another_training_writes_to_is_refused(train, tmp_path, monkeypatch, capsys):
-    with monkeypatch.context() as patch:
-        patch.setattr(Board, "after_step", at_step(1, send(signal.SIGTERM)))
-        assert train("--epochs", 1) == 130
-    log = tmp_path / "000-cmmdl" / "log.txt"
-    hold = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.lockf(f, fcntl.LOCK_EX); print(); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", hold, str(log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as other:
-        other.stdout.readline()
+def test_a_folder_that_another_training_writes_to_is_refused(train, train_until, tmp_path, capsys):
+    assert train_until(1, TERMINATE, "--epochs", 1) == 130
+    with locked_elsewhere(tmp_path / "000-cmmdl" / "log.txt"):
         assert train("--epochs", 1) == 1
-        other.stdin.close()
     assert "another training writes there" in capsys.readouterr().err
     assert train("--epochs", 1) == 0
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_ctrl_c_while_the_program_loads_ends_it_without_a_traceback(h5, tmp_path):
     command = [sys.executable, "-c", INTERRUPTED_AMID_TORCH, "--h5", h5, "--out", tmp_path / "runs", *SMALL]
     ended = subprocess.run(command, stderr=subprocess.PIPE, cwd=ROOT, check=False)

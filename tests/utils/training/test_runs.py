@@ -2,8 +2,6 @@
 
 import json
 import logging
-import subprocess
-import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.scripts.trainings import disk_of
+from tests.scripts.trainings import disk_of, locked_elsewhere
 from utils.distributed import World
 from utils.training import runs
 from utils.training.checkpoints import Training
@@ -221,15 +219,9 @@ def test_a_log_that_has_no_room_ends_nothing(args, capsys):
 
 def test_a_folder_in_use_is_refused_until_its_training_ends(args):
     folder = begin(args)
-    hold = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.lockf(f, fcntl.LOCK_EX); print(); sys.stdin.read()"
-    other = subprocess.Popen(
-        [sys.executable, "-c", hold, folder / "log.txt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    other.stdout.readline()
-    with pytest.raises(OSError, match="another training writes there; wait for it, end it, or give --resume none"):
+    refused = pytest.raises(OSError, match="another training writes there; wait for it, end it, or give --resume none")
+    with locked_elsewhere(folder / "log.txt"), refused:
         runs.enter(args, folder / runs.LAST, ALONE)
-    other.kill()
-    other.communicate()
     runs.close_log()
     assert runs.enter(args, folder / runs.LAST, ALONE) == folder
 
