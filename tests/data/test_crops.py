@@ -244,7 +244,6 @@ def test_in_nested_folders_the_path_decides_what_is_held_out(folder):
     assert kept != [f"a/{i}" for i in range(30) if i not in (2, 3) and zlib.crc32(str(i).encode()) % HELD_OUT > 0]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="names are bytes on POSIX only")
 def test_names_that_are_not_utf_8_are_read_and_held_out_by_their_bytes(folder):
     names = [b"\xff%d" % i for i in range(30)]
     for i, name in enumerate(names):

@@ -36,7 +36,6 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, kind):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs file modes")
 def test_the_file_is_as_readable_as_any_other(tmp_path):
     before = os.umask(0o027)
     try:
@@ -66,7 +65,6 @@ def test_a_folder_in_the_files_place_is_refused_before_anything_is_written(tmp_p
         pytest.fail("nothing is to be written")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a FIFO")
 def test_what_is_no_regular_file_is_refused_and_stays(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(OSError, match="fifo: a pipe or device; expected a file"), replacing(tmp_path / "fifo"):

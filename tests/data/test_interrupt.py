@@ -28,7 +28,6 @@ def test_a_second_ctrl_c_interrupts_at_once_and_a_second_termination_does_not():
     assert noted == [True]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize("number", SIGNALS)
 def test_what_is_left_ends_at_once_without_a_word(number):
     code = "import os; from data.interrupt import end_at_once; end_at_once(130)"
@@ -51,7 +50,6 @@ def test_the_handlers_from_before_come_back():
             signal.signal(number, handler)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize(("begun_by", "ends"), [("SIG_DFL", True), ("SIG_IGN", False)])  # the second is nohup's
 def test_a_closed_terminal_is_a_signal_but_not_under_nohup(begun_by, ends):
     begin = f"import signal; signal.signal(signal.SIGHUP, signal.{begun_by}); from data.interrupt import SIGNALS"

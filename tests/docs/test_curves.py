@@ -97,7 +97,6 @@ def test_the_picture_does_not_take_the_place_of_the_history(tmp_path, monkeypatc
     assert (tmp_path / "history.csv").read_text() == HISTORY
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a FIFO")
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path, capsys):
     os.mkfifo(tmp_path / "history.csv")
     assert curves.main([str(tmp_path / "history.csv")]) == 2

@@ -198,7 +198,6 @@ def test_an_interrupted_run_tells_of_continue_where_there_is_one(monkeypatch, ca
     assert f"interrupted; {words}" in said and ("--continue" in said) == ("--continue" in words)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a FIFO")
 def test_a_pipe_among_the_sources_is_refused_and_not_waited_for(folder, run, capsys):
     (folder / "set" / "vi" / "3.png").unlink()
     os.mkfifo(folder / "set" / "vi" / "3.png")

@@ -2,6 +2,7 @@
 
 import csv
 import errno
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import CMMDL_test
 import utils.contenders
 from data.images import read_image
+from tests.commands import status_of
 from tests.pictures import save, save_pair
 
 
@@ -21,10 +23,13 @@ def pairs(tmp_path):
     return tmp_path / "pairs"
 
 
+run = partial(status_of, CMMDL_test.main)
+
+
 @pytest.fixture
 def score(tmp_path):
     """Score the images of a folder; the exit status."""
-    return lambda data, fused: CMMDL_test.main(["--data", str(data), "--fused", str(fused), "--out", str(tmp_path)])
+    return lambda data, fused: run("--data", data, "--fused", fused, "--out", tmp_path)
 
 
 def scores(path):
@@ -108,7 +113,7 @@ def test_several_folders_and_methods_stand_in_one_table(pairs, tmp_path, capsys)
             save(tmp_path / name / f"{i}.png", read_image(pairs / "A" / "vi" / f"{i}.png"))
     command = ["--data", pairs / "A", "--method", "max", "--fused", tmp_path / "max",
                "--fused", f"{tmp_path / 'other'}=Theirs", "--out", tmp_path / "out"]  # fmt: skip
-    assert CMMDL_test.main(list(map(str, command))) == 0
+    assert run(*command) == 0
     table = [line[:-64].rstrip() for line in capsys.readouterr().out.splitlines()[-7:-1]]
     assert table == ["maximum", "max (given)", "Theirs", "average", "laplacian", "DWT"]
     names = ("max", "max (given)", "Theirs")
@@ -122,7 +127,7 @@ def test_images_to_score_are_not_written_over(pairs, tmp_path, capsys):
     save(tmp_path / "max" / "A" / "1.png", read_image(pairs / "A" / "vi" / "1.png"))
     before = (tmp_path / "max" / "A" / "1.png").read_bytes()
     command = ["--data", pairs / "A", "--method", "max", "--fused", tmp_path / "max" / "A", "--out", tmp_path]
-    assert CMMDL_test.main(list(map(str, command))) == 2
+    assert run(*command) == 2
     assert "one of the images to fuse or to score; expected another folder" in capsys.readouterr().err
     assert (tmp_path / "max" / "A" / "1.png").read_bytes() == before
 
@@ -138,7 +143,7 @@ def test_a_folder_that_cannot_be_read_costs_no_other_its_row(pairs, tmp_path, ca
 
     monkeypatch.setattr(utils.contenders, "list_images", listed)
     command = ["--data", pairs / "B", "--fused", tmp_path / "locked", "--fused", tmp_path / "other", "--out", tmp_path]
-    assert CMMDL_test.main(list(map(str, command))) == 1
+    assert run(*command) == 1
     said = capsys.readouterr()
     assert "locked: not readable (Permission denied); expected fused images" in said.err and "\nother " in said.out
 
@@ -164,11 +169,8 @@ def test_folders_that_cannot_be_told_apart_or_scored_are_refused(pairs, tmp_path
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "link").symlink_to("out/max")
     options = [option.format(tmp_path) for option in options]
-    try:
-        status = CMMDL_test.main(["--data", str(pairs / "A"), "--out", str(tmp_path / "out"), *options])
-    except SystemExit as error:
-        status = error.code
-    assert status == 2 and sentence in capsys.readouterr().err
+    assert run("--data", pairs / "A", "--out", tmp_path / "out", *options) == 2
+    assert sentence in capsys.readouterr().err
 
 
 def test_images_of_8_and_16_bits_have_the_same_scores_and_float_ones_none(pairs, score, tmp_path, capsys):
@@ -186,9 +188,8 @@ def test_images_of_8_and_16_bits_have_the_same_scores_and_float_ones_none(pairs,
 
 def test_scoring_into_the_scored_folder_can_be_repeated(pairs, tmp_path):
     save(tmp_path / "theirs" / "1.png", read_image(pairs / "B" / "vi" / "1.png"))
-    command = ["--data", str(pairs / "B"), "--fused", str(tmp_path / "theirs"), "--out", str(tmp_path / "theirs")]
     for _ in range(2):
-        assert CMMDL_test.main(command) == 0
+        assert run("--data", pairs / "B", "--fused", tmp_path / "theirs", "--out", tmp_path / "theirs") == 0
         assert len(scores(tmp_path / "theirs" / "B" / "metrics.csv")) == 3
 
 

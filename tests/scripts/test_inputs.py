@@ -1,8 +1,7 @@
 """CMMDL_test.py on the files that cameras and people make: formats, names, folders, lists, sizes, registration."""
 
 import csv
-import struct
-import zlib
+from functools import partial
 
 import cv2
 import numpy as np
@@ -11,16 +10,15 @@ from skimage import io
 
 import CMMDL_test
 from data.images import read_image
-from tests.pictures import rendered, save
+from tests.commands import status_of
+from tests.pictures import encoded, exif, jpeg_with_exif, rendered, save, written
+
+run = partial(status_of, CMMDL_test.main, "--method", "average")
 
 
 @pytest.fixture
 def scene():
     return rendered(0, 48, 64)
-
-
-def run(*arguments):
-    return CMMDL_test.main([str(argument) for argument in (*arguments, "--method", "average")])
 
 
 def fused_by(tmp_path, vis, ir, *options):
@@ -47,35 +45,9 @@ def test_alpha_of_either_input_is_dropped(tmp_path, scene, protocol):
         fused_by(tmp_path / "2", ("a.png", vis), ("a.png", ir), "--protocol", protocol), plain)  # fmt: skip
 
 
-def test_a_palette_png_gives_its_colours(tmp_path, scene):
-    palette = np.array([[200, 30, 30], [20, 180, 40], [90, 90, 220], [250, 250, 250]], np.uint8)
-    index = (scene.ir // 64).astype(np.uint8)
-    plain = fused_by(tmp_path / "1", ("a.png", palette[index]), ("a.png", scene.ir))
-    (tmp_path / "2" / "set" / "vi").mkdir(parents=True)
-    write_palette(tmp_path / "2" / "set" / "vi" / "a.png", index, palette)
-    save(tmp_path / "2" / "set" / "ir" / "a.png", scene.ir)
-    assert run("--data", tmp_path / "2" / "set", "--out", tmp_path / "2" / "out") == 0
-    np.testing.assert_array_equal(read_image(tmp_path / "2" / "out" / "set" / "a.png"), plain)
-
-
-def write_palette(path, index, palette):
-    """A PNG of colour type 3, written chunk by chunk."""
-    def chunk(name, body):
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    rows = b"".join(b"\0" + row.tobytes() for row in index)
-    header = struct.pack(">IIBBBBB", index.shape[1], index.shape[0], 8, 3, 0, 0, 0)
-    chunks = chunk(b"IHDR", header), chunk(b"PLTE", palette.tobytes()), chunk(b"IDAT", zlib.compress(rows))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + chunk(b"IEND", b""))
-
-
 def test_a_photograph_turned_by_its_exif_fits_its_upright_infrared(tmp_path, scene):
     lying = np.ascontiguousarray(np.rot90(scene.vis))  # as a camera held upright stores it: turn clockwise to see it
-    save(tmp_path / "set" / "vi" / "a.jpg", lying)
-    file = tmp_path / "set" / "vi" / "a.jpg"
-    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
-    data = file.read_bytes()
-    file.write_bytes(data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:])
+    written(tmp_path / "set" / "vi" / "a.jpg", jpeg_with_exif(encoded(".jpg", lying), exif(6)))
     save(tmp_path / "set" / "ir" / "a.png", scene.ir)
     assert run("--data", tmp_path / "set", "--out", tmp_path / "out") == 0
     upright = fused_by(tmp_path / "plain", ("a.png", scene.vis), ("a.png", scene.ir))
@@ -113,7 +85,7 @@ def test_nested_folders_keep_their_relative_path(tmp_path, scene):
     assert [line[0] for line in lines] == ["image", "test/1", "train/1", "mean"]
     assert 'data-file="LLVIP/train/1.png"' in (tmp_path / "out" / "index.html").read_text()
     given = ["--data", tmp_path / "LLVIP", "--fused", tmp_path / "out", "--out", tmp_path / "again"]
-    assert CMMDL_test.main([*map(str, given)]) == 0
+    assert status_of(CMMDL_test.main, *given) == 0
 
 
 def test_a_list_file_is_a_set_and_its_bad_lines_are_named(tmp_path, scene, capsys):

@@ -1,6 +1,7 @@
 """CMMDL_test.py on medical, exposure and focus pairs: roles, colour, and the real sets from end to end."""
 
 import csv
+from functools import partial
 
 import cv2
 import numpy as np
@@ -10,13 +11,12 @@ import torch
 import CMMDL_test
 from data.images import read_image
 from net.color import rgb_to_ycbcr
+from tests.commands import status_of
 from tests.pictures import rendered, save
 from utils.metrics import METRICS
 from utils.shipped import shipped
 
-
-def run(*arguments):
-    return CMMDL_test.main([str(argument) for argument in (*arguments, "--method", "average")])
+run = partial(status_of, CMMDL_test.main, "--method", "average")
 
 
 def tint(image):

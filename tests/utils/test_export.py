@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import sys
 import warnings
@@ -191,7 +190,6 @@ def test_a_wrapped_network_and_one_whose_weights_lie_otherwise_are_written(tmp_p
     torch.testing.assert_close(loaded.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="names are bytes on POSIX only")
 def test_a_name_that_is_not_utf_8_is_written_and_told(weights, tmp_path, capfd):
     pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
     path = tmp_path / "small\udcff.safetensors"

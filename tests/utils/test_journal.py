@@ -31,7 +31,6 @@ sys.stdin.readline()
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
 def test_of_runs_that_begin_together_one_goes_on(tmp_path):
     Journal(tmp_path, {}, go_on=False).close()
 
@@ -51,7 +50,6 @@ def test_of_runs_that_begin_together_one_goes_on(tmp_path):
     assert sorted(said) == ["goes on\n", "refused\n", "refused\n"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
 @pytest.mark.parametrize(("number", "held"), [(errno.ENOLCK, False), (errno.EAGAIN, True), (errno.EACCES, True)])
 def test_a_disk_without_locks_is_written_all_the_same(tmp_path, monkeypatch, number, held):
     def lockf(*_):

@@ -324,7 +324,6 @@ def test_what_cannot_be_examined_is_not_called_missing(tmp_path):
         net.load(f"{tmp_path}/nu\0ll.pth")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a FIFO")
 @pytest.mark.parametrize("name", ["fifo.pth", "fifo.safetensors"])
 def test_what_is_no_regular_file_is_refused_rather_than_waited_for(tmp_path, name):
     os.mkfifo(tmp_path / name)
