@@ -16,25 +16,22 @@ import net
 from net.fast.layout import weights_to_channels_last
 from net.files.safetensors_file import write_safetensors
 from net.methods import method_of
+from tests.commands import status_of
 from tests.scripts.trainings import disk_of
+from tests.weight_files import filled
 from utils import export
 from utils.shipped import digest_of_network, shipped
 
 
-def distinct(model):
-    """Eval mode, with weights far from those of a fresh network, so that differences show."""
-    generator = torch.Generator().manual_seed(0)
-    for parameter in model.parameters():
-        scale = 0.6 / max(1, parameter[0].numel()) ** 0.5 if parameter.ndim > 1 else 0.2
-        parameter.data += scale * torch.randn(parameter.shape, generator=generator)
-    return model.eval()
+@pytest.fixture
+def safetensors():
+    return pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """A narrow CMMDL's weights in a file."""
-    torch.manual_seed(0)
-    model = distinct(net.build("cmmdl", dim=16, depth=1))
+    model = filled(net.build("cmmdl", dim=16, depth=1))
     path = tmp_path_factory.mktemp("weights") / "small.pth"
     torch.save({"method": "cmmdl", "options": model.options, "model": model.state_dict()}, path)
     return path
@@ -108,8 +105,7 @@ SIBLINGS = [
 
 @pytest.mark.parametrize(("method", "options"), SIBLINGS)
 def test_siblings_agree_too(runtime, tmp_path, method, options):
-    torch.manual_seed(0)
-    model = distinct(net.build(method, **options))
+    model = filled(net.build(method, **options))
     export.write_onnx(tmp_path / "sibling.onnx", model.train())  # what a training leaves
     model.eval()
     graph = runtime.InferenceSession(tmp_path / "sibling.onnx", providers=["CPUExecutionProvider"])
@@ -117,8 +113,7 @@ def test_siblings_agree_too(runtime, tmp_path, method, options):
         check(graph, model, size)
 
 
-def test_a_safetensors_file_gives_the_same_network(weights, tmp_path):
-    safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
+def test_a_safetensors_file_gives_the_same_network(safetensors, weights, tmp_path):
     path = tmp_path / "small.safetensors"
     assert export.main(["--weights", str(weights), "--safetensors", str(path)]) == 0
     with safetensors.safe_open(path, framework="pt") as file:
@@ -126,12 +121,11 @@ def test_a_safetensors_file_gives_the_same_network(weights, tmp_path):
     before, after = net.load(weights), net.load(path.rename(tmp_path / "SMALL.SAFETENSORS"))
     assert after.options == before.options
     assert not after.training
-    states = before.state_dict().values(), after.state_dict().values()
-    assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+    torch.testing.assert_close(after.state_dict(), before.state_dict(), rtol=0, atol=0)
 
 
+@pytest.mark.usefixtures("safetensors")
 def test_where_no_weights_are_named_those_of_cmmdl_that_ship_are_written(tmp_path):
-    pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
     assert export.main(["--safetensors", str(tmp_path / "a.safetensors")]) == 0
     assert digest_of_network(net.load(tmp_path / "a.safetensors")) == digest_of_network(net.load(shipped("cmmdl")))
 
@@ -147,16 +141,14 @@ def test_a_safetensors_file_names_the_method_as_everything_else_does(monkeypatch
     assert written == [{"method": method, "options": json.dumps(model.options)}]
 
 
+@pytest.mark.usefixtures("safetensors")
 @pytest.mark.parametrize("method", ["cmmdl-lite", "mlfuse", "sfdfuse", "adasffuse"])
 def test_a_siblings_safetensors_file_says_whose_it_is(tmp_path, method):
-    pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
-    torch.manual_seed(0)
     model, path = net.build(method), tmp_path / "sibling.safetensors"
     write_safetensors(path, model)
     loaded = net.load(path)
     assert type(loaded) is type(model)
-    states = model.state_dict().values(), loaded.state_dict().values()
-    assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+    torch.testing.assert_close(loaded.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
 def test_a_safetensors_file_of_another_program_is_read_and_options_that_are_none_are_refused(tmp_path):
@@ -173,15 +165,14 @@ def test_a_safetensors_file_of_another_program_is_read_and_options_that_are_none
     assert net.load(path).options == net.build("mlfuse").options
 
 
-def test_a_network_of_no_method_is_written_without_saying_whose_it_is(tmp_path):
-    safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
+def test_a_network_of_no_method_is_written_without_saying_whose_it_is(safetensors, tmp_path):
     write_safetensors(tmp_path / "a.safetensors", torch.nn.Linear(2, 3))
     with safetensors.safe_open(tmp_path / "a.safetensors", framework="pt") as file:
         assert not file.metadata() and {*file.keys()} == {"weight", "bias"}
 
 
+@pytest.mark.usefixtures("safetensors")
 def test_a_wrapped_network_and_one_whose_weights_lie_otherwise_are_written(tmp_path):
-    pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
     model = net.build("cmmdl", dim=16, depth=1, coupling="affine")
     weights_to_channels_last(model)
     write_safetensors(tmp_path / "a.safetensors", torch.nn.DataParallel(model))
@@ -190,19 +181,19 @@ def test_a_wrapped_network_and_one_whose_weights_lie_otherwise_are_written(tmp_p
     torch.testing.assert_close(loaded.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
+@pytest.mark.usefixtures("safetensors")
 def test_a_name_that_is_not_utf_8_is_written_and_told(weights, tmp_path, capfd):
-    pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
     path = tmp_path / "small\udcff.safetensors"
     assert export.main(["--weights", str(weights), "--safetensors", str(path)]) == 0
     assert path.exists() and "small\\udcff.safetensors: 0." in capfd.readouterr().out
 
 
+@pytest.mark.usefixtures("safetensors")
 @pytest.mark.filterwarnings("error::FutureWarning")
 @pytest.mark.parametrize("option", ["--safetensors", "--onnx"])
 def test_a_full_disk_is_told_by_file_and_keeps_the_one_before(
     weights, tmp_path, monkeypatch, capsys, request, option
 ):
-    pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
     if option == "--onnx":
         program = request.getfixturevalue("exported")[1]  # making it again takes most of a minute
         monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: program)
@@ -214,9 +205,9 @@ def test_a_full_disk_is_told_by_file_and_keeps_the_one_before(
     assert path.read_bytes() == b"before" and list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.usefixtures("safetensors")
 @pytest.mark.parametrize("content", [b"", b"no tensors here", b"\x40" + bytes(7) + b"{" + bytes(63)])
 def test_a_damaged_safetensors_file_is_refused_by_name(tmp_path, content):
-    pytest.importorskip("safetensors", reason="safetensors is not installed (make test-export)")
     path = tmp_path / "bad.safetensors"
     path.write_bytes(content)
     with pytest.raises(net.WeightsError, match=r"bad\.safetensors: not a readable safetensors file"):
@@ -245,9 +236,7 @@ def test_adasffuse_is_refused_with_the_reason(tmp_path, capsys):
 
 @pytest.mark.parametrize("options", [[], ["--safetensors", "out.pth"]])
 def test_a_command_line_that_writes_nothing_sensible_is_refused(options):
-    with pytest.raises(SystemExit) as stopped:
-        export.main(options)
-    assert stopped.value.code == 2
+    assert status_of(export.main, *options) == 2
 
 
 def test_a_missing_file_is_named(capsys):
@@ -268,7 +257,5 @@ def test_no_file_takes_the_place_of_another(monkeypatch, tmp_path, capsys, optio
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.pth").write_bytes(b"weights")
     (tmp_path / "link.pth").symlink_to("a.pth")
-    with pytest.raises(SystemExit) as ended:
-        export.main(options)
-    assert ended.value.code == 2 and "expected another name" in capsys.readouterr().err
+    assert status_of(export.main, *options) == 2 and "expected another name" in capsys.readouterr().err
     assert (tmp_path / "a.pth").read_bytes() == b"weights"

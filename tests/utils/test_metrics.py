@@ -1,8 +1,5 @@
 """The twelve metrics: the release's values, independent implementations, limits and refusals."""
 
-import os
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -16,7 +13,6 @@ from benchmarks.metrics import texture
 from utils import metrics
 from utils.metrics import METRICS, PROTOCOLS, Sources, evaluate, grey
 
-FIXTURE = Path(os.environ.get("CMMDL_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data/metrics_fixture"
 RELEASE = {  # as its evaluator printed them, in the order of METRICS
     "01": "7.159593 48.970512 12.675971 2.083276 1.753291 0.695527 "
           "0.577154 1.309767 5.012959 2949.1599 0.325579 13.433821",
@@ -39,30 +35,22 @@ def flat(level):
     return np.full(SHAPE, level, np.uint8)
 
 
-def dot():
-    image = flat(0)
-    image[20, 30] = 255
-    return image
-
-
-def corner():
-    image = flat(254)
-    image[-1, -1] = 255
+def white_at(*place, beside=0):
+    image = flat(beside)
+    image[place] = 255
     return image
 
 
 def half():
-    image = flat(0)
-    image[:, 25:] = 255
-    return image
+    return np.hstack([flat(0)[:, :25], flat(255)[:, 25:]])
 
 
 def noise():
     return np.random.default_rng(5).integers(0, 256, SHAPE, dtype=np.uint8)
 
 
-PICTURES = {"black": flat(0), "grey": flat(77), "white": flat(255), "dot": dot(), "corner": corner(), "half": half(),
-            "noise": noise()}
+PICTURES = {"black": flat(0), "grey": flat(77), "white": flat(255), "dot": white_at(20, 30),
+            "corner": white_at(-1, -1, beside=254), "half": half(), "noise": noise()}  # fmt: skip
 
 
 @pytest.fixture
@@ -71,10 +59,9 @@ def short_bands(monkeypatch):
     monkeypatch.setattr(metrics, "BAND_PIXELS", 1)
 
 
-@pytest.mark.skipif(not FIXTURE.is_dir(), reason="no shared/data/metrics_fixture with the release's pictures")
 @pytest.mark.parametrize("stem", RELEASE)
-def test_values_are_those_of_the_release(stem):
-    files = [FIXTURE / folder / f"{stem}.png" for folder in ("fused", "ir", "vi")]
+def test_values_are_those_of_the_release(shared, stem):
+    files = [shared / "data" / "metrics_fixture" / folder / f"{stem}.png" for folder in ("fused", "ir", "vi")]
     scores = evaluate(*(grey(cv2.imread(str(file))[..., ::-1]) for file in files))
     for name, printed in zip(METRICS, RELEASE[stem].split(), strict=True):
         half_digit = 0.5 * 10.0 ** -len(printed.split(".")[1])

@@ -1,5 +1,7 @@
 """Transforms in real arithmetic against the network's own."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -11,43 +13,32 @@ from utils import real_fourier
 from utils.real_fourier import Spectrum, real_arithmetic
 
 SIZES = [(3, 3), (4, 6), (5, 8), (8, 5), (31, 24)]
+assert_close = partial(torch.testing.assert_close, rtol=0, atol=1e-10)
 
 
 def planes(size):
     return torch.rand(2, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
 
 
-def split(spectrum):
-    return Spectrum(spectrum.real, spectrum.imag)
-
-
 @pytest.mark.parametrize("size", SIZES)
 def test_the_spectrum_and_the_way_back_are_those_of_the_fft(size):
     x = planes(size)
     expected, found = net.fourier.rfft2(x), real_fourier.rfft2(x)
-    torch.testing.assert_close(torch.complex(*found), expected, rtol=0, atol=1e-10)
-    torch.testing.assert_close(found.abs(), expected.abs(), rtol=0, atol=1e-10)
+    assert_close(torch.complex(*found), expected)
+    assert_close(found.abs(), expected.abs())
     # Not the spectrum of a real image, as after a mixer: what irfft2 then ignores has to be ignored here too.
     other = expected * torch.complex(*torch.rand(2, *expected.shape, dtype=x.dtype))
-    torch.testing.assert_close(
-        real_fourier.irfft2(split(other), size), net.fourier.irfft2(other, size), rtol=0, atol=1e-10
-    )
+    assert_close(real_fourier.irfft2(Spectrum(other.real, other.imag), size), net.fourier.irfft2(other, size))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_circular_convolution_phase_and_polar_form_are_those_of_the_network(size):
     a, b = planes(size), planes(size).flip(0)
-    torch.testing.assert_close(
-        real_fourier.circular_convolution(a, b), net.fourier.circular_convolution(a, b), rtol=0, atol=1e-10
-    )
+    assert_close(real_fourier.circular_convolution(a, b), net.fourier.circular_convolution(a, b))
     amplitude, angle = net.polar.to_polar(a - 0.5)
-    torch.testing.assert_close(real_fourier.to_polar(a - 0.5), (amplitude, angle), rtol=0, atol=1e-10)
-    torch.testing.assert_close(
-        real_fourier.from_polar(amplitude, angle + 1, size, 0.1 + 0.2j),
-        net.polar.from_polar(amplitude, angle + 1, size, 0.1 + 0.2j),
-        rtol=0,
-        atol=1e-10,
-    )
+    assert_close(real_fourier.to_polar(a - 0.5), (amplitude, angle))
+    back = amplitude, angle + 1, size, 0.1 + 0.2j
+    assert_close(real_fourier.from_polar(*back), net.polar.from_polar(*back))
 
 
 def test_single_precision_stays_close_at_the_width_of_a_large_image():

@@ -15,8 +15,6 @@ from utils.report import MANY, THUMBNAIL, Pictures, page, thumbnail, width_for
 from utils.tables import Row
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
 WORDS = {"title": "", "protocol": "", "command": ""}
 
 
@@ -29,6 +27,12 @@ def pictures(*captions):
     for shade, caption in enumerate(captions):
         found.add(caption, np.full((60, 80), 40 * shade, np.uint8), f"{caption} 1.png" if shade > 1 else "")
     return found
+
+
+def decoded(address):
+    """The picture in a data: address."""
+    data = base64.b64decode(address.partition("base64,")[2])
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
 @pytest.fixture
@@ -98,16 +102,14 @@ def test_several_methods_have_their_names_and_scores_in_one_order_and_a_dash_whe
 @pytest.mark.parametrize(("width", "shown"), [(40, 40), (2 * THUMBNAIL, THUMBNAIL)])
 def test_small_copies_keep_colours_and_are_never_larger(width, shown):
     orange = np.full((width // 2, width, 3), (250, 120, 10), np.uint8)
-    encoded = base64.b64decode(thumbnail(orange).partition("base64,")[2])
-    copy = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    copy = decoded(thumbnail(orange))[..., ::-1]
     assert copy.shape == (shown // 2, shown, 3)
     assert np.abs(copy.astype(int) - (250, 120, 10)).max() < 5
 
 
 @pytest.mark.parametrize(("shape", "shown"), [((3, 5000), (1, 360)), ((70_000, 4), (8000, 1))])
 def test_small_copies_of_lines_of_pixels_have_at_least_one_and_fit_into_a_jpeg(shape, shown):
-    encoded = base64.b64decode(thumbnail(np.zeros(shape, np.uint8)).partition("base64,")[2])
-    assert cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED).shape == shown
+    assert decoded(thumbnail(np.zeros(shape, np.uint8))).shape == shown
 
 
 def test_a_page_of_many_pictures_has_smaller_copies_of_as_many_pixels_together():
@@ -115,8 +117,7 @@ def test_a_page_of_many_pictures_has_smaller_copies_of_as_many_pixels_together()
     assert width_for(100 * MANY) == THUMBNAIL // 10
     found = Pictures(width_for(4 * MANY))
     found.add("visible", np.zeros((2 * THUMBNAIL, THUMBNAIL), np.uint8))
-    encoded = base64.b64decode(found.thumbnails["visible"].partition("base64,")[2])
-    assert cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED).shape == (THUMBNAIL, THUMBNAIL // 2)
+    assert decoded(found.thumbnails["visible"]).shape == (THUMBNAIL, THUMBNAIL // 2)
 
 
 def test_of_very_many_images_the_first_and_the_worst_have_a_line_and_links_lead_to_one(monkeypatch):
@@ -142,8 +143,7 @@ def test_of_very_many_images_the_first_and_the_worst_have_a_line_and_links_lead_
 
 def test_small_copies_are_averaged():
     stripes = np.tile(np.array([0, 250], np.uint8), (12, THUMBNAIL))  # every second column is bright
-    encoded = base64.b64decode(thumbnail(stripes).partition("base64,")[2])
-    copy = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    copy = decoded(thumbnail(stripes))
     assert copy.shape == (6, THUMBNAIL) and np.abs(copy.astype(int) - 125).max() < 5
 
 
