@@ -1,7 +1,9 @@
-"""Weights by a formula, and the authors' file of them, made without the code under test."""
+"""Weights by a formula, and the authors' files of them, made without the code under test."""
 
 import torch
 from torch import Tensor, nn
+
+from net.baselines.sfdfuse import RELEASE_NAMES
 
 
 @torch.no_grad()
@@ -69,3 +71,14 @@ def as_released(model: nn.Module) -> dict[str, Tensor]:
         layer, _, kind = key.rpartition(".")
         named[f"{layers[layer]}.{kind}"] = tensor
     return named | unused
+
+
+def sfdfuse_as_released(model: nn.Module) -> dict[str, dict[str, Tensor]]:
+    """SFDFuse's weights as its authors save them: a state dict for each of four parts, with the prefix `module.`."""
+    parts = {}
+    for name, tensor in model.state_dict().items():
+        for ours, theirs in RELEASE_NAMES:
+            name = name.replace(ours, theirs)
+        part, _, name = name.partition(".")
+        parts.setdefault(part, {})[f"module.{name}"] = tensor
+    return parts

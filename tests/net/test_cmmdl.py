@@ -92,7 +92,6 @@ def test_the_network_has_the_published_number_of_used_parameters():
 
 @pytest.mark.parametrize("coupling", ["released", "affine"])
 def test_every_parameter_receives_a_gradient(pair, coupling):
-    torch.manual_seed(0)
     model = net.build("cmmdl", dim=16, depth=2, coupling=coupling)
     fusion_loss(*pair, model(*pair), torch.zeros_like(pair[0]))["total"].backward()
     missing = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
@@ -101,7 +100,6 @@ def test_every_parameter_receives_a_gradient(pair, coupling):
 
 @pytest.mark.parametrize("without", [*PARTS, PARTS])
 def test_a_network_without_a_part_lacks_its_parameters_and_still_fuses(pair, without):
-    torch.manual_seed(0)
     options = {"dim": 16, "depth": 1}
     model, whole = net.build("cmmdl", **options, without=without), net.build("cmmdl", **options)
     fused = model(*pair)

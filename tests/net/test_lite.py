@@ -27,7 +27,6 @@ from net.training.objective import Batch, Phase
 
 @pytest.fixture
 def lite():
-    torch.manual_seed(0)
     return net.build("cmmdl-lite", dim=8).eval()
 
 

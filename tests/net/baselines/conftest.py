@@ -55,3 +55,9 @@ def assert_recorded() -> Callable[[dict[str, Tensor], dict[str, Tensor]], None]:
             assert (found - expected.float()).abs().max() < limit * expected.float().abs().max(), name
 
     return check
+
+
+@pytest.fixture(scope="session")
+def gradient_norm() -> Callable[[nn.Module], float]:
+    """`gradient_norm(part)`: the norm of all its gradients together."""
+    return lambda part: torch.cat([p.grad.double().flatten() for p in part.parameters()]).norm().item()

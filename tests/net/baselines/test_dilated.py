@@ -11,7 +11,6 @@ from net.baselines.sfdfuse_blocks import DualShuffleFeedForward
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_the_gradient_of_the_weight_is_right_in_every_layout_and_precision(layout, precision):
-    torch.manual_seed(0)
     convolution = DilatedDepthwiseConv(16, dilation=2, bias=True)
     x = torch.randn(2, 16, 48, 48).contiguous(memory_format=layout)
     weight = convolution.weight.double().detach().requires_grad_()

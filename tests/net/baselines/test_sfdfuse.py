@@ -10,7 +10,7 @@ from torch import nn
 
 from net.baselines import sfdfuse
 from net.baselines.release import flatten
-from net.baselines.sfdfuse import RELEASE_NAMES, SFDFuse, SFDFuseFeatures, feed_forward_of, read
+from net.baselines.sfdfuse import SFDFuse, SFDFuseFeatures, feed_forward_of, read
 from net.baselines.sfdfuse_detail import DifferenceConv
 from net.baselines.sfdfuse_training import (
     PHASE_1,
@@ -23,6 +23,7 @@ from net.baselines.sfdfuse_training import (
 )
 from net.baselines.wavelet import haar_taps, wavelet_kernels, wavelet_step
 from net.training.objective import Batch, Objective
+from tests.weight_files import sfdfuse_as_released
 
 
 @pytest.fixture
@@ -65,11 +66,7 @@ def test_intermediates_equal_the_release(released, vectors, outputs_of, assert_r
     assert_recorded(seen, reference)
 
 
-def _gradient_norm(part: nn.Module) -> float:
-    return torch.cat([p.grad.double().flatten() for p in part.parameters()]).norm().item()
-
-
-def test_phase_1_loss_and_gradients_equal_the_release(released, vectors):
+def test_phase_1_loss_and_gradients_equal_the_release(released, vectors, gradient_norm):
     reference = vectors("sfdfuse")
     vis, ir = reference["train_vis"], reference["train_ir"]
     phase, batch = RELEASE.phases[0], Batch(vis, ir, torch.zeros_like(vis))
@@ -84,11 +81,11 @@ def test_phase_1_loss_and_gradients_equal_the_release(released, vectors):
     assert found[1].item() == pytest.approx(reference["train_phase1_ccD"].item(), rel=1e-5)
     for ours, theirs in {"encoder": "DIDF_Encoder", "decoder": "DIDF_Decoder_Phase"}.items():
         expected = reference[f"train_phase1_gradnorm_{theirs}"].item()
-        assert _gradient_norm(released.get_submodule(ours)) == pytest.approx(expected, rel=1e-5), ours
+        assert gradient_norm(released.get_submodule(ours)) == pytest.approx(expected, rel=1e-5), ours
     assert all(p.grad is None for p in released.base_fusion.parameters())
 
 
-def test_phase_2_loss_and_gradients_equal_the_release(released, vectors):
+def test_phase_2_loss_and_gradients_equal_the_release(released, vectors, gradient_norm):
     reference = vectors("sfdfuse")
     vis, ir = reference["train_vis"], reference["train_ir"]
     losses = fusion_loss(released.train().forward_training(vis, ir), Batch(vis, ir, None))
@@ -106,7 +103,7 @@ def test_phase_2_loss_and_gradients_equal_the_release(released, vectors):
     }
     for ours, theirs in parts.items():
         expected = reference[f"train_phase2_gradnorm_{theirs}"].item()
-        assert _gradient_norm(released.get_submodule(ours)) == pytest.approx(expected, rel=1e-5), ours
+        assert gradient_norm(released.get_submodule(ours)) == pytest.approx(expected, rel=1e-5), ours
 
 
 @torch.no_grad()
@@ -133,7 +130,6 @@ def test_infrared_is_rebuilt_from_its_own_detail_but_by_the_recipe_with_the_slip
 
 
 def test_difference_convolution_equals_its_five_convolutions():
-    torch.manual_seed(0)
     block = DifferenceConv(channels=4).double()
     x = torch.randn(2, 4, 7, 9, dtype=torch.float64)
     padded = F.pad(x, (1, 1, 1, 1))
@@ -206,20 +202,10 @@ def test_parameter_counts_are_the_releases_without_what_it_never_uses():
     assert count(first.decoder) == 250_322 - unused_decoder
 
 
-def _in_release_names(model: SFDFuse) -> dict:
-    parts = {}
-    for name, value in model.state_dict().items():
-        for ours, theirs in RELEASE_NAMES:
-            name = name.replace(ours, theirs)
-        part, name = name.split(".", 1)
-        parts.setdefault(part, {})[f"module.{name}"] = value
-    return parts
-
-
 @pytest.mark.parametrize("variant", ["normed", "shuffle"])
 def test_both_variants_of_a_release_file_are_told_apart_and_load(variant):
     original = SFDFuse(feed_forward=variant)
-    file = _in_release_names(original)
+    file = sfdfuse_as_released(original)
     assert file.keys() == {"DIDF_Encoder", "DIDF_Decoder_Phase", "BaseFuseLayer", "DetailFuseLayer"}
     assert ("module.encoder_level1.2.mlp.fc1.weight" in file["DIDF_Encoder"]) == (variant == "normed")
     assert ("module.encoder_level1.2.mlp.project_in.weight" in file["DIDF_Encoder"]) == (variant == "shuffle")
@@ -276,24 +262,24 @@ def test_the_first_third_of_the_epochs_is_phase_1(epochs, reconstructing):
     assert phases == [PHASE_1] * reconstructing + [PHASE_2] * (epochs - reconstructing)
 
 
+def trained(objective: Objective) -> set[str]:
+    return {name.split(".")[1] for name, parameter in objective.named_parameters() if parameter.requires_grad}
+
+
 def test_phase_1_freezes_the_fusion_parts_and_phase_2_trains_them(small):
     assert trained(Objective(small, PHASE_1)) == {"encoder", "decoder"}
     assert trained(Objective(small, PHASE_2)) == {"encoder", "decoder", "base_fusion", "detail_fusion"}
 
 
-def trained(objective: Objective) -> set[str]:
-    return {name.split(".")[1] for name, parameter in objective.named_parameters() if parameter.requires_grad}
-
-
-def test_the_gradients_of_each_part_are_clipped_by_themselves(small):
+def test_the_gradients_of_each_part_are_clipped_by_themselves(small, gradient_norm):
     Objective(small, PHASE_1)
     for name, parameter in small.named_parameters():
         parameter.grad = torch.full_like(parameter, 1e-9 if name.startswith("decoder.") else 1.0)
-    before = _gradient_norm(small.decoder)
+    before = gradient_norm(small.decoder)
     RECIPE.clip(small)
-    assert _gradient_norm(small.encoder) == pytest.approx(0.01, rel=1e-3)
-    assert _gradient_norm(small.decoder) == before
-    assert _gradient_norm(small.base_fusion) > 1  # frozen: no gradient to clip, whatever stands there
+    assert gradient_norm(small.encoder) == pytest.approx(0.01, rel=1e-3)
+    assert gradient_norm(small.decoder) == before
+    assert gradient_norm(small.base_fusion) > 1  # frozen: no gradient to clip, whatever stands there
     small.zero_grad()
 
 

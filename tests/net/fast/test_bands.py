@@ -227,13 +227,6 @@ def test_bands_are_for_evaluation_without_gradients_on_a_cpu():
             assert not in_bands(block, x)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
-def test_a_traced_network_is_one_graph_and_equals_the_banded_one(small, pair):
-    with torch.no_grad():
-        traced = torch.jit.trace(small, pair, check_trace=False)
-        torch.testing.assert_close(traced(*pair), small(*pair), rtol=0, atol=1e-5)
-
-
 def test_an_exported_network_is_one_graph_and_equals_the_banded_one(small, pair):
     with torch.no_grad():
         exported = torch.export.export(small, pair).module()

@@ -14,7 +14,6 @@ from tests.net.fast.layouts import layouts
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("planes", [True, False])
 def test_a_pointwise_convolution_is_a_matrix_product(planes, bias):
-    torch.manual_seed(0)
     convolution = nn.Conv2d(6, 10, 1, bias=bias).double()
     for x in layouts(torch.randn(2, 6, 5, 7, dtype=torch.float64)):
         x.requires_grad_()
@@ -47,7 +46,6 @@ def test_a_product_in_half_precision_stays_there():
 
 @pytest.mark.parametrize("padding", [0, 1])
 def test_the_gradients_of_a_depthwise_convolution_are_torchs(padding):
-    torch.manual_seed(0)
     convolution = nn.Conv2d(6, 6, 3, padding=padding, groups=6, bias=False).double()
     for x in layouts(torch.randn(2, 6, 5, 7, dtype=torch.float64)):
         inputs = [x.requires_grad_(), convolution.weight]

@@ -34,7 +34,6 @@ def kept_bytes(model, pair):
 
 @pytest.fixture
 def model():
-    torch.manual_seed(0)
     return net.build("cmmdl", dim=16, depth=2).double().train()
 
 
@@ -67,7 +66,6 @@ def test_a_cpu_keeps_less_than_half_of_the_literal_form(model, doubles):
 @pytest.mark.parametrize("checkpointed", [False, True])
 @pytest.mark.parametrize("method", ["cmmdl", "cmmdl-lite"])
 def test_weights_of_a_functional_call_are_those_of_the_backward_pass_too(method, checkpointed):
-    torch.manual_seed(0)
     model = net.build(method, dim=8, heads=2, depth=1).double().train()
     pair = torch.rand(2, 2, 1, 24, 20, dtype=torch.float64)
     before = dict(model.named_parameters())

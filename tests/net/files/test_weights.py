@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import net
-from net.baselines.sfdfuse import RELEASE_NAMES, SFDFuse
-from tests.weight_files import as_released, filled
+from net.baselines.sfdfuse import SFDFuse
+from tests.scripts.material import Trap
+from tests.weight_files import as_released, filled, sfdfuse_as_released
 
 
 @pytest.fixture
@@ -88,21 +89,15 @@ def test_of_weights_and_their_average_the_average_is_loaded(model, tmp_path, key
     torch.testing.assert_close(loaded.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
-def test_a_missing_key_is_named(bare, tmp_path):
-    del bare["MDLB.FDomain.pre1.bias"]
-    with pytest.raises(net.WeightsError, match=r"missing fdlb\.pre_vis\.bias"):
-        net.load(saved(bare, tmp_path))
-
-
-def test_a_left_over_key_is_named(bare, tmp_path):
-    bare["MDLB.FSI.something.new"] = torch.zeros(1)
-    with pytest.raises(net.WeightsError, match=r"unexpected hdfab\.something\.new"):
-        net.load(saved(bare, tmp_path))
-
-
-def test_only_the_unused_keys_are_dropped(bare, tmp_path):
-    bare["share_Encoder.share_encoder.0.ffn.q1X1_1.weight"] = torch.zeros(1)  # unused in an attention, not here
-    with pytest.raises(net.WeightsError, match=r"unexpected .*q1X1_1"):
+@pytest.mark.parametrize(("name", "words"), [
+    ("MDLB.FDomain.pre1.bias", r"missing fdlb\.pre_vis\.bias"),
+    ("MDLB.FSI.something.new", r"unexpected hdfab\.something\.new"),
+    ("share_Encoder.share_encoder.0.ffn.q1X1_1.weight", r"unexpected .*q1X1_1"),  # unused in an attention, not here
+])  # fmt: skip
+def test_a_missing_or_a_left_over_tensor_of_the_authors_file_is_named(bare, tmp_path, name, words):
+    if bare.pop(name, None) is None:
+        bare[name] = torch.zeros(1)
+    with pytest.raises(net.WeightsError, match=words):
         net.load(saved(bare, tmp_path))
 
 
@@ -117,22 +112,13 @@ def test_width_heads_and_depth_come_from_the_file(tmp_path):
     model = net.build("cmmdl", dim=24, heads=4, depth=3)
     loaded = net.load(saved(model.state_dict(), tmp_path))
     assert loaded.options == {"dim": 24, "heads": 4, "depth": 3, "coupling": "released"}
-    before, after = model.state_dict().values(), loaded.state_dict().values()
-    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    torch.testing.assert_close(loaded.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
 def test_the_coupling_comes_with_a_checkpoint_of_ours(tmp_path):
     model = net.build("cmmdl", dim=16, depth=1, coupling="affine")
     loaded = net.load(saved({"method": "cmmdl", "options": model.options, "model": model.state_dict()}, tmp_path))
     assert loaded.options["coupling"] == "affine"
-
-
-class Trap:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
 
 
 def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path):
@@ -251,19 +237,8 @@ def test_a_tensor_of_too_few_axes_where_the_width_is_read_is_refused(tmp_path, m
         net.load(saved(state, tmp_path))
 
 
-def four_state_dicts():
-    """SFDFuse's weights as its authors save them."""
-    parts = {}
-    for key, tensor in SFDFuse().state_dict().items():
-        for ours, theirs in RELEASE_NAMES:
-            key = key.replace(ours, theirs)
-        part, _, name = key.partition(".")
-        parts.setdefault(part, {})[name] = tensor
-    return parts
-
-
 def test_each_of_several_state_dicts_is_checked(tmp_path):
-    parts = four_state_dicts()
+    parts = sfdfuse_as_released(SFDFuse())
     assert len(parts) == 4 and net.load(saved(parts, tmp_path)).options["feed_forward"] == "normed"
     layer = parts["BaseFuseLayer"]
     name, weight = next((name, tensor) for name, tensor in layer.items() if tensor.ndim == 4)

@@ -40,7 +40,6 @@ def trained(network: nn.Module) -> list[nn.Parameter]:
 @pytest.mark.parametrize("name, recipe, number", PHASES)
 def test_the_loss_falls_and_every_trained_parameter_has_a_gradient(name, recipe, number):
     recipe = net.METHODS[name].recipes[recipe]
-    torch.manual_seed(0)
     network = net.build(name, **SMALL.get(name, {}))
     objective = Objective(network, recipe.phases[number]).train()
     optimizer = torch.optim.Adam(recipe.groups(network), lr=2e-3, weight_decay=recipe.weight_decay)
@@ -61,7 +60,6 @@ def test_the_loss_falls_and_every_trained_parameter_has_a_gradient(name, recipe,
 def test_the_gradient_is_the_slope_of_the_loss(name, recipe, number, monkeypatch):  # SFDFuse's is too rough to measure
     monkeypatch.setattr("net.training.objective.in_float32", lambda outputs: outputs)
     recipe = net.METHODS[name].recipes[recipe]
-    torch.manual_seed(0)
     network = net.build(name, **SMALL.get(name, {})).double()
     objective = Objective(network, recipe.phases[number]).train()
     batch = Batch(*(plane if plane is None else plane.double() for plane in smooth_batch(recipe)))
