@@ -214,7 +214,7 @@ def test_convolution_in_place_is_the_circular_one(size):
     torch.testing.assert_close(a, expected)
 
 
-def test_bands_are_for_evaluation_without_gradients_on_a_cpu():
+def test_bands_are_for_evaluation_without_gradients_on_a_cpu_and_in_no_graph(monkeypatch):
     block, x = SDLB(8).eval(), torch.rand(1, 8, 8, 8)
     assert not in_bands(block, x)
     with torch.no_grad():
@@ -225,6 +225,10 @@ def test_bands_are_for_evaluation_without_gradients_on_a_cpu():
         block.eval()
         with torch.autocast("cpu", torch.bfloat16):
             assert not in_bands(block, x)
+        for place, graph in ((torch.jit, "is_tracing"), (torch.compiler, "is_compiling")):
+            with monkeypatch.context() as patch:
+                patch.setattr(place, graph, lambda: True)
+                assert not in_bands(block, x)
 
 
 def test_an_exported_network_is_one_graph_and_equals_the_banded_one(small, pair):
