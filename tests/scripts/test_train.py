@@ -84,20 +84,27 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(train, tmp
     assert (a - b).abs().max() > 0.1  # they hardly changed since they were drawn
 
 
-def test_every_process_begins_with_the_same_weights_and_draws_other_numbers(h5, tmp_path, shallow, monkeypatch):  # noqa: ARG001
-    networks, drawn = [], []
+@pytest.fixture
+def begun(h5, tmp_path, shallow, monkeypatch):  # noqa: ARG001
+    """Begin a training, up to its first random number; what it consists of, and that number."""
 
-    def begun(*_):
-        drawn.append(torch.rand(8))
+    def interrupt(*_):
         raise InterruptedError
 
-    monkeypatch.setattr(script, "Training", lambda _, network, *__: networks.append(network))
-    monkeypatch.setattr(script.runs, "find", begun)
-    args = script.parse(["--h5", str(h5), "--out", str(tmp_path), *SMALL])
-    for rank in (0, 1, 1):
+    def begin(world, *options):
+        parts = []
+        monkeypatch.setattr(script, "Training", lambda *given: parts.extend(given))
+        monkeypatch.setattr(script.runs, "find", interrupt)
         with pytest.raises(InterruptedError):
-            script.train(args, World(rank, 2, torch.device("cpu")))
-    first, second, _ = (network.encoder.embed.weight for network in networks)
+            script.train(script.parse(["--h5", str(h5), "--out", str(tmp_path), *SMALL, *options]), world)
+        return parts, torch.rand(8)
+
+    return begin
+
+
+def test_every_process_begins_with_the_same_weights_and_draws_other_numbers(begun):
+    trainings, drawn = zip(*(begun(World(rank, 2, torch.device("cpu"))) for rank in (0, 1, 1)), strict=True)
+    first, second, _ = (network.encoder.embed.weight for _, network, *_ in trainings)
     assert torch.equal(first, second)
     assert torch.equal(drawn[1], drawn[2]) and not (drawn[0] == drawn[1]).any()
 
@@ -133,16 +140,9 @@ def test_the_map_of_a_recipe_comes_before_its_teachers(h5, monkeypatch):
     assert source.image_maps == [DISTILLED.image_map, torch.minimum]
 
 
-def test_the_average_of_the_weights_follows_them_as_slowly_as_the_recipe_says(h5, tmp_path, shallow, monkeypatch):  # noqa: ARG001
-    def begun(*_):
-        raise InterruptedError
-
-    averages = []
-    monkeypatch.setattr(script, "Training", lambda *parts: averages.extend(parts[3:4]))
-    monkeypatch.setattr(script.runs, "find", begun)
-    with pytest.raises(InterruptedError):
-        script.train(script.parse(["--h5", str(h5), "--out", str(tmp_path), "--recipe", "best", *SMALL]), ALONE)
-    assert averages[0].decay == BEST.ema_decay == 0.999
+def test_the_average_of_the_weights_follows_them_as_slowly_as_the_recipe_says(begun):
+    (*_, average, _), _ = begun(ALONE, "--recipe", "best")
+    assert average.decay == BEST.ema_decay == 0.999
 
 
 def test_the_defaults_are_the_releases(h5):
