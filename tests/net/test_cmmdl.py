@@ -222,11 +222,14 @@ def test_weights_in_half_precision_are_refused_and_autocast_is_not(small):
             small.to(dtype)(GOOD.to(dtype), GOOD.to(dtype))
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"dim": 20}, {"dim": 15, "heads": 5}, {"dim": 0}, {"heads": 0}, {"depth": -1}, {"depth": 1.5},
-     {"coupling": "other"}, {"without": "all"}],
-)  # fmt: skip
-def test_impossible_options_are_refused(options):
-    with pytest.raises(ValueError, match="expected"):
+@pytest.mark.parametrize(("options", "words"), [
+    ({"dim": 20}, r"dim is 20; expected an even number that is a multiple of heads \(8\)"),
+    ({"dim": 15, "heads": 5}, r"dim is 15; expected an even number that is a multiple of heads \(5\)"),
+    *(({name: number}, f"{name} is {number}; expected a whole number from 1 up")
+      for name, number in (("dim", 0), ("heads", 0), ("depth", -1), ("depth", 1.5))),
+    ({"coupling": "other"}, "coupling is 'other'; expected one of released, affine"),
+    ({"without": "all"}, "without 'all'; expected parts among sfca-frequency, sdlb, fdlb, hdfab"),
+])  # fmt: skip
+def test_impossible_options_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
         net.build("cmmdl", **options)

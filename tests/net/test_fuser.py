@@ -120,9 +120,13 @@ def test_other_images_are_refused(fuser, vis, ir, message):
         fuser(vis, ir)
 
 
-@pytest.mark.parametrize("options", [{"precision": "fp8"}, {"tile": 31}, {"tile": -64}, {"precision": "bf16"}])
-def test_impossible_options_are_refused(small, options):
-    with pytest.raises(ValueError, match="expected"):
+@pytest.mark.parametrize(("options", "words"), [
+    ({"precision": "fp8"}, "precision is 'fp8'; expected one of fp32, bf16"),
+    ({"precision": "bf16"}, "precision bf16 is for GPUs: .*; expected fp32"),
+    *(({"tile": tile}, rf"tile is {tile}; expected 0 \(whole images\) or at least 32 pixels") for tile in (31, -64)),
+])  # fmt: skip
+def test_impossible_options_are_refused(small, options, words):
+    with pytest.raises(ValueError, match=words):
         net.Fuser(small, device="cpu", **options)
 
 

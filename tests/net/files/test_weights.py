@@ -123,7 +123,7 @@ def test_the_coupling_comes_with_a_checkpoint_of_ours(tmp_path):
 
 def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path):
     path = saved({"model": Trap(tmp_path / "ran")}, tmp_path)
-    with pytest.raises(net.WeightsError, match="refused"):
+    with pytest.raises(net.WeightsError, match="weights.pth: holds more than tensors .*; refused unread$"):
         net.load(path)
     assert not (tmp_path / "ran").exists()
 
@@ -317,7 +317,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch
 
 
 def test_an_unknown_method_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="cmmdl"):
+    with pytest.raises(ValueError, match="unknown method 'nothing'; expected one of cmmdl, cmmdl-lite, "):
         net.build("nothing")
 
 
