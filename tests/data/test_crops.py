@@ -25,6 +25,7 @@ from data.crops import (
 )
 from data.pairs import PairError
 from net.training.recipe import Crops
+from tests.pictures import save
 
 
 def ramp(height: int, width: int) -> tuple[np.ndarray, ...]:
@@ -149,17 +150,15 @@ def test_a_map_beside_the_images_is_cropped_with_them():
 def folder(tmp_path):
     """A pair folder of thirty images with labels, of which three have something wrong."""
     random = np.random.default_rng(0)
-    for name in ("vi", "ir", "Segmentation_labels"):
-        (tmp_path / "set" / name).mkdir(parents=True)
     for i in range(30):
-        cv2.imwrite(str(tmp_path / "set" / "vi" / f"{i}.png"), random.integers(0, 256, (12, 14, 3), np.uint8))
-        cv2.imwrite(str(tmp_path / "set" / "ir" / f"{i}.png"), random.integers(0, 256, (12, 14), np.uint8))
+        save(tmp_path / "set" / "vi" / f"{i}.png", random.integers(0, 256, (12, 14, 3), np.uint8))
+        save(tmp_path / "set" / "ir" / f"{i}.png", random.integers(0, 256, (12, 14), np.uint8))
     label = np.zeros((12, 14), np.uint8)
     label[2:4], label[6:8] = 2, 6  # a person, a guardrail
-    cv2.imwrite(str(tmp_path / "set" / "Segmentation_labels" / "1.png"), label)
+    save(tmp_path / "set" / "Segmentation_labels" / "1.png", label)
     (tmp_path / "set" / "vi" / "2.png").write_bytes(b"no image")
     (tmp_path / "set" / "ir" / "3.png").unlink()
-    cv2.imwrite(str(tmp_path / "set" / "Segmentation_labels" / "4.png"), label[:5])
+    save(tmp_path / "set" / "Segmentation_labels" / "4.png", label[:5])
     return tmp_path / "set"
 
 
@@ -176,8 +175,7 @@ def test_pairs_are_read_as_luminance_with_their_targets_as_masks(folder):
 def test_cars_people_and_bikes_are_the_targets_where_no_classes_are_named(tmp_path):
     labels = np.tile(np.arange(18, dtype=np.uint8) % 9, (12, 1))
     for name in ("vi", "ir", "Segmentation_labels"):
-        (tmp_path / name).mkdir()
-        cv2.imwrite(str(tmp_path / name / "1.png"), labels)
+        save(tmp_path / name / "1.png", labels)
     train, held_out, *_ = read_images([tmp_path])
     np.testing.assert_array_equal((train + held_out)[0][2], np.isin(labels, [1, 2, 3]))
 

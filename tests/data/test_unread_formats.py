@@ -4,7 +4,7 @@ import pytest
 
 from data.listing import images_by_name
 from data.pairs import PairSet, Refusal, find_sets
-from tests.pictures import picture, save
+from tests.pictures import picture, save, written
 
 EXPECTED = "expected .bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp files"
 
@@ -12,11 +12,7 @@ EXPECTED = "expected .bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp files"
 def only(root, *names) -> PairSet:
     """The one set of a folder of images (.png) and of files of a few bytes."""
     for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        if name.endswith(".png"):
-            save(root / name, picture())
-        else:
-            (root / name).write_bytes(b"x")
+        save(root / name, picture()) if name.endswith(".png") else written(root / name, b"x")
     (found,) = find_sets(root)
     return found
 

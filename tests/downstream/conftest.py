@@ -1,11 +1,12 @@
 """What the tests of the judges share: a small labelled set of rendered scenes."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.pictures import rendered, save
+from tests.pictures import rendered, save, written
 
 STEMS = ["00001D", "00002D", "00030D", "00031N", "00060N", "00061N"]  # four runs
 HEIGHT, WIDTH = 48, 64
@@ -21,16 +22,11 @@ def labelled(tmp_path) -> Path:
         labels[8:14, 6:10], labels[8:14, 50:58] = 2, 1  # at least one of each
         for name, image in (("vi", scene.vis), ("ir", scene.ir), ("Segmentation_labels", labels.astype(np.uint8))):
             save(folder / name / f"{stem}.png", image)
-        (folder / "boxes").mkdir(exist_ok=True)
-        (folder / "boxes" / f"{stem}.txt").write_text("0 0.125 0.23 0.0625 0.125\n2 0.84375 0.23 0.125 0.125\n")
+        written(folder / "boxes" / f"{stem}.txt", b"0 0.125 0.23 0.0625 0.125\n2 0.84375 0.23 0.125 0.125\n")
     return folder
 
 
 @pytest.fixture
 def fused(labelled) -> Path:
     """A folder of fused images: the infrared ones as they are."""
-    folder = labelled.parent / "copied"
-    folder.mkdir()
-    for path in (labelled / "ir").iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    return folder
+    return shutil.copytree(labelled / "ir", labelled.parent / "copied")

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import cv2
 import h5py
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ import net
 from data.patchfile import PatchDataset
 from net.training.cmmdl_training import PAPER
 from net.training.objective import Phase
+from tests.pictures import save
 from tests.scripts.trainings import SMALL, assert_one_sentence, checkpoint, write_patches
 
 
@@ -57,10 +57,8 @@ def test_refused_images_are_named_and_the_others_trained_on(tmp_path, capsys, sh
     random = np.random.default_rng(0)
     for i in range(4):
         for folder in ("ir", "vi"):
-            path = tmp_path / "set" / folder / f"{i}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
             size = (40, 48) if (i, folder) == (2, "ir") else (48, 48)
-            cv2.imwrite(str(path), random.integers(0, 256, size, np.uint8))
+            save(tmp_path / "set" / folder / f"{i}.png", random.integers(0, 256, size, np.uint8))
     (tmp_path / "set" / "vi" / "3.png").write_bytes(b"")
     options = ["--data", str(tmp_path / "set"), "--size", "16", "--epochs", "1", "--out", str(tmp_path / "runs")]
     assert script.main([*options, *SMALL]) == 0
@@ -125,8 +123,7 @@ def test_unsuitable_options_are_refused_before_anything_is_written(
 )
 def test_unsuitable_data_are_refused_before_anything_is_written(tmp_path, capsys, options, words):
     for folder in ("ir", "vi"):
-        (tmp_path / "small" / folder).mkdir(parents=True)
-        cv2.imwrite(str(tmp_path / "small" / folder / "1.png"), np.eye(16, dtype=np.uint8) * 255)
+        save(tmp_path / "small" / folder / "1.png", np.eye(16, dtype=np.uint8) * 255)
     options = [option.format(folder=tmp_path) for option in options]
     assert script.main([*options, "--out", str(tmp_path / "runs"), "--dim", "16"]) == 1
     assert_one_sentence(capsys.readouterr().err, words)
