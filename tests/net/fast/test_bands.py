@@ -3,7 +3,6 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -27,6 +26,7 @@ from net.fdlb import FDLB
 from net.fourier import circular_convolution, convolve_in_place
 from net.hdfab import HDFAB
 from net.sdlb import SDLB
+from tests.weight_files import filled
 
 SIZES = [(3, 3), (4, 9), (5, 3), (23, 31), (32, 40), (41, 26)]
 
@@ -39,21 +39,8 @@ def bands_of(monkeypatch, size):
     monkeypatch.setattr(net.sfca, "MIN_WIDTH", {"low": 1, "whole": 2**40}[size])
 
 
-def strong(module, seed=0):
-    """Eval mode, with weights and BatchNorm statistics far from those of a fresh network, so that errors show."""
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in module.parameters():
-        scale = 0.6 / max(1, parameter[0].numel()) ** 0.5 if parameter.ndim > 1 else 0.2
-        parameter.data += scale * torch.randn(parameter.shape, generator=generator)
-    for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.running_mean += 0.2 * torch.randn(layer.running_mean.shape, generator=generator)
-            layer.running_var *= 0.5 + torch.rand(layer.running_var.shape, generator=generator)
-    return module.eval()
-
-
 def both(**options):
-    ours = strong(net.build("cmmdl", dim=16, depth=2, **options))
+    ours = filled(net.build("cmmdl", dim=16, depth=2, **options))
     literal = LiteralCMMDL(dim=16, depth=2).eval()
     literal.load_state_dict(ours.state_dict())
     return ours, literal
@@ -110,7 +97,7 @@ def test_each_block_by_bands_equals_its_whole_tensor_form(monkeypatch, name, siz
     bands_of(monkeypatch, "low")
     torch.manual_seed(1)
     block, inputs = BLOCKS[name]()
-    block = strong(block).double()
+    block = filled(block).double()
     x = [torch.randn(2, 8, *size, dtype=torch.float64) for _ in range(inputs)]
     kept = [one.clone() for one in x]
     whole = block(*x)  # gradients are on: the whole-tensor form
@@ -152,7 +139,7 @@ def test_a_layer_that_is_left_in_training_mode_trains():
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_a_transformer_that_may_overwrite_its_input_computes_the_same(monkeypatch, layout):
     bands_of(monkeypatch, "low")
-    blocks = strong(net.build("cmmdl", dim=8, heads=2, depth=2).decoder.blocks)
+    blocks = filled(net.build("cmmdl", dim=8, heads=2, depth=2).decoder.blocks)
     x = torch.randn(1, 8, 23, 31).contiguous(memory_format=layout)
     with torch.no_grad():
         kept = blocks(x)
