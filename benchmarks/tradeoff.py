@@ -2,7 +2,8 @@
 
     python -m benchmarks.tradeoff --results DIR
 
-DIR is the output of a run that fused one set by several methods, where each has its folder with a table:
+DIR is the output of a run that fused one set by several methods, where each has its folder with a table (a rule only
+if `--method` names it):
 
     python CMMDL_test.py --data TNO --protocol cddfuse --method cmmdl --method cmmdl-lite --method max --out DIR
 
