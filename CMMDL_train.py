@@ -281,12 +281,13 @@ def open_loader(args: argparse.Namespace, source: sources.Source, recipe: Recipe
     if training.step > len(batches):
         expected = "expected a checkpoint of this data and --batch-size, or of the end of an epoch"
         raise ValueError(f"step {training.step} of epoch {epoch + 1}, which has {len(batches)}; {expected}")
-    forked = args.workers and sys.platform == "linux"  # loader processes then share the images in memory
+    # Forked loader processes share the images in memory; Python 3.14 by itself would give each a copy in every epoch.
+    begun_by = "fork" if args.workers and sys.platform == "linux" else None
     return DataLoader(
         patches,
         batch_sampler=batches[training.step :],
         num_workers=args.workers,
-        multiprocessing_context="fork" if forked else None,  # from Python 3.14 on each would get a copy in every epoch
+        multiprocessing_context=begun_by,
         pin_memory=world.device.type == "cuda",
         worker_init_fn=leave_signals_to_parent,
         generator=torch.Generator(),  # its own, so that one more loader after a resume changes no other random number

@@ -84,26 +84,26 @@ def test_jpeg_cut_off_between_two_restarts_is_refused_although_padding_follows(t
         read_image(path)
 
 
-def read_beside(monkeypatch, path, written):
+def read_beside(monkeypatch, path, said):
     """Read an image while another thread writes to standard error."""
     decode = cv2.imdecode
 
     def noisy(*args):
-        os.write(2, written)
+        os.write(2, said)
         return decode(*args)
 
     monkeypatch.setattr(cv2, "imdecode", noisy)
     return read_image(path)
 
 
-@pytest.mark.parametrize("written", [
+@pytest.mark.parametrize("said", [
     b"a line of another thread\n", b"\rreading:  50%|##### | 1/2", b"two\n\nlines, and no end: \xff", b"\x1b[A\r\n",
 ])  # fmt: skip
-def test_what_other_threads_write_on_stderr_is_passed_on_byte_for_byte(tmp_path, capfdbinary, monkeypatch, written):
+def test_what_other_threads_write_on_stderr_is_passed_on_byte_for_byte(tmp_path, capfdbinary, monkeypatch, said):
     path = save(tmp_path / "a.png", picture())
     message = b"[ERROR:0@1.2] global loadsave.cpp: error\n> of several\n> lines\n\nlibpng warning: nothing\n"
-    read_beside(monkeypatch, path, written + message + written)
-    assert capfdbinary.readouterr().err == 2 * written
+    read_beside(monkeypatch, path, said + message + said)
+    assert capfdbinary.readouterr().err == 2 * said
 
 
 def test_damage_is_noticed_beside_a_progress_bar(tmp_path, capfdbinary, monkeypatch):

@@ -57,7 +57,6 @@ def test_a_closed_terminal_is_a_signal_but_not_under_nohup(begun_by, ends):
     assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == f"{ends}\n"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_a_helper_process_leaves_its_parents_group():
     code = "import os; from data.interrupt import leave_signals_to_parent; leave_signals_to_parent(0)"
     asked = [sys.executable, "-c", f"{code}; print(os.getpgrp() == os.getpid())"]
